@@ -1,0 +1,61 @@
+"""Every way a job can end, each with its exit code.
+
+One class per kind of failure; the message is one line that says what, where, and what to do.
+The command line turns these into that line and that code; nothing else calls ``sys.exit``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+
+class ExportError(Exception):
+    """Base of every expected failure. ``exit_code`` is what the command line returns."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ExportError):
+    """An option, name or combination that does not exist."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ParityError(ExportError):
+    """An artifact does not compute what the checkpoint computes."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class InputRefused(ExportError):
+    """The checkpoint, its shape, an operator or the destination cannot be accepted."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class CheckpointError(InputRefused):
+    """The checkpoint is missing, damaged, unsafe, ambiguous or does not match the model."""
+
+
+class OperatorRefused(InputRefused):
+    """A target has no lowering for an operator of the program."""
+
+
+class DestinationError(InputRefused):
+    """The artifact cannot be written where it should go."""
+
+
+class TargetUnavailable(ExportError):
+    """A vendor package is not installed; the message holds the install line."""
+
+    exit_code: ClassVar[int] = 5
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'a' or 'b'?"`` for the nearest known names, or an empty string."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    if not close:
+        return ""
+    return f" Did you mean {' or '.join(repr(c) for c in close)}?"

@@ -1,0 +1,201 @@
+"""The one representation of a network: a ``torch.export`` graph with named inputs and outputs.
+
+Nothing after :func:`capture` knows a model class. The graph inside :class:`Program` is an
+ordinary ``torch.fx.GraphModule`` of ATen operators whose parameters are attributes, so that
+passes edit it freely; :meth:`Program.exported` hands targets a fresh ``ExportedProgram`` of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.export import Dim, ExportedProgram
+
+from cnn_export.errors import InputRefused
+
+BATCH_MAX = 64
+"""Upper bound of a dynamic batch: memory-planning runtimes need one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """Name, shape (``-1`` marks the dynamic batch) and torch dtype of one input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def dtype_name(self) -> str:
+        """Return the dtype without its ``torch.`` prefix, e.g. ``float32``."""
+        return str(self.dtype).removeprefix("torch.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A captured network: flat tensors in, flat tensors out, both named and ordered.
+
+    ``graph_module`` takes the inputs positionally and returns a tuple of tensors.
+    """
+
+    graph_module: fx.GraphModule
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    example_inputs: tuple[torch.Tensor, ...]
+    dynamic_batch: bool
+
+    def with_graph(self, graph_module: fx.GraphModule) -> Program:
+        """Return the same program over a rewritten graph (names and shapes unchanged)."""
+        return dataclasses.replace(self, graph_module=graph_module)
+
+    @functools.cached_property
+    def exported(self) -> ExportedProgram:
+        """The graph as a fresh ``ExportedProgram``; shared by all targets of one job."""
+        return export_graph(self.graph_module, self.example_inputs, self.dynamic_batch)
+
+
+def capture(
+    module: nn.Module,
+    example_inputs: Sequence[torch.Tensor],
+    *,
+    dynamic_batch: bool = False,
+) -> Program:
+    """Trace ``module`` (set to ``eval``) into a :class:`Program`.
+
+    Inputs are named after the arguments of ``forward``; outputs after the keys of a returned
+    dict, else ``output`` (one) or ``output_0``, ``output_1``, … (several).
+
+    Raises:
+        InputRefused: the module cannot be traced with these inputs; names the reason.
+    """
+    module.eval()
+    # A batch of one would be specialised: a dynamic dimension is traced with two.
+    repeat = 2 if dynamic_batch else 1
+    inputs = tuple(torch.cat([tensor] * repeat) for tensor in example_inputs)
+    exported = _trace(module, inputs, dynamic_batch)
+    graph_module = _flat_graph_module(exported)
+    names = _input_names(module, graph_module)
+    values = _output_values(graph_module)
+    return Program(
+        graph_module=graph_module,
+        inputs=tuple(
+            TensorSpec(name, _shape(tensor.shape, dynamic_batch), tensor.dtype)
+            for name, tensor in zip(names, inputs, strict=True)
+        ),
+        outputs=tuple(
+            TensorSpec(name, _shape(value.shape, dynamic_batch), value.dtype)
+            for name, value in zip(_output_names(exported, len(values)), values, strict=True)
+        ),
+        example_inputs=inputs,
+        dynamic_batch=dynamic_batch,
+    )
+
+
+def export_graph(
+    graph_module: nn.Module,
+    example_inputs: tuple[torch.Tensor, ...],
+    dynamic_batch: bool,
+    kwargs: Mapping[str, torch.Tensor] | None = None,
+) -> ExportedProgram:
+    """Run ``torch.export`` on a module that takes flat tensors.
+
+    ``kwargs`` replaces the positional inputs where a target wants them by name.
+    """
+    positional = () if kwargs else example_inputs
+    with warnings.catch_warnings():
+        # torch's own tree code warns about itself on every deepcopy.
+        warnings.simplefilter("ignore", FutureWarning)
+        return torch.export.export(
+            graph_module,
+            positional,
+            dict(kwargs) if kwargs else None,
+            dynamic_shapes=batch_dims(positional, kwargs) if dynamic_batch else None,
+            strict=False,
+        )
+
+
+def batch_dims(
+    positional: Sequence[torch.Tensor], kwargs: Mapping[str, torch.Tensor] | None = None
+) -> Any:
+    """Return the ``dynamic_shapes`` that make dimension 0 of every input the same batch."""
+    batch = Dim("batch", min=1, max=BATCH_MAX)
+    if kwargs:
+        return {name: {0: batch} for name in kwargs}
+    return tuple({0: batch} for _ in positional)
+
+
+def _trace(
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], dynamic_batch: bool
+) -> ExportedProgram:
+    try:
+        return export_graph(module, inputs, dynamic_batch)
+    except Exception as error:
+        sizes = ", ".join("x".join(map(str, t.shape)) for t in inputs)
+        raise InputRefused(
+            f"{type(module).__name__} cannot be traced at input {sizes}: {_first_line(error)}"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _flat_graph_module(exported: ExportedProgram) -> fx.GraphModule:
+    """Return the unlifted graph taking and returning flat tensors (no pytree wrapping)."""
+    unlifted = exported.module(check_guards=False)
+    graph = unlifted.graph
+    graph.set_codegen(fx.graph.CodeGen())
+    output = graph.output_node()
+    kept = [v for v in _flatten(output.args[0]) if v is not None]
+    for value in kept:
+        if not isinstance(value, fx.Node):
+            raise InputRefused(f"the model returns the constant {value!r}; return tensors only")
+    output.args = (tuple(kept),)
+    return fx.GraphModule(unlifted, graph, class_name="Program")
+
+
+def _flatten(value: Any) -> list[Any]:
+    if isinstance(value, (list, tuple)):
+        return [leaf for item in value for leaf in _flatten(item)]
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in _flatten(item)]
+    return [value]
+
+
+def _input_names(module: nn.Module, graph_module: fx.GraphModule) -> list[str]:
+    placeholders = [node.name for node in graph_module.graph.nodes if node.op == "placeholder"]
+    if isinstance(module, fx.GraphModule):
+        return placeholders
+    declared = [
+        name
+        for name, parameter in inspect.signature(module.forward).parameters.items()
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if len(declared) < len(placeholders):
+        return placeholders
+    return declared[: len(placeholders)]
+
+
+def _output_names(exported: ExportedProgram, count: int) -> list[str]:
+    spec = exported.call_spec.out_spec
+    if spec is not None and spec.type is dict and spec.num_leaves == count == spec.num_children:
+        return [str(key) for key in spec.context]
+    return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
+
+
+def _output_values(graph_module: fx.GraphModule) -> list[torch.Tensor]:
+    nodes: Any = graph_module.graph.output_node().args[0]
+    return [node.meta["val"] for node in nodes]
+
+
+def _shape(shape: Sequence[Any], dynamic_batch: bool) -> tuple[int, ...]:
+    sizes = [size if isinstance(size, int) else -1 for size in shape]
+    return (-1, *sizes[1:]) if dynamic_batch and sizes else tuple(sizes)

@@ -1,0 +1,64 @@
+"""Model families by name, each with a detector that recognises its checkpoints.
+
+A family registers its builder; a duplicate name is an error. Detectors see only tensor names and
+shapes, so recognising a checkpoint never builds or runs anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Tensor names of a checkpoint with their shapes."""
+
+Detector = Callable[[Shapes], dict[str, Any] | None]
+"""Returns the builder's arguments when the shapes belong to the family, else None."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """One buildable network family.
+
+    ``input_size`` is (channels, height, width) of the published input.
+    """
+
+    name: str
+    build: Callable[..., nn.Module]
+    input_size: tuple[int, int, int]
+    source: str
+    detect: Detector
+
+
+_architectures: dict[str, Architecture] = {}
+
+
+def register_model(
+    *, source: str, detect: Detector, input_size: tuple[int, int, int] = (3, 224, 224)
+) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+    """Register the decorated builder under its own function name.
+
+    ``source`` cites the paper or package.
+
+    Raises:
+        ValueError: the name is already taken.
+    """
+
+    def register(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+        name = build.__name__
+        if name in _architectures:
+            raise ValueError(f"the model name {name!r} is already registered")
+        _architectures[name] = Architecture(name, build, input_size, source, detect)
+        return build
+
+    return register
+
+
+def architectures() -> dict[str, Architecture]:
+    """Return every registered family of this package by name."""
+    from cnn_export.models import skipnet  # noqa: F401  (importing a family registers it)
+
+    return dict(_architectures)

@@ -1,0 +1,58 @@
+"""The contract of a pass, and the values it returns.
+
+A pass takes a ``torch.fx.GraphModule`` of ATen operators (parameters as attributes), edits it in
+place, and returns a :class:`PassResult` that tells the truth: what fired and where, what was
+refused and why. Running it again must change nothing.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+from torch import fx
+
+
+@dataclasses.dataclass(frozen=True)
+class Refusal:
+    """A place where a pass could have fired and did not."""
+
+    node: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PassResult:
+    """What one run of one pass did. ``rewrites`` names the node each rewrite started from."""
+
+    name: str
+    rewrites: tuple[str, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def modified(self) -> bool:
+        """Whether the graph changed."""
+        return bool(self.rewrites)
+
+
+class ProgramPass(abc.ABC):
+    """One rewrite. Subclasses give the formula and *given ⇒ result* in their docstring."""
+
+    @property
+    def name(self) -> str:
+        """The pass's class name, as shown in reports."""
+        return type(self).__name__
+
+    @abc.abstractmethod
+    def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
+        """Edit the graph in place and report."""
+
+    def __call__(self, graph_module: fx.GraphModule) -> PassResult:
+        """Run the pass and leave the module consistent: no dead nodes, fresh code."""
+        result = self.rewrite(graph_module)
+        if result.modified:
+            graph_module.graph.eliminate_dead_code()
+            graph_module.delete_all_unused_submodules()
+            graph_module.graph.lint()
+            graph_module.recompile()
+        return result
