@@ -18,10 +18,16 @@ $(STAMP): requirements.lock pyproject.toml
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
-lint: setup
+lint: setup types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# The import name differs from the folders' names; pyright only follows folders, so it gets links.
+.PHONY: types
+types:
+	@rm -rf build/types && mkdir -p build/types/cnn_export
+	@ln -s $(CURDIR)/export/* $(CURDIR)/reparam $(CURDIR)/models $(CURDIR)/benchmarks build/types/cnn_export/
 
 clean:
 	rm -rf $(VENV) build *.egg-info out

@@ -5,4 +5,24 @@ The package is lazy: importing it loads neither torch nor any vendor package.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from cnn_export.api import export
+    from cnn_export.request import Artifact, ExportResult
+
+__all__ = ["Artifact", "ExportResult", "__version__", "export"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "export":
+        from cnn_export.api import export
+
+        return export
+    if name in ("Artifact", "ExportResult"):
+        from cnn_export import request
+
+        return getattr(request, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,17 +11,25 @@ import dataclasses
 import functools
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx.graph import CodeGen
 
 from cnn_export.errors import InputRefused
 
 BATCH_MAX = 64
 """Upper bound of a dynamic batch: memory-planning runtimes need one."""
+
+_BATCH_TRACED = 16
+"""Batch size that a dynamic batch is traced with.
+
+One would be specialised, and below 16 torch's choice of convolution kernel bounds the batch at
+15 when the program is decomposed later (measured: ExecuTorch then plans memory for 15).
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +59,10 @@ class Program:
     example_inputs: tuple[torch.Tensor, ...]
     dynamic_batch: bool
 
+    def example_inputs_of_one(self) -> tuple[torch.Tensor, ...]:
+        """Return the example inputs; with a dynamic batch, the first of each."""
+        return tuple(t[:1] if self.dynamic_batch else t for t in self.example_inputs)
+
     def with_graph(self, graph_module: fx.GraphModule) -> Program:
         """Return the same program over a rewritten graph (names and shapes unchanged)."""
         return dataclasses.replace(self, graph_module=graph_module)
@@ -76,9 +88,9 @@ def capture(
         InputRefused: the module cannot be traced with these inputs; names the reason.
     """
     module.eval()
-    # A batch of one would be specialised: a dynamic dimension is traced with two.
-    repeat = 2 if dynamic_batch else 1
-    inputs = tuple(torch.cat([tensor] * repeat) for tensor in example_inputs)
+    inputs = tuple(example_inputs)
+    if dynamic_batch:
+        inputs = tuple(torch.cat([t[:1]] * _BATCH_TRACED) for t in inputs)
     exported = _trace(module, inputs, dynamic_batch)
     graph_module = _flat_graph_module(exported)
     names = _input_names(module, graph_module)
@@ -99,36 +111,19 @@ def capture(
 
 
 def export_graph(
-    graph_module: nn.Module,
-    example_inputs: tuple[torch.Tensor, ...],
-    dynamic_batch: bool,
-    kwargs: Mapping[str, torch.Tensor] | None = None,
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], dynamic_batch: bool
 ) -> ExportedProgram:
-    """Run ``torch.export`` on a module that takes flat tensors.
-
-    ``kwargs`` replaces the positional inputs where a target wants them by name.
-    """
-    positional = () if kwargs else example_inputs
+    """Run ``torch.export`` on a module; with a dynamic batch, dimension 0 of every input."""
+    batch = Dim("batch", min=1, max=BATCH_MAX)
     with warnings.catch_warnings():
         # torch's own tree code warns about itself on every deepcopy.
         warnings.simplefilter("ignore", FutureWarning)
         return torch.export.export(
-            graph_module,
-            positional,
-            dict(kwargs) if kwargs else None,
-            dynamic_shapes=batch_dims(positional, kwargs) if dynamic_batch else None,
+            module,
+            inputs,
+            dynamic_shapes=tuple({0: batch} for _ in inputs) if dynamic_batch else None,
             strict=False,
         )
-
-
-def batch_dims(
-    positional: Sequence[torch.Tensor], kwargs: Mapping[str, torch.Tensor] | None = None
-) -> Any:
-    """Return the ``dynamic_shapes`` that make dimension 0 of every input the same batch."""
-    batch = Dim("batch", min=1, max=BATCH_MAX)
-    if kwargs:
-        return {name: {0: batch} for name in kwargs}
-    return tuple({0: batch} for _ in positional)
 
 
 def _trace(
@@ -152,9 +147,9 @@ def _flat_graph_module(exported: ExportedProgram) -> fx.GraphModule:
     """Return the unlifted graph taking and returning flat tensors (no pytree wrapping)."""
     unlifted = exported.module(check_guards=False)
     graph = unlifted.graph
-    graph.set_codegen(fx.graph.CodeGen())
+    graph.set_codegen(CodeGen())
     output = graph.output_node()
-    kept = [v for v in _flatten(output.args[0]) if v is not None]
+    kept = [v for v in flatten(output.args[0]) if v is not None]
     for value in kept:
         if not isinstance(value, fx.Node):
             raise InputRefused(f"the model returns the constant {value!r}; return tensors only")
@@ -162,11 +157,12 @@ def _flat_graph_module(exported: ExportedProgram) -> fx.GraphModule:
     return fx.GraphModule(unlifted, graph, class_name="Program")
 
 
-def _flatten(value: Any) -> list[Any]:
+def flatten(value: Any) -> list[Any]:
+    """Return the leaves of nested tuples, lists and dicts, in order."""
     if isinstance(value, (list, tuple)):
-        return [leaf for item in value for leaf in _flatten(item)]
+        return [leaf for item in value for leaf in flatten(item)]
     if isinstance(value, dict):
-        return [leaf for item in value.values() for leaf in _flatten(item)]
+        return [leaf for item in value.values() for leaf in flatten(item)]
     return [value]
 
 

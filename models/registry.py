@@ -7,10 +7,14 @@ shapes, so recognising a checkpoint never builds or runs anything.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from torch import nn
+
+Arguments = ParamSpec("Arguments")
+Model = TypeVar("Model", bound=nn.Module)
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Tensor names of a checkpoint with their shapes."""
@@ -33,12 +37,13 @@ class Architecture:
     detect: Detector
 
 
+_FAMILIES = ("skipnet",)  # one module per family; importing it registers its builders
 _architectures: dict[str, Architecture] = {}
 
 
 def register_model(
     *, source: str, detect: Detector, input_size: tuple[int, int, int] = (3, 224, 224)
-) -> Callable[[Callable[..., nn.Module]], Callable[..., nn.Module]]:
+) -> Callable[[Callable[Arguments, Model]], Callable[Arguments, Model]]:
     """Register the decorated builder under its own function name.
 
     ``source`` cites the paper or package.
@@ -47,7 +52,7 @@ def register_model(
         ValueError: the name is already taken.
     """
 
-    def register(build: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    def register(build: Callable[Arguments, Model]) -> Callable[Arguments, Model]:
         name = build.__name__
         if name in _architectures:
             raise ValueError(f"the model name {name!r} is already registered")
@@ -59,6 +64,6 @@ def register_model(
 
 def architectures() -> dict[str, Architecture]:
     """Return every registered family of this package by name."""
-    from cnn_export.models import skipnet  # noqa: F401  (importing a family registers it)
-
+    for family in _FAMILIES:
+        importlib.import_module(f"cnn_export.models.{family}")
     return dict(_architectures)

@@ -12,6 +12,8 @@ import dataclasses
 
 from torch import fx
 
+from cnn_export.reparam.attributes import drop_unused_attributes
+
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
@@ -36,7 +38,10 @@ class PassResult:
 
 
 class ProgramPass(abc.ABC):
-    """One rewrite. Subclasses give the formula and *given ⇒ result* in their docstring."""
+    """One rewrite. Subclasses give the formula and *given ⇒ result* in their docstring.
+
+    Tensors are never written to, only replaced: graphs of one network may share them.
+    """
 
     @property
     def name(self) -> str:
@@ -48,11 +53,11 @@ class ProgramPass(abc.ABC):
         """Edit the graph in place and report."""
 
     def __call__(self, graph_module: fx.GraphModule) -> PassResult:
-        """Run the pass and leave the module consistent: no dead nodes, fresh code."""
+        """Run the pass and leave the module consistent: no dead nodes or weights, fresh code."""
         result = self.rewrite(graph_module)
         if result.modified:
             graph_module.graph.eliminate_dead_code()
-            graph_module.delete_all_unused_submodules()
+            drop_unused_attributes(graph_module)
             graph_module.graph.lint()
             graph_module.recompile()
         return result

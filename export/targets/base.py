@@ -9,14 +9,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from cnn_export.program import Program
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
 """Values by input or output name, in the program's order."""
 

@@ -1,0 +1,1 @@
+"""The passes of the stage, one per file."""

@@ -1,0 +1,114 @@
+"""The Python interface. The command line calls this very function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypedDict, Unpack
+
+from torch import Tensor, nn
+
+from cnn_export.errors import UsageError
+from cnn_export.pipeline import run
+from cnn_export.request import ExportRequest, ExportResult, Step, silent_step
+from cnn_export.targets.base import Layout, Precision, TargetOptions
+
+
+class Settings(TypedDict, total=False):
+    """Everything optional of :func:`export`; names and defaults follow the command line.
+
+    Attributes:
+        output: file (one target) or folder to write; default: the current folder.
+        model: a known model name, ``timm:NAME``, ``torchvision:NAME`` or ``package:callable``.
+        model_args: arguments of the model's constructor, as text.
+        allow_pickle: run the code inside a pickled checkpoint. Only for files you made.
+        example_inputs: tensors in the order of ``forward``'s arguments; their shapes are traced.
+        input_size: side, or (height, width), of an image input of shape (batch, channels, H, W).
+        shapes: full input shapes by argument name, instead of ``input_size``.
+        batch: batch size, or ``"dynamic"``.
+        precision: ``"fp32"`` or ``"fp16"``; inputs and outputs stay float32 either way.
+        layout: channel order of rank-4 inputs and outputs; ``"nhwc"`` is tflite's.
+        opset: ONNX opset.
+        ir_version: ONNX IR version.
+        minimum_deployment_target: Core ML's, for example ``"iOS16"``.
+        image_input: make Core ML take an image.
+        samples: images, ``.npy`` or ``.npz`` files that the artifact is also proven on.
+        reparam: run the reparameterization stage (default True).
+        dry_run: load, trace and check operators only.
+        step: called with each step's name; the returned context spans the step.
+    """
+
+    output: str | Path | None
+    model: str | None
+    model_args: Mapping[str, str]
+    allow_pickle: bool
+    example_inputs: Sequence[Tensor] | None
+    input_size: int | tuple[int, int] | None
+    shapes: Mapping[str, tuple[int, ...]]
+    batch: int | Literal["dynamic"]
+    precision: Precision
+    layout: Layout
+    opset: int | None
+    ir_version: int | None
+    minimum_deployment_target: str | None
+    image_input: bool
+    samples: Sequence[str | Path]
+    reparam: bool
+    dry_run: bool
+    step: Step
+
+
+def export(
+    source: str | Path | nn.Module, target: str | Sequence[str], **settings: Unpack[Settings]
+) -> ExportResult:
+    """Export a checkpoint file or a module to one or more formats, proven equal or not written.
+
+    Args:
+        source: checkpoint path, or a module (put in eval mode) with its weights.
+        target: ``"onnx"``, ``"tflite"``, ``"coreml"``, ``"executorch"``, ``"all"``, or several.
+        **settings: see :class:`Settings`.
+
+    Returns:
+        The written artifacts with their manifests, and the report of the rewrites.
+
+    Raises:
+        ExportError: a subclass says which: usage, parity, refused input, missing package.
+    """
+    options = TargetOptions(
+        precision=settings.get("precision", "fp32"),
+        layout=settings.get("layout", "nchw"),
+        opset=settings.get("opset"),
+        ir_version=settings.get("ir_version"),
+        minimum_deployment_target=settings.get("minimum_deployment_target"),
+        image_input=settings.get("image_input", False),
+    )
+    output, examples = settings.get("output"), settings.get("example_inputs")
+    request = ExportRequest(
+        source=source if isinstance(source, nn.Module) else Path(source),
+        targets=(target,) if isinstance(target, str) else tuple(target),
+        output=None if output is None else Path(output),
+        model=settings.get("model"),
+        model_args=settings.get("model_args", {}),
+        allow_pickle=settings.get("allow_pickle", False),
+        input_size=_size(settings.get("input_size")),
+        shapes=settings.get("shapes", {}),
+        examples=None if examples is None else tuple(examples),
+        batch=_batch(settings.get("batch", 1)),
+        samples=tuple(Path(sample) for sample in settings.get("samples", ())),
+        reparam=settings.get("reparam", True),
+        dry_run=settings.get("dry_run", False),
+        options=options,
+    )
+    return run(request, settings.get("step", silent_step))
+
+
+def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _batch(batch: int | Literal["dynamic"]) -> int | None:
+    if batch == "dynamic":
+        return None
+    if batch < 1:
+        raise UsageError(f"the batch {batch} is not a positive number")
+    return batch

@@ -1,0 +1,148 @@
+"""One call from checkpoint file to network: read, recognise, match, fill."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnn_export.checkpoint.arguments import parse_arguments
+from cnn_export.checkpoint.candidates import Candidate
+from cnn_export.checkpoint.containers import Contents, open_container
+from cnn_export.checkpoint.exported import load_exported
+from cnn_export.checkpoint.formats import Format, sha256, sniff
+from cnn_export.checkpoint.reading import read
+from cnn_export.checkpoint.recorded import recorded_input_size, recorded_normalization
+from cnn_export.checkpoint.resolve import network_for
+from cnn_export.checkpoint.sources import Source, parse_source
+from cnn_export.checkpoint.tensors import usable
+from cnn_export.errors import CheckpointError, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """A network with the checkpoint's weights, and where both came from.
+
+    ``module`` is in eval mode with float32 weights. ``name`` is its ``--model`` spelling, or
+    ``pt2``, or ``module:class`` of an unpickled network. ``input_size`` is (channels, height,
+    width), recorded in the checkpoint or published; ``normalization`` is ``imagenet`` or
+    ``mean/std`` where known. ``container`` is the key that led to the tensors, empty for a bare
+    state_dict. ``example_inputs`` come with ``.pt2`` files only.
+    """
+
+    module: nn.Module
+    name: str
+    arguments: Mapping[str, Any]
+    input_size: tuple[int, int, int] | None
+    normalization: str | None
+    source_sha256: str
+    container: str
+    example_inputs: tuple[torch.Tensor, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+_NO_ARGUMENTS: Mapping[str, str] = {}
+
+
+def load_model(
+    path: Path,
+    *,
+    model: str | None = None,
+    model_args: Mapping[str, str] = _NO_ARGUMENTS,
+    allow_pickle: bool = False,
+) -> LoadedModel:
+    """Load a ``.pt``, ``.pth``, ``.pth.tar``, ``.safetensors`` or ``.pt2`` file.
+
+    Without ``model`` the network is recognised by tensor names and shapes; every tensor of file
+    and network must match either way. ``allow_pickle`` runs whatever code the file holds.
+
+    Raises:
+        CheckpointError: missing, damaged, unsafe, not finite, ambiguous or not matching.
+        UsageError: ``model`` or ``model_args`` name nothing that exists.
+        TargetUnavailable: ``timm:`` is asked for and not installed.
+    """
+    source = None if model is None else parse_source(model)
+    given = parse_arguments(model_args)
+    kind = sniff(path)
+    if kind is Format.EXPORTED_PROGRAM:
+        if source or given:
+            raise UsageError(f"{path} brings its own network; drop --model and --model-arg")
+        with _errors_name(path):
+            return _exported(path, allow_pickle)
+    loaded, notes = read(path, kind, allow_pickle=allow_pickle)
+    with _errors_name(path):
+        contents = open_container(loaded)
+        contents = dataclasses.replace(contents, notes=(*notes, *contents.notes))
+        if contents.module is not None and source is None and not given:
+            return _unpickled(path, contents, contents.module)
+        return _recognised(path, contents, source, given)
+
+
+@contextlib.contextmanager
+def _errors_name(path: Path) -> Generator[None]:
+    """Say which file a refusal is about, where the message does not yet."""
+    try:
+        yield
+    except CheckpointError as error:
+        if str(path) in str(error):
+            raise
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _recognised(
+    path: Path, contents: Contents, source: Source | None, given: Mapping[str, Any]
+) -> LoadedModel:
+    tensors, conversions = usable(contents.tensors)
+    module, candidate, notes = network_for(tensors, contents.metadata, source, given)
+    return LoadedModel(
+        module=module,
+        name=candidate.label,
+        arguments=dict(candidate.arguments),
+        input_size=recorded_input_size(contents.metadata) or candidate.input_size,
+        normalization=_normalization(contents, candidate),
+        source_sha256=sha256(path),
+        container=contents.container,
+        notes=(*contents.notes, *conversions, *notes),
+    )
+
+
+def _normalization(contents: Contents, candidate: Candidate) -> str | None:
+    return recorded_normalization(contents.metadata) or candidate.normalization
+
+
+def _unpickled(path: Path, contents: Contents, module: nn.Module) -> LoadedModel:
+    _tensors, conversions = usable(contents.tensors)
+    kind = type(module)
+    return LoadedModel(
+        module=module.float().eval().requires_grad_(False),
+        name=f"{kind.__module__}:{kind.__qualname__}",
+        arguments={},
+        input_size=recorded_input_size(contents.metadata),
+        normalization=recorded_normalization(contents.metadata),
+        source_sha256=sha256(path),
+        container=contents.container,
+        notes=(*contents.notes, *conversions),
+    )
+
+
+def _exported(path: Path, allow_pickle: bool) -> LoadedModel:
+    module, inputs = load_exported(path, allow_pickle=allow_pickle)
+    _tensors, conversions = usable(module.state_dict())
+    if conversions:
+        raise CheckpointError(f"{path} computes in another type than float32; export it in float32")
+    first = tuple(inputs[0].shape[1:]) if inputs else ()
+    return LoadedModel(
+        module=module,
+        name="pt2",
+        arguments={},
+        input_size=(first[0], first[1], first[2]) if len(first) == 3 else None,
+        normalization=None,
+        source_sha256=sha256(path),
+        container="",
+        example_inputs=inputs,
+    )

@@ -1,0 +1,94 @@
+"""Tensors → the one network they belong to, filled; or a line that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnn_export.checkpoint.building import fill
+from cnn_export.checkpoint.candidates import Candidate
+from cnn_export.checkpoint.containers import without_outer_name
+from cnn_export.checkpoint.matching import Mismatch, compare, shapes_of
+from cnn_export.checkpoint.recognise import recognise
+from cnn_export.checkpoint.sources import Source
+from cnn_export.errors import CheckpointError
+
+Tensors = Mapping[str, torch.Tensor]
+Network = tuple[nn.Module, Candidate, tuple[str, ...]]
+
+
+def network_for(
+    tensors: Tensors,
+    metadata: Mapping[str, Any],
+    source: Source | None,
+    given: Mapping[str, Any],
+) -> Network:
+    """Return the filled network in eval mode, its candidate, and notes.
+
+    Raises:
+        CheckpointError: no network, several, or differing tensors; names them.
+        UsageError: the network cannot be built with the given arguments.
+    """
+    spellings = list(_spellings(tensors))
+    if source is not None:
+        proposals = [(source.resolve(shapes_of(t)), t, n) for t, n in spellings]
+    else:
+        candidate, index, found = recognise([shapes_of(t) for t, _ in spellings], metadata, given)
+        proposals = [(candidate, spellings[index][0], (*spellings[index][1], *found))]
+    mismatches: list[tuple[Candidate, Mismatch]] = []
+    for candidate, named, notes in proposals:
+        asked = candidate.with_arguments(given)
+        module = asked.construct(empty=True)
+        mismatch = compare(shapes_of(named), module)
+        if not mismatch:
+            return _filled(module, asked, named), asked, (*notes, *_counter_notes(mismatch))
+        mismatches.append((candidate, mismatch))
+    best = max(mismatches, key=lambda pair: pair[1].agreeing)
+    raise _mismatched(*best, given)
+
+
+def _spellings(tensors: Tensors) -> Iterator[tuple[Tensors, tuple[str, ...]]]:
+    """Yield the names as they are, then without one attribute around all (``model.``)."""
+    yield tensors, ()
+    inner = without_outer_name(tensors)
+    if inner is not None:
+        outer = next(iter(tensors)).partition(".")[0]
+        yield inner, (f"the prefix '{outer}.' of every tensor name was dropped",)
+
+
+def _filled(module: nn.Module, candidate: Candidate, tensors: Tensors) -> nn.Module:
+    try:
+        filled = fill(module, tensors)
+        if filled is None:
+            filled = fill(candidate.construct(empty=False), tensors)
+    except TypeError as error:
+        raise CheckpointError(f"{error}; export the float checkpoint") from error
+    if filled is None:
+        raise CheckpointError(f"{candidate} keeps tensors without data; build it with real ones")
+    return filled
+
+
+def _counter_notes(mismatch: Mismatch) -> tuple[str, ...]:
+    if not mismatch.counters_missing:
+        return ()
+    return (
+        f"{mismatch.counters_missing} num_batches_tracked counters are not in the file;"
+        " inference does not read them",
+    )
+
+
+def _mismatched(
+    candidate: Candidate, mismatch: Mismatch, given: Mapping[str, Any]
+) -> CheckpointError:
+    asked = candidate.with_arguments(given)
+    conflicts = [
+        f"the tensors show {key}={candidate.arguments[key]!r},"
+        f" --model-arg asks for {asked.arguments[key]!r}"
+        for key in candidate.arguments
+        if key in candidate.inferred and asked.arguments[key] != candidate.arguments[key]
+    ]
+    reason = "; ".join([*conflicts, str(mismatch)])
+    return CheckpointError(f"does not match {asked}: {reason}")

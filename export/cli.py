@@ -1,0 +1,190 @@
+"""The command line of ``cnn-export``. Only parsing and calling; torch loads when a job starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cnn_export import __version__
+from cnn_export.errors import UsageError
+from cnn_export.targets import TARGETS
+
+_PRECISIONS = ("fp32", "fp16")
+_LAYOUTS = ("nchw", "nhwc")
+
+
+def _list_models(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        from cnn_export.checkpoint import known_models
+
+        click.echo("\n".join(known_models()))
+        context.exit()
+
+
+def _list_targets(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        for name, entry in TARGETS.items():
+            click.echo(f"{name:<12}{entry.suffix:<13}{entry.summary}")
+        context.exit()
+
+
+def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any], Any]:
+    return click.option(
+        name, is_flag=True, is_eager=True, expose_value=False, callback=callback, help=text
+    )
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--target",
+    "-t",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="onnx, tflite, coreml, executorch or all; repeatable.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="File or folder to write. Default: this folder.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="Network, instead of detection: a name of --list-models, timm:NAME or module:callable.",
+)
+@click.option(
+    "--model-arg",
+    "model_args",
+    multiple=True,
+    metavar="K=V",
+    help="Argument of the network's constructor; repeatable.",
+)
+@click.option("--input-size", metavar="N|HxW", help="Height and width of the image input.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=SHAPE",
+    help="Shape of one input, e.g. x=1x3x192x256; repeatable.",
+)
+@click.option("--batch", default="1", show_default=True, metavar="N|dynamic", help="Batch size.")
+@click.option(
+    "--precision",
+    default="fp32",
+    show_default=True,
+    metavar="|".join(_PRECISIONS),
+    help="Weights and, where the format has it, arithmetic.",
+)
+@click.option(
+    "--layout",
+    default="nchw",
+    show_default=True,
+    metavar="|".join(_LAYOUTS),
+    help="Channel order of image inputs and outputs (tflite).",
+)
+@click.option("--opset", type=int, help="ONNX opset (onnx).")
+@click.option("--ir-version", type=int, help="ONNX IR version (onnx).")
+@click.option(
+    "--minimum-deployment-target", metavar="NAME", help="For example iOS16 or macOS13 (coreml)."
+)
+@click.option("--image-input", is_flag=True, help="Take an image instead of a tensor (coreml).")
+@click.option(
+    "--sample",
+    "samples",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Image, .npy or .npz that the artifact is also proven on; repeatable.",
+)
+@click.option("--no-reparam", is_flag=True, help="Export the graph as traced.")
+@click.option(
+    "--allow-pickle",
+    is_flag=True,
+    help="Run the code inside a pickled checkpoint. Only for files you made.",
+)
+@click.option("--dry-run", is_flag=True, help="Load, trace and check operators; write nothing.")
+@click.option("--explain", is_flag=True, help="Show what each rewrite did and refused.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--quiet", "-q", is_flag=True, help="Show errors only.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@_flag("--list-models", _list_models, "Show the networks that are recognised or known by name.")
+@_flag("--list-targets", _list_targets, "Show the formats.")
+@click.version_option(__version__, message="cnn-export %(version)s")
+def command(debug: bool, quiet: bool, as_json: bool, explain: bool, **given: Any) -> None:
+    """Export a trained CNN CHECKPOINT to mobile formats, each proven equal to it or not written."""
+    del debug  # read by the entry point
+    _require_choices(given)
+    given |= _parsed(given)
+    from cnn_export import display, export
+
+    result = export(
+        given.pop("checkpoint"),
+        given.pop("targets"),
+        step=display.steps(hidden=quiet or as_json),
+        **given,
+    )
+    if as_json:
+        click.echo(display.as_json(result))
+    elif not quiet:
+        display.show(result, explain=explain)
+
+
+def _require_choices(given: dict[str, Any]) -> None:
+    """Check names before torch loads, so that a typing error answers at once.
+
+    Raises:
+        UsageError: names the option and the values it takes.
+    """
+    from cnn_export.errors import nearest
+
+    choices = (*TARGETS, "all")
+    if not given["targets"]:
+        raise UsageError(f"give at least one --target: {', '.join(choices)}")
+    checks = [("--target", name, choices) for name in given["targets"]]
+    checks += [
+        ("--precision", given["precision"], _PRECISIONS),
+        ("--layout", given["layout"], _LAYOUTS),
+    ]
+    for option, value, allowed in checks:
+        if value not in allowed:
+            raise UsageError(
+                f"{option} {value!r} does not exist; choose {', '.join(allowed)}."
+                f"{nearest(value, allowed)}"
+            )
+
+
+def _parsed(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options whose text has a form of its own, parsed, under the API's names."""
+    from cnn_export.inputs import parse_shape, parse_size
+
+    size = given["input_size"]
+    return {
+        "model_args": _pairs("--model-arg", given["model_args"]),
+        "input_size": parse_size(size) if size else None,
+        "shapes": {k: parse_shape(v) for k, v in _pairs("--input", given.pop("inputs")).items()},
+        "batch": _batch(given["batch"]),
+        "reparam": not given.pop("no_reparam"),
+    }
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator or not key or key in pairs:
+            raise UsageError(f"{option} {text!r} must be NAME=VALUE, each name once")
+        pairs[key] = value
+    return pairs
+
+
+def _batch(text: str) -> int | str:
+    if text == "dynamic":
+        return text
+    if not text.isdigit() or int(text) == 0:
+        raise UsageError(f"--batch {text!r} is neither a number nor 'dynamic'")
+    return int(text)

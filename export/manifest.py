@@ -1,0 +1,190 @@
+"""``NAME.manifest.json``: what an artifact is, where it came from, and how far it was proven.
+
+The schema is versioned and validated on reading as on writing. It imports neither torch nor a
+vendor package, so a benchmark runner can read it anywhere. No time, path, host or user is in it:
+the same job gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cnn_export.errors import InputRefused
+
+SCHEMA_VERSION = 1
+MANIFEST_SUFFIX = ".manifest.json"
+PROBE_VALUES = 16
+"""How many leading values of each output the probe keeps."""
+
+_MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Source(_Model):
+    """The checkpoint: file name (no folder), content hash, what was recognised in it."""
+
+    file: str
+    sha256: Sha256 | None
+    model: str
+    arguments: dict[str, str]
+    container: str
+
+
+class Normalization(_Model):
+    """Per-channel statistics: the network expects ``(pixel / 255 − mean) / std``."""
+
+    mean: list[float]
+    std: list[float]
+
+
+class Tensor(_Model):
+    """An input or output as the artifact declares it; ``-1`` marks the dynamic batch."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+    layout: Literal["nchw", "nhwc"] | None = None
+    normalization: Normalization | None = None
+
+
+class Pass(_Model):
+    """One reparameterization pass: how often it fired and what it refused."""
+
+    name: str
+    rewrites: int
+    refusals: list[str] = []
+
+
+class ParityFigure(_Model):
+    """The largest error of one output on one probe, absolute and relative to its RMS."""
+
+    probe: str
+    output: str
+    max_abs_error: float
+    relative_error: float
+    rms: float
+    limit: float
+
+
+class Parity(_Model):
+    """What the artifact was executed with, against what, and every figure."""
+
+    runtime: str
+    reference: str
+    tolerance_reason: str
+    figures: list[ParityFigure]
+
+
+class ProbeOutput(_Model):
+    """The leading values (C order, artifact layout), RMS and shape of one expected output."""
+
+    name: str
+    shape: list[int]
+    values: list[float]
+    rms: float
+
+
+class ProbeRecord(_Model):
+    """An input any runner can generate: SplitMix64 from ``seed + input index``, in C order.
+
+    Values are generated in NCHW and reordered where an input is NHWC. ``tolerance`` bounds
+    |value − expected| / rms.
+    """
+
+    generator: Literal["splitmix64-top24"] = "splitmix64-top24"
+    seed: int
+    batch: int
+    outputs: list[ProbeOutput]
+    tolerance: float
+
+
+class OutsideOperator(_Model):
+    """An operator that the delegate leaves to the runtime's own kernels."""
+
+    op: str
+    count: int
+    reason: str = ""
+
+
+class Partitions(_Model):
+    """How the artifact splits between its delegate and the runtime's own kernels."""
+
+    delegate: str
+    partitions: int
+    delegated_ops: int
+    outside: list[OutsideOperator]
+
+
+class Manifest(_Model):
+    """The whole record beside one artifact."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    producer: str
+    artifact: str
+    artifact_sha256: Sha256
+    artifact_bytes: int
+    target: str
+    precision: Literal["fp32", "fp16"]
+    source: Source
+    versions: dict[str, str]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    passes: list[Pass]
+    macs: int
+    parameter_bytes: int
+    partitions: Partitions
+    parity: Parity
+    probe: ProbeRecord
+
+    def to_json(self) -> str:
+        """Return the file's text."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and validate a manifest.
+
+    Raises:
+        InputRefused: the file is missing, too large, or not a manifest of a known version.
+    """
+    try:
+        if path.stat().st_size > _MAX_MANIFEST_BYTES:
+            raise InputRefused(f"{path} is larger than any manifest; is it the right file?")
+        return Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputRefused(f"cannot read the manifest {path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise InputRefused(f"{path} is not a valid manifest: {field}: {first['msg']}") from error
+
+
+def manifest_path(artifact: Path) -> Path:
+    """Return where the manifest of an artifact lies: ``model.tflite.manifest.json``."""
+    return artifact.with_name(artifact.name + MANIFEST_SUFFIX)
+
+
+def artifact_digest(path: Path) -> tuple[str, int]:
+    """Return SHA-256 and size in bytes of a file, or of a folder's files in name order.
+
+    A folder's digest covers each relative name and content length as well.
+    """
+    if path.is_file():
+        content = path.read_bytes()
+        return hashlib.sha256(content).hexdigest(), len(content)
+    digest, total = hashlib.sha256(), 0
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(path).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+        total += len(content)
+    return digest.hexdigest(), total

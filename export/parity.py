@@ -1,0 +1,184 @@
+"""Measure an artifact against the checkpoint, and judge.
+
+Measuring knows only sessions and arrays; judging knows only figures and the tolerance table.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from cnn_export.errors import InputRefused, ParityError
+from cnn_export.layout import from_artifact, to_artifact
+from cnn_export.probes import Probe
+from cnn_export.program import Program, TensorSpec, flatten
+from cnn_export.targets.base import Array, Layout, Session, Tensors
+from cnn_export.tolerances import Tolerance
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What the checkpoint computes on one probe.
+
+    ``outputs`` are float64 (integers stay integers); ``float32_floor`` is the error of torch's
+    own float32 run per output, in units of the output's RMS; ``dtype`` is what the checkpoint
+    ran in.
+    """
+
+    probe: Probe
+    outputs: Tensors
+    float32_floor: dict[str, float]
+    dtype: str
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputParity:
+    """One output of one probe."""
+
+    probe: str
+    output: str
+    max_abs_error: float
+    relative_error: float
+    rms: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is a number within the limit."""
+        return bool(self.relative_error <= self.limit)
+
+
+def references(
+    module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
+) -> list[Reference]:
+    """Run the original module in float64, and in float32 for the noise floor.
+
+    A module that makes float32 tensors of its own cannot run in float64; then its float32 result
+    is the reference and the floor is zero.
+
+    Raises:
+        InputRefused: the checkpoint itself gives NaN or infinity on a probe.
+    """
+    singles = [_run(module, probe, outputs, torch.float32) for probe in probes]
+    exacts = _float64_results(module, probes, outputs)
+    dtype = "float32" if exacts is None else "float64"
+    result: list[Reference] = []
+    for probe, single, exact in zip(probes, singles, exacts or singles, strict=True):
+        _require_finite(exact, probe)
+        floor = {name: relative_error(single[name], exact[name]) for name in exact}
+        result.append(Reference(probe, exact, floor, dtype))
+    return result
+
+
+def _float64_results(
+    module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
+) -> list[Tensors] | None:
+    """Return the module's float64 outputs per probe, or None where it only runs in float32."""
+    double = copy.deepcopy(module).double()
+    try:
+        return [_run(double, probe, outputs, torch.float64) for probe in probes]
+    except RuntimeError:
+        return None
+
+
+def _require_finite(values: Tensors, probe: Probe) -> None:
+    for name, value in values.items():
+        if not np.isfinite(value).all():
+            raise InputRefused(
+                f"the checkpoint itself gives NaN or infinity in {name!r} on the "
+                f"{probe.name} probe; check its weights and input range"
+            )
+
+
+def measure(
+    session: Session,
+    program: Program,
+    layout: Layout,
+    expected: Sequence[Reference],
+    tolerance: Tolerance,
+) -> list[OutputParity]:
+    """Run the artifact on every reference's probe and compare output by output.
+
+    Raises:
+        ParityError: an output is missing, surplus, or of another shape.
+    """
+    figures: list[OutputParity] = []
+    for reference in expected:
+        raw = session(to_artifact(reference.probe.inputs, program.inputs, layout))
+        _require_names(raw, program.outputs)
+        actual = from_artifact(raw, program.outputs, layout)
+        for name, exact in reference.outputs.items():
+            _require_shape(name, actual[name], exact)
+            figures.append(
+                OutputParity(
+                    probe=reference.probe.name,
+                    output=name,
+                    max_abs_error=_max_abs(actual[name], exact),
+                    relative_error=relative_error(actual[name], exact),
+                    rms=_rms(exact),
+                    limit=tolerance.limit(reference.float32_floor[name]),
+                )
+            )
+    return figures
+
+
+def judge(figures: Sequence[OutputParity], target: str) -> None:
+    """Raise unless every figure is within its limit.
+
+    Raises:
+        ParityError: names the worst output, its error and the limit.
+    """
+    failed = [figure for figure in figures if not figure.passed]
+    if failed:
+        worst = max(failed, key=lambda f: np.nan_to_num(f.relative_error, nan=np.inf))
+        raise ParityError(
+            f"{target}: output {worst.output!r} is off by {worst.relative_error:.2g} of its RMS "
+            f"on the {worst.probe} probe (limit {worst.limit:.2g}); nothing was written"
+        )
+
+
+def relative_error(actual: Array, exact: Array) -> float:
+    """Return max |actual − exact| / RMS(exact); the plain maximum where the RMS is zero."""
+    return _max_abs(actual, exact) / (_rms(exact) or 1.0)
+
+
+def _max_abs(actual: Array, exact: Array) -> float:
+    if exact.size == 0:
+        return 0.0
+    return float(np.max(np.abs(actual.astype(np.float64) - exact.astype(np.float64))))
+
+
+def _rms(exact: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(exact.astype(np.float64))))) if exact.size else 0.0
+
+
+def _require_names(actual: Tensors, outputs: tuple[TensorSpec, ...]) -> None:
+    expected = [spec.name for spec in outputs]
+    if sorted(actual) != sorted(expected):
+        raise ParityError(
+            f"the artifact has outputs {sorted(actual)}, the checkpoint {expected}; "
+            "nothing was written"
+        )
+
+
+def _require_shape(name: str, actual: Array, exact: Array) -> None:
+    if actual.shape != exact.shape:
+        raise ParityError(
+            f"output {name!r} has shape {list(actual.shape)} in the artifact and "
+            f"{list(exact.shape)} in the checkpoint; nothing was written"
+        )
+
+
+def _run(
+    module: nn.Module, probe: Probe, outputs: tuple[TensorSpec, ...], dtype: torch.dtype
+) -> Tensors:
+    tensors = [torch.from_numpy(value) for value in probe.inputs.values()]
+    tensors = [t.to(dtype) if t.is_floating_point() else t for t in tensors]
+    with torch.no_grad():
+        values = [v for v in flatten(module(*tensors)) if v is not None]
+    return {spec.name: v.numpy() for spec, v in zip(outputs, values, strict=True)}

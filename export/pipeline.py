@@ -1,0 +1,206 @@
+"""The main job, step by step: load, trace, reparameterize, then per target lower, prove, record.
+
+Everything is made in a private folder; only when every target of the job has passed are the
+files renamed to where they belong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from cnn_export.destination import Destination, plan_destination
+from cnn_export.errors import ExportError, OperatorRefused, UsageError
+from cnn_export.inputs import sample_probe
+from cnn_export.manifest import Manifest, manifest_path
+from cnn_export.parity import Reference, judge, measure, references
+from cnn_export.probes import Probe, manifest_probe, standard_probes
+from cnn_export.program import Program
+from cnn_export.quiet import VendorLog, quiet
+from cnn_export.records import build_manifest, embedded_metadata
+from cnn_export.reparam import Probe as StageProbe
+from cnn_export.reparam import Report
+from cnn_export.reparam.cost import measure as measure_cost
+from cnn_export.reparam.stage import reparameterize_graph
+from cnn_export.request import Artifact, ExportRequest, ExportResult, Step, silent_step
+from cnn_export.subject import Subject, capture_subject, load_subject
+from cnn_export.targets import TARGETS, load_target
+from cnn_export.targets.base import Target, TargetOptions
+from cnn_export.tolerances import TOLERANCES
+from cnn_export.writing import commit, staging
+
+_T = TypeVar("_T")
+_DYNAMIC_PROBE_BATCH = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class _Prepared:
+    """What all targets of a job share."""
+
+    subject: Subject
+    program: Program
+    expected: list[Reference]
+    report: Report | None
+    options: TargetOptions
+
+    @property
+    def uniform(self) -> Reference:
+        return next(r for r in self.expected if r.probe.name == "uniform")
+
+
+def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
+    """Carry out one job.
+
+    Raises:
+        ExportError: see :mod:`cnn_export.errors`; nothing has been written then.
+    """
+    targets = [load_target(name) for name in _target_names(request)]
+    for target in targets:
+        target.versions()
+        target.refuse_options(request.options)
+    prepared = _prepare(request, step)
+    if request.dry_run:
+        refusals = {t.name: _refusals(t, prepared, step) for t in targets}
+        return ExportResult((), prepared.report, prepared.subject.notes, refusals)
+    destination = plan_destination(request.output, prepared.subject.stem, targets)
+    with staging(destination.folder) as folder:
+        made = [_make(target, prepared, destination, folder, step) for target in targets]
+        with step("write"):
+            commit([move for _, moves in made for move in moves], folder)
+    artifacts = tuple(artifact for artifact, _ in made)
+    return ExportResult(artifacts, prepared.report, prepared.subject.notes, {})
+
+
+def _target_names(request: ExportRequest) -> list[str]:
+    names = list(TARGETS) if "all" in request.targets else list(dict.fromkeys(request.targets))
+    if not names:
+        raise UsageError(f"give at least one --target: {', '.join(TARGETS)} or all")
+    return names
+
+
+def _prepare(request: ExportRequest, step: Step) -> _Prepared:
+    with step("load"):
+        subject = load_subject(request)
+    with step("trace"):
+        program = capture_subject(subject, request)
+    with step("reference"):
+        probes = _probes(request, subject, program)
+        expected = references(subject.module, probes, program.outputs)
+    report = None
+    if request.reparam:
+        with step("reparameterize"):
+            report = reparameterize_graph(program.graph_module, probe=_stage_probe(expected[0]))
+    options = dataclasses.replace(
+        request.options, metadata=embedded_metadata(subject, program, request.options)
+    )
+    return _Prepared(subject, program, expected, report, options)
+
+
+def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:
+    batch = _DYNAMIC_PROBE_BATCH if program.dynamic_batch else 1
+    samples = [sample_probe(path, program, subject.normalization) for path in request.samples]
+    return [
+        *standard_probes(program.inputs, request.options.precision, batch),
+        manifest_probe(program.inputs),
+        *samples,
+    ]
+
+
+def _stage_probe(reference: Reference) -> StageProbe | None:
+    """Hand the stage what the checkpoint computes, so it need not run the original again."""
+    if reference.dtype != "float64":
+        return None
+    inputs = [torch.from_numpy(v) for v in reference.probe.inputs.values()]
+    return StageProbe(
+        inputs=tuple(t.double() if t.is_floating_point() else t for t in inputs),
+        outputs=tuple(torch.from_numpy(v) for v in reference.outputs.values()),
+    )
+
+
+def _refusals(target: Target, prepared: _Prepared, step: Step) -> tuple[str, ...]:
+    with step(f"{target.name}: check operators"):
+        found = _vendor(target.name, lambda: target.refusals(prepared.program, prepared.options))
+    return tuple(str(refusal) for refusal in found)
+
+
+def _make(
+    target: Target, prepared: _Prepared, destination: Destination, folder: Path, step: Step
+) -> tuple[Artifact, list[tuple[Path, Path]]]:
+    """Make, prove and record one artifact in the private folder."""
+    final = destination.artifact(target)
+    staged = folder / final.name
+    with step(f"{target.name}: convert"):
+        _convert(target, prepared, staged)
+    with step(f"{target.name}: verify"):
+        manifest = _vendor(target.name, lambda: _prove(target, prepared, staged, final.name))
+    staged_manifest = manifest_path(staged)
+    staged_manifest.write_text(manifest.to_json(), encoding="utf-8")
+    artifact = Artifact(final, manifest_path(final), manifest)
+    return artifact, [(staged, final), (staged_manifest, artifact.manifest_path)]
+
+
+def _convert(target: Target, prepared: _Prepared, staged: Path) -> None:
+    try:
+        _vendor(
+            target.name,
+            lambda: target.export(prepared.program, prepared.options, staged),
+        )
+    except OperatorRefused as error:
+        named = _vendor(target.name, lambda: _named(target, prepared))
+        raise OperatorRefused("; ".join(named) if named else _one_line(error)) from error
+
+
+def _named(target: Target, prepared: _Prepared) -> list[str]:
+    """Return the operators behind a failed conversion, where the target can tell."""
+    try:
+        found = target.refusals(prepared.program, prepared.options)
+    except Exception:  # the conversion's own message is then all there is
+        return []
+    return [f"{target.name}: no lowering for {refusal}" for refusal in found]
+
+
+def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Manifest:
+    options = prepared.options
+    tolerance = TOLERANCES[target.name, options.precision]
+    session = target.load(staged)
+    figures = measure(session, prepared.program, options.layout, prepared.expected, tolerance)
+    judge(figures, target.name)
+    cost = measure_cost(prepared.program.graph_module)
+    return build_manifest(
+        path=staged,
+        name=name,
+        target=target,
+        options=options,
+        subject=prepared.subject,
+        program=prepared.program,
+        report=prepared.report,
+        cost=(cost.macs, cost.parameter_bytes),
+        figures=figures,
+        uniform=prepared.uniform,
+        tolerance=tolerance,
+        partitions=target.partitions(staged),
+        shared_versions={"torch": metadata.version("torch")},
+    )
+
+
+def _vendor(name: str, call: Callable[[], _T]) -> _T:
+    """Run vendor code silently; an unexpected failure becomes one line naming the target."""
+    log = VendorLog()
+    try:
+        with quiet(log):
+            return call()
+    except (ExportError, OSError):
+        raise
+    except Exception as error:
+        error.add_note(log.text)
+        raise ExportError(f"{name}: {_one_line(error)}") from error
+
+
+def _one_line(error: BaseException, width: int = 300) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= width else text[: width - 1] + "…"

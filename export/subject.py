@@ -1,0 +1,100 @@
+"""Turn a request's source into the network to export: module, program, inputs, origin."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from cnn_export.errors import UsageError
+from cnn_export.inputs import example_inputs, ordered_shapes
+from cnn_export.manifest import Source
+from cnn_export.program import Program, capture
+from cnn_export.request import ExportRequest
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """The original module, which every artifact is compared with, and what is known of it.
+
+    ``stem`` is the artifact's file name without ending.
+    """
+
+    module: nn.Module
+    stem: str
+    source: Source
+    input_size: tuple[int, int, int] | None
+    normalization: str | None
+    examples: tuple[Tensor, ...] | None
+    notes: tuple[str, ...]
+
+
+def load_subject(request: ExportRequest) -> Subject:
+    """Load the checkpoint, or take the module as it is (in eval mode)."""
+    if isinstance(request.source, Path):
+        return _from_checkpoint(request, request.source)
+    module = request.source.eval()
+    name = type(module).__name__
+    source = Source(file="", sha256=None, model=name, arguments={}, container="module")
+    return Subject(module, name.lower(), source, None, None, request.examples, ())
+
+
+def capture_subject(subject: Subject, request: ExportRequest) -> Program:
+    """Trace the module at the requested input sizes."""
+    return capture(subject.module, _examples(subject, request), dynamic_batch=request.batch is None)
+
+
+def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
+    from cnn_export.checkpoint import load_model
+
+    loaded = load_model(
+        path,
+        model=request.model,
+        model_args=request.model_args,
+        allow_pickle=request.allow_pickle,
+    )
+    source = Source(
+        file=path.name,
+        sha256=loaded.source_sha256,
+        model=loaded.name,
+        arguments={key: str(value) for key, value in loaded.arguments.items()},
+        container=loaded.container,
+    )
+    return Subject(
+        module=loaded.module,
+        stem=path.name.removesuffix(".tar").rsplit(".", 1)[0],
+        source=source,
+        input_size=loaded.input_size,
+        normalization=loaded.normalization,
+        examples=request.examples or loaded.example_inputs,
+        notes=tuple(loaded.notes),
+    )
+
+
+def _examples(subject: Subject, request: ExportRequest) -> tuple[Tensor, ...]:
+    if request.shapes:
+        return example_inputs(_named_shapes(subject.module, request.shapes))
+    if request.input_size is None and subject.examples is not None:
+        return subject.examples
+    if request.input_size is None and subject.input_size is None:
+        raise UsageError(
+            f"{subject.source.model} does not say what input it takes; give --input-size 224 "
+            "or --input NAME=1x3x224x224"
+        )
+    channels, *size = subject.input_size or (3, 0, 0)
+    height, width = request.input_size or (size[0], size[1])
+    return example_inputs([(request.batch or 1, channels, height, width)])
+
+
+def _named_shapes(
+    module: nn.Module, shapes: Mapping[str, tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    parameters = inspect.signature(module.forward).parameters.values()
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
+    names = [p.name for p in parameters if p.kind in kinds]
+    required = [p.name for p in parameters if p.kind in kinds and p.default is p.empty]
+    wanted = names[: max(len(required), len(shapes))]
+    return ordered_shapes(shapes, wanted)

@@ -1,0 +1,41 @@
+"""Name the operators a converter cannot take, with the source line that made them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import Any
+
+from torch import fx
+from torch._ops import OpOverload
+
+from cnn_export.targets.base import OpRefusal
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_LIBRARY = "/torch/"
+
+
+def source_line(node: fx.Node) -> str | None:
+    """Return ``file.py:LINE`` of the user's innermost frame behind a node, where known."""
+    trace = node.meta.get("stack_trace")
+    frames = _FRAME.findall(trace) if isinstance(trace, str) else []
+    own = [frame for frame in frames if _LIBRARY not in PurePath(frame[0]).as_posix()]
+    if not own:
+        return None
+    path, line = own[-1]
+    return f"{path}:{line}"
+
+
+def unknown_operators(
+    graph: fx.Graph, known: Callable[[Any], bool], reason: str
+) -> list[OpRefusal]:
+    """Return one refusal per operator kind of ``graph`` that ``known`` rejects."""
+    refusals: dict[str, OpRefusal] = {}
+    for node in graph.nodes:
+        if not isinstance(node.target, OpOverload) or known(node.target):
+            continue
+        refusals.setdefault(
+            str(node.target), OpRefusal(str(node.target), node.name, reason, source_line(node))
+        )
+    return list(refusals.values())

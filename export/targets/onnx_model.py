@@ -1,0 +1,99 @@
+"""Work on an ONNX ``ModelProto``: simplify, strip, stamp and check."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from cnn_export.errors import OperatorRefused, UsageError
+from cnn_export.targets.base import Tensors
+
+_PRODUCER = "cnn-export"
+_SAME = 1e-6
+"""Largest error, relative to the output's RMS, that simplification may introduce."""
+
+
+def session(model: str | bytes) -> Any:
+    """Return an ONNX Runtime CPU session that prints nothing but errors."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def require_opset(model: Any, opset: int) -> None:
+    """Check the opset that was really written; torch falls back to another one silently.
+
+    Raises:
+        UsageError: the exporter wrote another opset than asked.
+    """
+    written = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    if written != opset:
+        raise UsageError(f"--opset {opset} cannot be written for this network; use {written}")
+
+
+def simplified(model: Any, feeds: Tensors) -> Any:
+    """Return onnxsim's form if it changed something and still computes the same on ``feeds``."""
+    import onnxsim
+
+    try:
+        candidate, _ = onnxsim.simplify(model)
+    except Exception:
+        return model
+    if len(candidate.graph.node) >= len(model.graph.node):
+        return model
+    return candidate if _same_outputs(model, candidate, feeds) else model
+
+
+def _same_outputs(model: Any, candidate: Any, feeds: Tensors) -> bool:
+    expected = session(model.SerializeToString()).run(None, feeds)
+    actual = session(candidate.SerializeToString()).run(None, feeds)
+    return all(
+        np.abs(a - e).max(initial=0) <= _SAME * max(float(np.sqrt(np.mean(np.square(e)))), 1e-30)
+        for a, e in zip(actual, expected, strict=True)
+    )
+
+
+def finish(model: Any, metadata: Mapping[str, str], ir_version: int | None) -> None:
+    """Strip what the exporter recorded of this machine, stamp the metadata and check.
+
+    Raises:
+        UsageError: the IR version does not fit the opset.
+        OperatorRefused: the checker rejects the model.
+    """
+    import onnx
+
+    _strip(model)
+    model.producer_name = _PRODUCER
+    model.producer_version = ""
+    if ir_version is not None:
+        model.ir_version = ir_version
+    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+    try:
+        onnx.checker.check_model(model, full_check=True)
+        session(model.SerializeToString())
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        if ir_version is not None:
+            raise UsageError(f"--ir-version {ir_version} does not fit: {reason}") from error
+        raise OperatorRefused(f"the ONNX checker rejects the model: {reason}") from error
+
+
+def _strip(model: Any) -> None:
+    """Remove stack traces, module paths and doc strings: they name files of this machine."""
+    graph = model.graph
+    for holder in (model, graph, *graph.node, *graph.value_info, *graph.initializer):
+        _strip_one(holder)
+    for value in (*graph.input, *graph.output):
+        _strip_one(value)
+    for function in model.functions:
+        for holder in (function, *function.node, *function.value_info):
+            _strip_one(holder)
+
+
+def _strip_one(holder: Any) -> None:
+    holder.doc_string = ""
+    del holder.metadata_props[:]

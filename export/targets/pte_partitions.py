@@ -1,0 +1,68 @@
+"""How a .pte file splits between XNNPACK and ExecuTorch's own kernels, read from the file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from flatbuffers import encode, number_types
+from flatbuffers.table import Table
+
+from cnn_export.errors import InputRefused
+from cnn_export.targets.base import OutsideOp, PartitionReport
+
+_XNNPACK = "XnnpackBackend"
+_PAYLOAD_MAGIC = b"XH00"
+_NODES_SLOT = 6
+"""Vtable offset of ``xnodes``, the second field of ``XNNGraph`` in XNNPACK's runtime schema."""
+
+
+def read(path: Path) -> PartitionReport:
+    """Count delegate calls and kernel calls of the ``forward`` method."""
+    from executorch.exir._serialize._program import deserialize_pte_binary
+
+    content = path.read_bytes()
+    plan: Any = next(
+        p for p in deserialize_pte_binary(content).program.execution_plan if p.name == "forward"
+    )
+    calls = [call.instr_args for chain in plan.chains for call in chain.instructions]
+    kinds = Counter(type(call).__name__ for call in calls)
+    kernels = Counter(
+        _full_name(plan.operators[call.op_index])
+        for call in calls
+        if type(call).__name__ == "KernelCall"
+    )
+    return PartitionReport(
+        delegate="XNNPACK",
+        partitions=kinds["DelegateCall"],
+        delegated_ops=sum(_delegated_ops(content, index) for index in _xnnpack_indices(plan)),
+        outside=tuple(OutsideOp(op, count) for op, count in sorted(kernels.items())),
+    )
+
+
+def _full_name(operator: Any) -> str:
+    return f"{operator.name}.{operator.overload}" if operator.overload else str(operator.name)
+
+
+def _xnnpack_indices(plan: Any) -> range:
+    return range(sum(delegate.id == _XNNPACK for delegate in plan.delegates))
+
+
+def _delegated_ops(content: bytes, index: int) -> int:
+    """Return the number of nodes in one XNNPACK payload.
+
+    The payload starts with a header (magic at byte 4, offset of the graph's flatbuffer at byte
+    10); the graph is a flatbuffer table whose ``xnodes`` vector holds the nodes.
+    """
+    from executorch.exir._serialize import _program
+
+    extract: Any = _program._extract_delegate_payload  # pyright: ignore[reportPrivateUsage]
+    payload: bytes | None = extract(content, _XNNPACK, index)
+    if payload is None or payload[4:8] != _PAYLOAD_MAGIC:
+        raise InputRefused(f"XNNPACK payload {index} of the .pte file has an unknown header")
+    graph = bytearray(payload[int.from_bytes(payload[10:14], "little") :])
+    root = encode.Get(number_types.UOffsetTFlags.packer_type, graph, 0)
+    table = Table(graph, root)
+    slot = table.Offset(_NODES_SLOT)
+    return table.VectorLen(slot) if slot else 0

@@ -1,0 +1,39 @@
+"""Working copies of a graph: own nodes, shared tensors."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import fx
+
+from cnn_export.reparam.precision import cast
+
+
+def float64_copy(graph_module: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:
+    """Return a copy whose working ``dtype`` became float64; the original stays as it is."""
+    duplicate = fx.GraphModule(
+        graph_module, copy.deepcopy(graph_module.graph), class_name=type(graph_module).__name__
+    )
+    cast(duplicate, dtype, torch.float64)
+    return duplicate
+
+
+def adopt(graph_module: fx.GraphModule, source: fx.GraphModule) -> None:
+    """Let ``graph_module`` become ``source``: its graph and exactly its tensors.
+
+    ``source`` must not be used afterwards.
+    """
+    for name, _ in [
+        *graph_module.named_children(),
+        *graph_module.named_parameters("", False, False),
+        *graph_module.named_buffers("", False, False),
+    ]:
+        delattr(graph_module, name)
+    for name, child in source.named_children():
+        graph_module.add_module(name, child)
+    for name, parameter in source.named_parameters("", False, False):
+        graph_module.register_parameter(name, parameter)
+    for name, buffer in source.named_buffers("", False, False):
+        graph_module.register_buffer(name, buffer)
+    graph_module.graph = source.graph

@@ -1,0 +1,56 @@
+"""The passes in the order they run, each with the reason it stands where it does."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cnn_export.reparam.passes.canonical_reshape import CanonicalReshape
+from cnn_export.reparam.passes.constant_folding import FoldConstants
+from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
+from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
+from cnn_export.reparam.passes.hard_activations import RecoverHardActivations
+from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.passes.static_pools import StaticPools
+from cnn_export.reparam.program_pass import ProgramPass
+
+
+@dataclasses.dataclass(frozen=True)
+class OrderedPass:
+    """A pass and why it runs at its place."""
+
+    program_pass: ProgramPass
+    reason: str
+
+
+ORDER: tuple[OrderedPass, ...] = (
+    OrderedPass(
+        FunctionalizeInplace(),
+        "first: every other pass leaves memory alone that is written to in place",
+    ),
+    OrderedPass(
+        CanonicalReshape(),
+        "before RemoveNoOps: a copy made for a view's strides is a no-op only for a reshape",
+    ),
+    OrderedPass(
+        RemoveNoOps(),
+        "before all pattern matching: a dropout or alias inside a pattern hides it",
+    ),
+    OrderedPass(
+        FoldConstants(),
+        "before weights are read: computed weights and lifted scalars become stored ones",
+    ),
+    OrderedPass(
+        RecoverHardActivations(),
+        "after constants, which may hold its 3 and 6",
+    ),
+    OrderedPass(
+        StaticPools(),
+        "after RemoveNoOps, which may have to remove a cast between a pool and its size",
+    ),
+    OrderedPass(
+        FoldBatchNorm(),
+        "last: what stood between a convolution and its normalization is gone by now",
+    ),
+)
+
+DEFAULT_PASSES: tuple[ProgramPass, ...] = tuple(entry.program_pass for entry in ORDER)

@@ -1,0 +1,104 @@
+"""Proof that a rewritten graph computes what the original computes, in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import fx
+
+from cnn_export.reparam.errors import ReparameterizationError
+from cnn_export.reparam.probe import Probe, run
+from cnn_export.reparam.program_pass import ProgramPass
+
+TOLERANCE = 1e-9
+"""Limit of ``max |a - b| / rms(a)``: float64 leaves a deep network's rounding far below it."""
+
+
+def relative_error(expected: Sequence[torch.Tensor], actual: Sequence[torch.Tensor]) -> float:
+    """Return the worst ``max |a - b| / rms(a)`` over outputs; infinite for unlike shapes or dtypes.
+
+    Values that are not finite must agree exactly. ``rms`` is over one whole output.
+    """
+    if len(expected) != len(actual):
+        return math.inf
+    pairs = zip(expected, actual, strict=True)
+    return max((_error(a, b) for a, b in pairs), default=0.0)
+
+
+def prove(
+    probe: Probe,
+    rewritten: fx.GraphModule,
+    steps: Sequence[ProgramPass],
+    original: Callable[[], fx.GraphModule],
+    tolerance: float = TOLERANCE,
+) -> float:
+    """Return the relative error of ``rewritten`` on the probe: one forward.
+
+    ``steps`` are the passes that changed the graph, in order, and ``original`` makes fresh copies
+    of what they started from; both serve only to find the guilty pass after a failure.
+
+    Raises:
+        ReparameterizationError: the error is above ``tolerance``; names the guilty pass.
+    """
+    error = _measure(probe, rewritten)
+    if error <= tolerance:
+        return error
+    guilty, error = _bisect(probe, steps, original, tolerance)
+    raise ReparameterizationError(
+        f"pass {guilty} changed what the network computes: relative error {error:.3g} in float64, "
+        f"allowed is {tolerance:.3g}; leave it out and report it",
+        guilty,
+    )
+
+
+def _bisect(
+    probe: Probe,
+    steps: Sequence[ProgramPass],
+    original: Callable[[], fx.GraphModule],
+    tolerance: float,
+) -> tuple[str, float]:
+    """Return the first step after which the graph is wrong, and the error there."""
+    errors: dict[int, float] = {}
+
+    def is_wrong(count: int) -> bool:
+        graph_module = original()
+        for step in steps[:count]:
+            step(graph_module)
+        errors[count] = _measure(probe, graph_module)
+        return not errors[count] <= tolerance
+
+    right, wrong = 0, len(steps)
+    while wrong - right > 1:
+        middle = (right + wrong) // 2
+        right, wrong = (right, middle) if is_wrong(middle) else (middle, wrong)
+    if wrong not in errors:
+        is_wrong(wrong)
+    return steps[wrong - 1].name, errors[wrong]
+
+
+def _measure(probe: Probe, graph_module: fx.GraphModule) -> float:
+    return relative_error(probe.outputs, run(graph_module, probe.inputs))
+
+
+def _error(expected: torch.Tensor, actual: torch.Tensor) -> float:
+    if expected.shape != actual.shape or expected.dtype != actual.dtype:
+        return math.inf
+    if expected.numel() == 0:
+        return 0.0
+    a, b = expected.double(), actual.double()
+    finite = a.isfinite()
+    if not torch.equal(finite, b.isfinite()) or not _agree_exactly(a[~finite], b[~finite]):
+        return math.inf
+    if not bool(finite.any()):
+        return 0.0
+    difference = float((a - b)[finite].abs().max())
+    rms = float(a[finite].square().mean().sqrt())
+    if difference == 0.0:
+        return 0.0
+    return difference / rms if rms else math.inf
+
+
+def _agree_exactly(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return bool(((a == b) | (a.isnan() & b.isnan())).all())

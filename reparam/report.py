@@ -1,0 +1,41 @@
+"""What the stage did, as values that serialise."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cnn_export.reparam.cost import Cost
+from cnn_export.reparam.program_pass import Refusal
+
+
+@dataclasses.dataclass(frozen=True)
+class PassReport:
+    """Every rewrite of one pass over all rounds, and the refusals that stand at the end."""
+
+    name: str
+    rewrites: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """Measured ``max |a - b| / rms(a)`` in float64, the worst over all outputs, and its limit."""
+
+    relative_error: float
+    tolerance: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """The stage's result. ``proof`` is ``None`` where the caller switched it off."""
+
+    passes: tuple[PassReport, ...]
+    rounds: int
+    before: Cost
+    after: Cost
+    proof: Proof | None
+
+    @property
+    def modified(self) -> bool:
+        """Whether any pass fired."""
+        return any(each.rewrites for each in self.passes)

@@ -1,0 +1,142 @@
+"""The reparameterization stage: run the passes to a fixed point and prove the result."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import fx
+
+from cnn_export.reparam.copies import adopt, float64_copy
+from cnn_export.reparam.cost import measure
+from cnn_export.reparam.errors import ReparameterizationError
+from cnn_export.reparam.order import DEFAULT_PASSES
+from cnn_export.reparam.precision import cast, default_dtype, promoted_default, working_dtype
+from cnn_export.reparam.probe import Probe, make_probe
+from cnn_export.reparam.program_pass import PassResult, ProgramPass
+from cnn_export.reparam.proof import TOLERANCE, prove
+from cnn_export.reparam.report import PassReport, Proof, Report
+
+MAX_ROUNDS = 16
+"""Rounds over all passes before the stage gives up; real networks need two or three."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _History:
+    """Every pass result, round by round."""
+
+    rounds: tuple[tuple[PassResult, ...], ...]
+
+    def steps(self, passes: Sequence[ProgramPass]) -> list[ProgramPass]:
+        """Return the passes that changed the graph, in the order they did."""
+        return [
+            each
+            for results in self.rounds
+            for each, result in zip(passes, results, strict=True)
+            if result.modified
+        ]
+
+
+def reparameterize_graph(
+    graph_module: fx.GraphModule,
+    passes: Sequence[ProgramPass] = DEFAULT_PASSES,
+    *,
+    prove_equal: bool = True,
+    probe: Probe | None = None,
+    tolerance: float = TOLERANCE,
+    max_rounds: int = MAX_ROUNDS,
+) -> Report:
+    """Rewrite a captured graph in place into a smaller, equal one.
+
+    All passes work on a float64 copy; its weights are rounded to the graph's dtype once, at the
+    end. Before that the copy is compared with the original on ``probe`` (made here if not given,
+    which costs one more forward). The given graph changes only if everything succeeded.
+
+    Raises:
+        ReparameterizationError: a pass failed, changed the result by more than ``tolerance``
+            (relative, see :func:`~cnn_export.reparam.proof.relative_error`), gave weights beyond
+            the dtype's range, or still fired after ``max_rounds``.
+    """
+    before = measure(graph_module)
+    dtype = working_dtype(graph_module)
+
+    def original() -> fx.GraphModule:
+        return float64_copy(graph_module, dtype)
+
+    with default_dtype(promoted_default(dtype)):
+        work = original()
+        history = _run_to_fixed_point(work, passes, max_rounds)
+    steps = history.steps(passes)
+    proof = None
+    if prove_equal:
+        error = 0.0
+        if steps:
+            probe = probe or make_probe(graph_module)
+            with default_dtype(promoted_default(dtype)):
+                error = prove(probe, work, steps, original, tolerance)
+        proof = Proof(error, tolerance)
+    if steps:
+        _commit(graph_module, work, dtype)
+    return Report(
+        passes=_pass_reports(passes, history),
+        rounds=len(history.rounds),
+        before=before,
+        after=measure(graph_module),
+        proof=proof,
+    )
+
+
+def _run_to_fixed_point(
+    graph_module: fx.GraphModule, passes: Sequence[ProgramPass], max_rounds: int
+) -> _History:
+    rounds: list[tuple[PassResult, ...]] = []
+    for _ in range(max_rounds):
+        rounds.append(tuple(_run_pass(each, graph_module) for each in passes))
+        if not any(result.modified for result in rounds[-1]):
+            return _History(tuple(rounds))
+    restless = [result.name for result in rounds[-1] if result.modified]
+    raise ReparameterizationError(
+        f"the passes did not come to rest in {max_rounds} rounds; {', '.join(restless)} still "
+        "fired: leave it out and report it",
+        restless[0],
+    )
+
+
+def _run_pass(program_pass: ProgramPass, graph_module: fx.GraphModule) -> PassResult:
+    try:
+        return program_pass(graph_module)
+    except Exception as error:
+        raise ReparameterizationError(
+            f"pass {program_pass.name} failed: {type(error).__name__}: "
+            f"{str(error).strip().partition(chr(10))[0]}",
+            program_pass.name,
+        ) from error
+
+
+def _commit(graph_module: fx.GraphModule, work: fx.GraphModule, dtype: torch.dtype) -> None:
+    cast(work, torch.float64, dtype)
+    overflown = _infinite_names(work)
+    if overflown and not _infinite_names(graph_module):
+        raise ReparameterizationError(
+            f"folded weights exceed the range of {dtype}: {overflown[0]}; export in float32"
+        )
+    adopt(graph_module, work)
+
+
+def _infinite_names(graph_module: fx.GraphModule) -> list[str]:
+    stored = graph_module.state_dict()
+    return [name for name, tensor in stored.items() if not bool(tensor.isfinite().all())]
+
+
+def _pass_reports(passes: Sequence[ProgramPass], history: _History) -> tuple[PassReport, ...]:
+    """Join the rounds per pass; only the last round's refusals still hold."""
+    columns = zip(*history.rounds, strict=True)
+    return tuple(
+        PassReport(
+            name=each.name,
+            rewrites=tuple(name for result in column for name in result.rewrites),
+            refusals=column[-1].refusals,
+        )
+        for each, column in zip(passes, columns, strict=True)
+    )

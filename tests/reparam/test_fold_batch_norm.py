@@ -1,0 +1,186 @@
+"""FoldBatchNorm: every operator it folds into, and everything it leaves alone."""
+
+import pytest
+import torch
+from pass_checks import check_pass, graph_of, operators
+from random_cnn import randomize_batch_norm
+from torch import nn
+
+from cnn_export.program import capture
+from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
+
+
+def _stack(*layers):
+    module = nn.Sequential(*layers)
+    randomize_batch_norm(module)
+    return module
+
+
+CASES = {
+    "plain": (nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), (2, 3, 7, 9)),
+    "no bias": (nn.Conv2d(3, 5, 3, bias=False), nn.BatchNorm2d(5), (1, 3, 6, 4)),
+    "not affine": (nn.Conv2d(3, 5, 2), nn.BatchNorm2d(5, affine=False), (1, 3, 5, 8)),
+    "large epsilon": (nn.Conv2d(3, 5, 1), nn.BatchNorm2d(5, eps=0.1), (1, 3, 5, 8)),
+    "depthwise": (nn.Conv2d(6, 6, 3, 2, 1, groups=6), nn.BatchNorm2d(6), (1, 6, 9, 7)),
+    "grouped dilated": (nn.Conv2d(6, 9, 3, dilation=2, groups=3), nn.BatchNorm2d(9), (1, 6, 11, 9)),
+    "same padding": (nn.Conv2d(3, 4, 4, padding="same"), nn.BatchNorm2d(4), (1, 3, 7, 9)),
+    "reflect": (nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect"), nn.BatchNorm2d(4),
+                (1, 3, 5, 7)),
+    "1d": (nn.Conv1d(4, 6, 3, groups=2), nn.BatchNorm1d(6), (2, 4, 11)),
+    "3d": (nn.Conv3d(2, 4, (1, 2, 3)), nn.BatchNorm3d(4), (1, 2, 3, 5, 4)),
+    "transposed 1d": (nn.ConvTranspose1d(4, 6, 3, groups=2), nn.BatchNorm1d(6), (1, 4, 7)),
+    "transposed": (nn.ConvTranspose2d(4, 6, 3, 2, output_padding=1), nn.BatchNorm2d(6),
+                   (1, 4, 5, 3)),
+    "transposed grouped": (nn.ConvTranspose2d(6, 9, 2, groups=3, bias=False), nn.BatchNorm2d(9),
+                           (1, 6, 5, 3)),
+    "transposed 3d": (nn.ConvTranspose3d(2, 4, 2, groups=2), nn.BatchNorm3d(4), (1, 2, 3, 2, 4)),
+    "linear": (nn.Linear(5, 4), nn.BatchNorm1d(4), (3, 5)),
+    "linear no bias": (nn.Linear(5, 4, bias=False), nn.BatchNorm1d(4), (3, 5)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_folds(case):
+    operator, norm, shape = CASES[case]
+    checked = check_pass(FoldBatchNorm(), _stack(operator, norm), torch.randn(shape))
+    assert len(checked.result.rewrites) == 1
+    assert checked.result.refusals == ()
+    assert "batch_norm" not in checked.ops
+    assert not any("running" in name for name in checked.graph_module.state_dict())
+
+
+def test_keeps_a_dynamic_batch():
+    module = _stack(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
+    checked = check_pass(FoldBatchNorm(), module, torch.randn(1, 3, 7, 9), dynamic=True)
+    assert checked.result.modified
+
+
+def test_twice_normalized_folds_one_after_the_other():
+    module = _stack(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.BatchNorm2d(5, affine=False))
+    checked = check_pass(FoldBatchNorm(), module, torch.randn(1, 3, 7, 9))
+    assert checked.ops == ["conv2d"]
+
+
+def test_new_weights_know_the_source_line():
+    module = _stack(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
+    graph_module = graph_of(module, torch.randn(1, 3, 7, 9))
+    FoldBatchNorm()(graph_module)
+    added = [node for node in graph_module.graph.nodes if "folded" in str(node.target)]
+    assert len(added) == 2
+    assert all("conv.py" in node.meta["stack_trace"] for node in added)
+    assert all("." not in str(node.target) for node in added)
+
+
+class _SharedWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.first, self.second = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+        randomize_batch_norm(self)
+
+    def forward(self, x):
+        return self.conv(self.second(self.conv(self.first(self.conv(x)))))
+
+
+def test_shared_weight_gets_its_own_copy_per_fold():
+    checked = check_pass(FoldBatchNorm(), _SharedWeight(), torch.randn(1, 4, 5, 7))
+    assert checked.ops == ["conv2d"] * 3
+    assert len(checked.graph_module.state_dict()) == 6
+
+
+def test_does_not_write_to_the_given_weights():
+    module = _stack(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    FoldBatchNorm()(graph_of(module, torch.randn(1, 3, 7, 9)))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+class _Forked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        randomize_batch_norm(self)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return self.norm(y) + y.sigmoid()
+
+
+def _refused(module, *inputs):
+    checked = check_pass(FoldBatchNorm(), module, *inputs)
+    assert not checked.result.modified
+    assert "batch_norm" in checked.ops
+    return checked.reasons
+
+
+def test_refuses_a_convolution_that_others_read():
+    reasons = _refused(_Forked(), torch.randn(1, 3, 5, 7))
+    assert len(reasons) == 1
+    assert "conv2d is also read: batch_norm, sigmoid" in reasons[0]
+
+
+def test_refuses_without_a_convolution_before_it():
+    reasons = _refused(_stack(nn.ReLU(), nn.BatchNorm2d(3)), torch.randn(1, 3, 5, 7))
+    assert reasons == ["no convolution before it but relu"]
+
+
+def test_refuses_a_linear_layer_whose_features_are_not_normalized():
+    reasons = _refused(_stack(nn.Linear(6, 5), nn.BatchNorm1d(4)), torch.randn(2, 4, 6))
+    assert "lie in dimension 2" in reasons[0]
+
+
+def test_refuses_statistics_of_the_batch():
+    module = _stack(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False))
+    assert "statistics of the batch" in _refused(module, torch.randn(2, 3, 5, 7))[0]
+
+
+class _ComputedWeight(nn.Module):
+    def __init__(self, which):
+        super().__init__()
+        self.which, self.norm = which, nn.BatchNorm2d(4)
+        self.weight = nn.Parameter(torch.randn(4, 3, 3, 3))
+        randomize_batch_norm(self)
+
+    def forward(self, x, scale):
+        norm = self.norm
+        weight = self.weight * scale if self.which == "weight" else self.weight
+        gamma = norm.weight * scale if self.which == "gamma" else norm.weight
+        y = nn.functional.conv2d(x, weight)
+        return nn.functional.batch_norm(y, norm.running_mean, norm.running_var, gamma, norm.bias)
+
+
+@pytest.mark.parametrize(
+    ("which", "text"), [("weight", "conv2d are computed"), ("gamma", "weight")]
+)
+def test_refuses_computed_weights(which, text):
+    inputs = (torch.randn(1, 3, 5, 7), torch.tensor(1.7))
+    reasons = _refused(_ComputedWeight(which), *inputs)
+    assert text in reasons[0]
+    assert "computed in the graph" in reasons[0]
+
+
+def test_refuses_weights_that_are_not_finite():
+    module = _stack(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=0.0))
+    module[1].running_var[2] = 0.0
+    graph_module = graph_of(module, torch.randn(1, 3, 5, 7))
+    result = FoldBatchNorm()(graph_module)
+    assert "not finite" in result.refusals[0].reason
+    assert "batch_norm" in operators(graph_module)
+
+
+class _ChangingState(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        randomize_batch_norm(self)
+
+    def forward(self, x):
+        self.norm.running_mean.add_(1.0)
+        return self.norm(self.conv(x))
+
+
+def test_refuses_statistics_that_the_graph_changes():
+    program = capture(_ChangingState(), (torch.randn(1, 3, 5, 7),))
+    result = FoldBatchNorm()(program.graph_module)
+    assert not result.modified
+    assert "written to in place" in result.refusals[0].reason
