@@ -11,7 +11,7 @@ import dataclasses
 FLOAT32_BASE = 1e-5
 """Every float32 artifact of an ordinary network (measured: 1e-6 to 5e-6, torch itself 1e-6)."""
 
-FLOAT32_CAP = 1e-4
+FLOAT32_CAP = 5e-4
 """No network may need more than this in float32."""
 
 FLOOR_MULTIPLE = 4.0

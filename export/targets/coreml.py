@@ -33,6 +33,9 @@ DEFAULT_DEPLOYMENT_TARGET = "iOS16"
 _SUMMARY = "Convolutional network exported and verified by cnn-export"
 _INPUT_DTYPES = (torch.float16, torch.float32, torch.int32, torch.int64)
 _COLOR_LAYOUTS = {1: "GRAYSCALE", 3: "RGB"}
+_INEXACT_PASSES = {"common::fuse_elementwise_to_batchnorm"}
+"""Spells y = w·x + b as a batch norm of variance 1 and epsilon 1e-5: 5e-6 off (coremltools 9.0)."""
+
 _ON_MACOS = sys.platform == "darwin"
 
 
@@ -163,6 +166,7 @@ def _convert(program: Program, options: TargetOptions) -> Any:
                 convert_to="mlprogram",
                 minimum_deployment_target=getattr(ct.target, target),
                 compute_precision=_precision(ct, options),
+                pass_pipeline=_passes(ct),
                 skip_model_load=True,
             )
     except Exception as error:
@@ -170,6 +174,13 @@ def _convert(program: Program, options: TargetOptions) -> Any:
         raise OperatorRefused(_conversion_failure(error)) from error
     _refuse_fixed_batch(program, model.get_spec())
     return model
+
+
+def _passes(ct: Any) -> Any:
+    """Return the vendor's passes without those that change the function."""
+    passes = ct.PassPipeline.DEFAULT
+    passes.remove_passes(_INEXACT_PASSES)
+    return passes
 
 
 def _precision(ct: Any, options: TargetOptions) -> Any:

@@ -131,3 +131,16 @@ def test_new_nodes_know_the_source_line():
     FunctionalizeInplace()(graph_module)
     relu = next(node for node in graph_module.graph.nodes if "aten.relu" in str(node.target))
     assert "activation.py" in relu.meta["stack_trace"]
+
+
+def test_readers_of_the_written_node_itself_read_the_result():
+    """The trace rewires them already; a graph from elsewhere may not."""
+    graph_module = graph_of(_Function(lambda y, x, m: y.relu_() + x), torch.randn(1, 4, 5, 7))
+    by_name = {node.name: node for node in graph_module.graph.nodes}
+    by_name["add"].replace_input_with(by_name["relu_"], by_name["conv2d"])
+    graph_module.recompile()
+    image = torch.randn(1, 4, 5, 7)
+    expected = graph_module(image)[0]
+    assert FunctionalizeInplace()(graph_module).rewrites == ("relu_",)
+    assert torch.equal(graph_module(image)[0], expected)
+    assert operators(graph_module) == ["conv2d", "relu", "add"]

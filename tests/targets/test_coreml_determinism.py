@@ -14,7 +14,6 @@ from cnn_export.program import capture
 from cnn_export.targets.base import TargetOptions
 from cnn_export.targets.coreml import CoreML
 
-
 PACKAGES = ("a.mlpackage", "b.mlpackage")
 
 

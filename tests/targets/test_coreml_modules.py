@@ -70,6 +70,7 @@ LAYERS = {
     "adaptive_max": nn.AdaptiveMaxPool2d((1, 1)),
     "batch_norm": batch_norm(6),
     "instance_norm": nn.InstanceNorm2d(6),
+    # coremltools 9.0 alone spells the scale as a batch norm with epsilon, 2e-5 off.
     "group_norm": group_norm(),
     "layer_norm": nn.LayerNorm([7, 5]),
     "local_response": nn.LocalResponseNorm(3, alpha=0.9),
@@ -80,6 +81,7 @@ LAYERS = {
     "selu": nn.SELU(),
     "celu": nn.CELU(0.8),
     "gelu": nn.GELU(),
+    # coremltools 9.0 alone converts this to the erf form, 8e-4 off.
     "gelu_tanh": nn.GELU(approximate="tanh"),
     "hardswish": nn.Hardswish(),
     "hardsigmoid": nn.Hardsigmoid(),

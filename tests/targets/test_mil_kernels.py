@@ -406,6 +406,10 @@ def resized(**arguments):
 
 
 RESIZES = {
+    "crop": (
+        lambda x: mb.crop(x=x, crop_height=[1, 2], crop_width=[0, 3]),
+        lambda x: x[:, :, 1:5, :2],
+    ),
     "upsample_nearest_neighbor": (
         lambda x: mb.upsample_nearest_neighbor(x=x, scale_factor_height=2, scale_factor_width=3),
         resized(size=(14, 15), mode="nearest"),

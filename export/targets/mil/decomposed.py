@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import fx
 from torch.export import ExportedProgram
 
@@ -16,9 +20,13 @@ _NO_OPS = frozenset({"alias", "alias_copy", "detach", "lift_fresh", "lift_fresh_
 
 
 def decompose(program: Program) -> ExportedProgram:
-    """Return the program in the operators that coremltools converts, without aliases."""
+    """Return the program in the operators that coremltools converts, without aliases.
+
+    Operators that coremltools converts stay whole; the others are replaced by torch's own
+    decomposition where there is one.
+    """
     with quiet():
-        exported = program.exported.run_decompositions({})
+        exported = program.exported.run_decompositions(_decompositions())
     for node in list(exported.graph.nodes):
         if _is_no_op(node):
             _bypass(exported, node)
@@ -36,6 +44,24 @@ def unconverted(exported: ExportedProgram) -> list[OpRefusal]:
     )
 
 
+def _decompositions() -> dict[Any, Callable[..., Any]]:
+    known = _converter_names()
+    table = dict(torch.export.default_decompositions().items())
+    unknown = {op: spell for op, spell in table.items() if _converter_name(op) not in known}
+    return {**unknown, torch.ops.aten.gelu.default: _gelu}
+
+
+def _gelu(x: torch.Tensor, *, approximate: str = "none") -> Any:
+    """Spell the tanh form out: coremltools 9.0 ignores ``approximate`` and converts to erf.
+
+    gelu(x) ≈ x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))), Hendrycks and Gimpel, arXiv 1606.08415.
+    """
+    if approximate == "none":
+        return NotImplemented
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+    return 0.5 * x * (1 + torch.tanh(inner))
+
+
 def _is_no_op(node: fx.Node) -> bool:
     packet = getattr(node.target, "overloadpacket", None)
     return node.op == "call_function" and getattr(packet, "__name__", "") in _NO_OPS
@@ -48,6 +74,7 @@ def _bypass(exported: ExportedProgram, node: fx.Node) -> None:
     exported.graph.erase_node(node)
 
 
+@functools.cache
 def _converter_names() -> set[str]:
     coremltools()
     from coremltools.converters.mil.frontend.torch import torch_op_registry

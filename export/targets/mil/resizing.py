@@ -1,4 +1,4 @@
-"""Resizing of the last two dimensions, by the grid points that MIL's definition gives.
+"""Cropping and resizing of the last two dimensions, by the grid points that MIL's definition gives.
 
 Output element i of a dimension of ``n`` inputs and ``m`` outputs is read at a fractional position
 between 0 and n − 1; bilinear resizing interpolates there, first rows, then columns.
@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from cnn_export.targets.mil.signature import UnsupportedArgument
+from cnn_export.targets.mil.signature import Ints, UnsupportedArgument
 
 
 def upsample_nearest_neighbor(
@@ -28,6 +28,12 @@ def resize_nearest_neighbor(x: Tensor, target_size_height: int, target_size_widt
     for dimension, size in ((-2, target_size_height), (-1, target_size_width)):
         x = x.index_select(dimension, torch.arange(size) * x.shape[dimension] // size)
     return x
+
+
+def crop(x: Tensor, crop_height: Ints, crop_width: Ints) -> Tensor:
+    """Drop (before, after) rows and columns."""
+    (top, bottom), (left, right) = crop_height, crop_width
+    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
 
 
 def upsample_bilinear(
@@ -97,6 +103,7 @@ def _exact_size(size: int, scale: float) -> int:
 
 
 KERNELS = {
+    "crop": crop,
     "resize_bilinear": resize_bilinear,
     "resize_nearest_neighbor": resize_nearest_neighbor,
     "upsample_bilinear": upsample_bilinear,
