@@ -1,7 +1,8 @@
 """Keep vendor converters from writing on the user's terminal.
 
 The converters log from C++ straight to file descriptors 1 and 2, so only redirecting those
-descriptors silences them. What they said is kept, for ``--debug``.
+descriptors silences them; ``sys.stdout`` and ``sys.stderr`` may be other files (in a notebook, in
+a test) and are redirected as well. What they said is kept, for ``--debug``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Generator
+from typing import IO
 
 
 class VendorLog:
@@ -34,11 +36,10 @@ def quiet(log: VendorLog | None = None) -> Generator[None]:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
         try:
-            with warnings.catch_warnings():
+            with _python_streams(sink), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
         finally:
-            _flush()
             os.dup2(saved[0], 1)
             os.dup2(saved[1], 2)
             for descriptor in saved:
@@ -46,6 +47,16 @@ def quiet(log: VendorLog | None = None) -> Generator[None]:
             if log is not None:
                 sink.seek(0)
                 log.text += sink.read().decode(errors="replace")
+
+
+@contextlib.contextmanager
+def _python_streams(sink: IO[bytes]) -> Generator[None]:
+    with (
+        os.fdopen(os.dup(sink.fileno()), "w", encoding="utf-8", buffering=1) as text,
+        contextlib.redirect_stdout(text),
+        contextlib.redirect_stderr(text),
+    ):
+        yield
 
 
 def _flush() -> None:

@@ -152,11 +152,13 @@ def _refuse_as_image(program: Program) -> None:
 
 
 def _convert(program: Program, options: TargetOptions) -> Any:
-    from cnn_export.targets.mil.decomposed import decompose
+    from cnn_export.targets.mil.decomposed import decompose, unconverted
     from cnn_export.targets.mil.vendor import coremltools, quiet
 
     ct = coremltools()
     exported = decompose(program)
+    if refused := unconverted(exported):
+        raise OperatorRefused("; ".join(map(str, refused)))
     target = options.minimum_deployment_target or DEFAULT_DEPLOYMENT_TARGET
     try:
         with quiet():

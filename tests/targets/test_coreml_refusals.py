@@ -59,10 +59,7 @@ class Exotic(nn.Module):
 
 def test_refusals_name_operator_node_and_source():
     refusals = CoreML().refusals(capture(Exotic(), (X,)), TargetOptions())
-    assert [refusal.op for refusal in refusals] == [
-        "aten.special_i0.default",
-        "aten.igamma.default",
-    ]
+    assert [refusal.op for refusal in refusals] == ["aten.i0.default", "aten.igamma.default"]
     source = Path(refusals[0].source.rsplit(":", 1)[0])
     assert source.name == Path(__file__).name
     line = int(refusals[0].source.rsplit(":", 1)[1])
@@ -75,7 +72,7 @@ def test_refusals_of_a_convertible_program_are_none():
 
 
 def test_unknown_operator_is_refused_at_export(tmp_path):
-    with pytest.raises(OperatorRefused, match="special_i0"):
+    with pytest.raises(OperatorRefused, match=r"aten\.i0.*; aten\.igamma"):
         export(Exotic(), (X,), tmp_path / "no.mlpackage")
     assert not list(tmp_path.iterdir())
 

@@ -1,0 +1,35 @@
+"""The edge of a command: every failure becomes one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from cnn_export.errors import ExportError
+
+INTERRUPTED = 130
+
+
+def run_command(command: click.Command, name: str, argv: Sequence[str] | None) -> int:
+    """Run ``command`` on ``argv`` (default: the process's) and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        command.main(arguments, prog_name=name, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(name, "interrupted", INTERRUPTED)
+    except click.ClickException as error:
+        return _fail(name, error.format_message(), error.exit_code)
+    except ExportError as error:
+        return _fail(name, str(error), error.exit_code)
+    except Exception as error:  # the contract: one line, whatever happens
+        return _fail(name, f"internal error: {type(error).__name__}: {error}", 1)
+    return 0
+
+
+def _fail(name: str, message: str, code: int) -> int:
+    sys.stderr.write(f"{name}: {' '.join(message.split())}\n")
+    return code

@@ -1,0 +1,95 @@
+"""What a worker says on its standard output: one JSON object a line, told apart by ``cnn_bench``.
+
+A good session is one ``hello``, then a ``sample`` per inference, then one ``end`` with their
+count; or a ``failure`` at any point. A line without the key ``cnn_bench`` is somebody else's
+(runtimes log where they like) and is skipped; a line with the key that does not parse is damage.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Annotated, BinaryIO, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+PROTOCOL_VERSION = 1
+MAX_LINE_BYTES = 4096
+"""Longer lines are never a worker's."""
+
+_KEY = b'"cnn_bench"'
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def to_line(self) -> str:
+        """Return the message as one line, with its newline."""
+        return self.model_dump_json() + "\n"
+
+
+class Hello(_Message):
+    """The worker has loaded and checked its artifact and starts to time it."""
+
+    cnn_bench: Literal["hello"] = "hello"
+    protocol: int = PROTOCOL_VERSION
+    runtime: str
+    version: str
+    threads: int = Field(ge=1)
+
+
+class Sample(_Message):
+    """One inference, in nanoseconds of a monotonic clock."""
+
+    cnn_bench: Literal["sample"] = "sample"
+    ns: int = Field(ge=0)
+
+
+class End(_Message):
+    """The worker is done and has written this many samples."""
+
+    cnn_bench: Literal["end"] = "end"
+    count: int = Field(ge=0)
+
+
+class Failure(_Message):
+    """The worker gives up: the message for the user, and the exit code it stands for."""
+
+    cnn_bench: Literal["failure"] = "failure"
+    exit_code: int
+    message: str = Field(max_length=1000)
+
+
+Message = Hello | Sample | End | Failure
+
+_PARSER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="cnn_bench")])
+
+
+@dataclasses.dataclass(frozen=True)
+class Damaged:
+    """A line that carries the protocol's key and is no message."""
+
+    reason: str
+
+
+def messages(lines: Iterable[bytes]) -> Iterator[Message | Damaged]:
+    """Yield the messages and the damaged lines among ``lines``; other lines are skipped."""
+    for line in lines:
+        if _KEY not in line:
+            continue
+        if len(line) > MAX_LINE_BYTES:
+            yield Damaged(f"longer than {MAX_LINE_BYTES} bytes")
+            continue
+        try:
+            yield _PARSER.validate_json(line)
+        except ValidationError as error:
+            yield Damaged(error.errors()[0]["msg"])
+
+
+def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield lines, at most ``MAX_LINE_BYTES + 1`` bytes of each; the rest is read and dropped."""
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        last = line
+        while len(last) > MAX_LINE_BYTES and not last.endswith(b"\n"):
+            last = stream.readline(MAX_LINE_BYTES + 1)
+        yield line
