@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Annotated, BinaryIO, Literal
+from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -86,7 +86,7 @@ def messages(lines: Iterable[bytes]) -> Iterator[Message | Damaged]:
             yield Damaged(error.errors()[0]["msg"])
 
 
-def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
+def bounded_lines(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield lines, at most ``MAX_LINE_BYTES + 1`` bytes of each; the rest is read and dropped."""
     while line := stream.readline(MAX_LINE_BYTES + 1):
         last = line

@@ -53,15 +53,25 @@ class LiteRT:
         from ai_edge_litert.interpreter import Interpreter
 
         interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
-        runner = interpreter.get_signature_runner()
-        slots = {name: detail["index"] for name, detail in runner.get_input_details().items()}
+        slots, results = _signature_slots(interpreter)
         for name, value in inputs.items():
             interpreter.resize_tensor_input(slots[name], value.shape)
         interpreter.allocate_tensors()
         for name, value in inputs.items():
             interpreter.set_tensor(slots[name], value)
-        results = {name: d["index"] for name, d in runner.get_output_details().items()}
         return _LiteRTModel(interpreter, results)
+
+
+def _signature_slots(interpreter: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Return tensor indices of inputs and outputs by name.
+
+    The runner that knows them must be gone before the interpreter allocates or runs: it holds a
+    reference that the interpreter takes for a view of its memory.
+    """
+    runner = interpreter.get_signature_runner()
+    details = runner.get_input_details(), runner.get_output_details()
+    inputs, outputs = ({n: int(d["index"]) for n, d in each.items()} for each in details)
+    return inputs, outputs
 
 
 class _LiteRTModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Sequence
+from typing import Literal
 
 NS_PER_MS = 1_000_000
 
@@ -39,22 +40,40 @@ def summarize(processes: Sequence[Sequence[int]]) -> Summary:
 
 
 @dataclasses.dataclass(frozen=True)
-class RatioSummary:
-    """Median of the ratios of pairs measured side by side, and their range."""
+class Spread:
+    """Median and range of a few repeated measurements."""
 
     median: float
     low: float
     high: float
-    pairs: int
+    count: int
 
 
-def paired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> RatioSummary:
-    """Divide pair by pair, then summarize: what slows both of a pair cancels.
+def spread(values: Sequence[float]) -> Spread:
+    """Return median and range.
+
+    Raises:
+        ValueError: no values.
+    """
+    if not values:
+        raise ValueError("a median needs at least one value")
+    return Spread(statistics.median(values), min(values), max(values), len(values))
+
+
+def paired_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
+    """Divide pair by pair, then take the median: what slows both of a pair cancels.
 
     Raises:
         ValueError: no pairs, or sequences of different length.
     """
-    ratios = [a / b for a, b in zip(numerators, denominators, strict=True)]
-    if not ratios:
-        raise ValueError("a ratio needs at least one pair")
-    return RatioSummary(statistics.median(ratios), min(ratios), max(ratios), len(ratios))
+    return spread([a / b for a, b in zip(numerators, denominators, strict=True)])
+
+
+Verdict = Literal["met", "missed", "undecided"]
+
+
+def verdict(measured: Spread, limit: float) -> Verdict:
+    """Judge against an upper limit: met or missed by every repeat, otherwise undecided."""
+    if measured.high <= limit:
+        return "met"
+    return "missed" if measured.low > limit else "undecided"

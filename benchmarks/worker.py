@@ -68,6 +68,8 @@ def require_same_file(path: Path, manifest: Manifest) -> None:
         InputRefused: the artifact cannot be read.
         ParityError: its SHA-256 is another one.
     """
+    if not path.is_file():
+        raise InputRefused(f"there is no artifact {path}; export it again")
     try:
         digest, _ = artifact_digest(path)
     except OSError as error:

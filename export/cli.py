@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +12,12 @@ from cnn_export import __version__
 from cnn_export.errors import UsageError
 from cnn_export.targets import TARGETS
 
+if TYPE_CHECKING:
+    from cnn_export.request import ExportResult
+
 _PRECISIONS = ("fp32", "fp16")
 _LAYOUTS = ("nchw", "nhwc")
+_VERSION = click.IntRange(1, 999)
 
 
 def _list_models(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -88,8 +92,8 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     metavar="|".join(_LAYOUTS),
     help="Channel order of image inputs and outputs (tflite).",
 )
-@click.option("--opset", type=int, help="ONNX opset (onnx).")
-@click.option("--ir-version", type=int, help="ONNX IR version (onnx).")
+@click.option("--opset", type=_VERSION, help="ONNX opset (onnx).")
+@click.option("--ir-version", type=_VERSION, help="ONNX IR version (onnx).")
 @click.option(
     "--minimum-deployment-target", metavar="NAME", help="For example iOS16 or macOS13 (coreml)."
 )
@@ -122,16 +126,27 @@ def command(debug: bool, quiet: bool, as_json: bool, explain: bool, **given: Any
     given |= _parsed(given)
     from cnn_export import display, export
 
-    result = export(
-        given.pop("checkpoint"),
-        given.pop("targets"),
-        step=display.steps(hidden=quiet or as_json),
-        **given,
-    )
+    step = display.steps(hidden=quiet or as_json)
+    source, targets = given.pop("checkpoint"), given.pop("targets")
+    result = _silently(lambda: export(source, targets, step=step, **given))
     if as_json:
         click.echo(display.as_json(result))
     elif not quiet:
         display.show(result, explain=explain)
+
+
+def _silently(job: Callable[[], ExportResult]) -> ExportResult:
+    """Run the job with everything held back that torch or the network's own code prints."""
+    from cnn_export.quiet import VendorLog, quiet
+
+    log = VendorLog()
+    try:
+        with quiet(log):
+            return job()
+    except Exception as error:
+        if log.text:
+            error.add_note(log.text)
+        raise
 
 
 def _require_choices(given: dict[str, Any]) -> None:
@@ -183,8 +198,11 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 
 def _batch(text: str) -> int | str:
+    from cnn_export.inputs import positive_number
+
     if text == "dynamic":
         return text
-    if not text.isdigit() or int(text) == 0:
-        raise UsageError(f"--batch {text!r} is neither a number nor 'dynamic'")
-    return int(text)
+    number = positive_number(text)
+    if number is None:
+        raise UsageError(f"--batch {text!r} is neither a number from 1 nor 'dynamic'")
+    return number

@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_export.errors import DestinationError, UsageError
+from cnn_export.manifest import manifest_path
+from cnn_export.targets import TARGETS
 from cnn_export.targets.base import Target
+
+PACKAGE_SUFFIX = ".mlpackage"
+"""The one artifact that is a folder."""
+
+_SUFFIXES = {entry.suffix for entry in TARGETS.values()}
+_PACKAGE_INDEX = "Manifest.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,18 +41,25 @@ def plan_destination(output: Path | None, stem: str, targets: Sequence[Target]) 
     """
     if output is None:
         destination = Destination(Path.cwd(), stem)
-    elif output.suffix and not output.is_dir():
+    elif output.suffix in _SUFFIXES:
         destination = _exact(output, stem, targets)
     else:
         destination = Destination(output, stem)
-    _require_writable(destination.folder)
+    try:
+        _require_writable(destination.folder)
+        for target in targets:
+            artifact = destination.artifact(target)
+            _require_replaceable(artifact, is_package=target.suffix == PACKAGE_SUFFIX)
+            _require_replaceable(manifest_path(artifact), is_package=False)
+    except OSError as error:  # a name too long, a folder that may not be looked into
+        raise DestinationError(
+            f"cannot write to {output}: {error.strerror}; choose another with -o"
+        ) from error
     return destination
 
 
 def _exact(output: Path, stem: str, targets: Sequence[Target]) -> Destination:
     suffixes = [target.suffix for target in targets]
-    if output.suffix not in (".tflite", ".onnx", ".pte", ".mlpackage"):
-        return Destination(output, stem)
     if suffixes != [output.suffix]:
         raise UsageError(
             f"-o {output} names one {output.suffix} file, but the job makes "
@@ -56,6 +71,20 @@ def _exact(output: Path, stem: str, targets: Sequence[Target]) -> Destination:
 def _require_writable(folder: Path) -> None:
     existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
     if not existing.is_dir():
-        raise DestinationError(f"cannot write to {folder}: {existing} is not a folder")
+        raise DestinationError(
+            f"cannot write to {folder}: {existing} is not a folder; choose another with -o"
+        )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise DestinationError(f"cannot write to {folder}: no permission; choose another with -o")
+
+
+def _require_replaceable(path: Path, *, is_package: bool) -> None:
+    """Refuse to replace a folder by a file, a file by a folder, or a folder of other content."""
+    if not path.exists() or (not is_package and path.is_file()):
+        return
+    if is_package and (path / _PACKAGE_INDEX).is_file():
+        return
+    kind = "a folder" if path.is_dir() else "a file"
+    raise DestinationError(
+        f"cannot replace {path}: it is {kind}, not an earlier export; move it or give another -o"
+    )

@@ -12,6 +12,7 @@ from collections.abc import Generator
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from cnn_export.request import ExportResult, Step, silent_step
 
@@ -81,7 +82,7 @@ def _show_artifacts(console: Console, result: ExportResult) -> None:
         worst = max(manifest.parity.figures, key=lambda f: f.relative_error / f.limit)
         table.add_row(
             manifest.target,
-            _relative(str(artifact.path)),
+            Text(_relative(str(artifact.path))),
             f"{manifest.artifact_bytes / _MILLION:.2f}",
             f"{manifest.macs / _MILLION:.1f}",
             str(manifest.partitions.partitions),

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib.format import read_array
+from numpy.lib.npyio import NpzFile
 
 from cnn_export.errors import InputRefused, UsageError
 from cnn_export.probes import PROBE_SEED, Probe
 from cnn_export.program import Program, TensorSpec
 from cnn_export.targets.base import Array, Tensors
 
-_SIZE = re.compile(r"^(\d+)(?:x(\d+))?$")
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _MAX_ELEMENTS = 2**28
+_IMAGE_CHANNELS = (1, 3)
+_IMAGE_RANK = 4
 _RGB = 3
+_REAL_KINDS = "biuf"
+"""NumPy's letters for truth values, integers and floats."""
+
+
+def positive_number(text: str) -> int | None:
+    """Return the whole number from 1 to 999999999 that ``text`` spells, else None."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -25,30 +37,41 @@ def parse_size(text: str) -> tuple[int, int]:
     Raises:
         UsageError: not a size.
     """
-    match = _SIZE.match(text)
-    if not match or "0" in match.groups():
-        raise UsageError(f"--input-size {text!r} is not a size; write 224 or HEIGHTxWIDTH")
-    height = int(match[1])
-    return height, int(match[2] or height)
+    sides = [positive_number(part) for part in text.split("x")]
+    match sides:
+        case [int(side)]:
+            return side, side
+        case [int(height), int(width)]:
+            return height, width
+        case _:
+            raise UsageError(f"--input-size {text!r} is not a size; write 224 or HEIGHTxWIDTH")
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
     """Return the shape of ``1x3x192x256``.
 
     Raises:
-        UsageError: not a shape, or larger than any network input.
+        UsageError: not a shape.
     """
-    parts = text.split("x")
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    sizes = [positive_number(part) for part in text.split("x")]
+    shape = tuple(size for size in sizes if size is not None)
+    if len(shape) < len(sizes):
         raise UsageError(f"--input {text!r} is not a shape; write for example 1x3x224x224")
-    shape = tuple(int(part) for part in parts)
-    if np.prod(shape, dtype=np.float64) > _MAX_ELEMENTS:
-        raise UsageError(f"--input {text!r} has more than {_MAX_ELEMENTS} elements")
     return shape
 
 
 def example_inputs(shapes: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, ...]:
-    """Return seeded standard normal float32 tensors of these shapes."""
+    """Return seeded standard normal float32 tensors of these shapes.
+
+    Raises:
+        UsageError: a shape is larger than any network input.
+    """
+    for shape in shapes:
+        if math.prod(shape) > _MAX_ELEMENTS:
+            raise UsageError(
+                f"an input of {'x'.join(map(str, shape))} has more than {_MAX_ELEMENTS} elements; "
+                "choose a smaller --input-size, --input or --batch"
+            )
     generator = torch.Generator().manual_seed(PROBE_SEED)
     return tuple(torch.randn(shape, generator=generator) for shape in shapes)
 
@@ -63,7 +86,8 @@ def ordered_shapes(
     """
     if sorted(shapes) != sorted(expected):
         raise UsageError(
-            f"--input names {sorted(shapes)} do not fit the network's inputs {list(expected)}"
+            f"--input names {sorted(shapes)} do not fit the network's inputs {list(expected)}; "
+            "give each of these once"
         )
     return [shapes[name] for name in expected]
 
@@ -78,25 +102,37 @@ def sample_probe(path: Path, program: Program, normalization: str | None) -> Pro
     """
     try:
         inputs = _read_sample(path, program.inputs, normalization)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InputRefused(f"cannot read the sample {path}: {error}") from error
+    except (InputRefused, UsageError):
+        raise
+    # Damage shows as whatever the zip, deflate, NumPy or image reader stumbles over.
+    except Exception as error:
+        raise InputRefused(
+            f"cannot read the sample {path}: {_reason(error)}; give an image, .npy or .npz file"
+        ) from error
     for spec in program.inputs:
         _require_fit(path, spec, inputs)
     return Probe(path.name, inputs)
 
 
 def _read_sample(path: Path, specs: tuple[TensorSpec, ...], normalization: str | None) -> Tensors:
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            return {spec.name: archive[spec.name] for spec in specs if spec.name in archive}
-    if path.suffix == ".npy":
-        return {specs[0].name: np.load(path, allow_pickle=False)}
+    if path.suffix.lower() == ".npz":
+        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
+            names = [spec.name for spec in specs if spec.name in archive]
+            return {name: np.asarray(archive[name]) for name in names}
+    if path.suffix.lower() == ".npy":
+        with path.open("rb") as file:
+            return {specs[0].name: read_array(file, allow_pickle=False)}
     return {specs[0].name: _image(path, specs[0], normalization)}
 
 
 def _image(path: Path, spec: TensorSpec, normalization: str | None) -> Array:
     from PIL import Image
 
+    if len(spec.shape) != _IMAGE_RANK or spec.shape[1] not in _IMAGE_CHANNELS:
+        raise InputRefused(
+            f"the sample {path} is read as an image, but {spec.name!r} takes {list(spec.shape)}; "
+            "give a .npy or .npz file"
+        )
     channels, height, width = spec.shape[1:]
     with Image.open(path) as image:
         converted = image.convert("RGB" if channels == _RGB else "L")
@@ -137,9 +173,26 @@ def _require_fit(path: Path, spec: TensorSpec, inputs: Tensors) -> None:
             f"the sample {path} has shape {list(value.shape)} for {spec.name!r}; "
             f"the network takes {list(spec.shape)}"
         )
-    if not np.isfinite(value).all():
-        raise InputRefused(f"the sample {path} holds NaN or infinity")
-    inputs[spec.name] = np.ascontiguousarray(value, dtype=_numpy_dtype(spec))
+    inputs[spec.name] = _converted(path, spec, value)
+
+
+def _converted(path: Path, spec: TensorSpec, value: Array) -> Array:
+    """Return the sample in the input's dtype, where that keeps its values."""
+    if value.dtype.kind not in _REAL_KINDS:
+        raise InputRefused(f"the sample {path} holds {value.dtype}, not real numbers")
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = np.ascontiguousarray(value, dtype=_numpy_dtype(spec))
+    if not np.isfinite(result).all():
+        raise InputRefused(f"the sample {path} holds NaN, infinity or more than float32 can")
+    if not spec.dtype.is_floating_point and not np.array_equal(result, value):
+        raise InputRefused(
+            f"the sample {path} holds values that {spec.name!r}, {spec.dtype_name}, cannot take"
+        )
+    return result
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
 
 
 def _numpy_dtype(spec: TensorSpec) -> np.dtype[np.generic]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +32,11 @@ _BATCH_TRACED = 16
 One would be specialised, and below 16 torch's choice of convolution kernel bounds the batch at
 15 when the program is decomposed later (measured: ExecuTorch then plans memory for 15).
 """
+
+
+_INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
+_NOT_THE_NETWORK = ("<", __file__, *(sysconfig.get_path(kind) for kind in _INSTALLED))
+"""How the file names of generated code, this module and installed packages begin."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +92,8 @@ def capture(
     dict, else ``output`` (one) or ``output_0``, ``output_1``, … (several).
 
     Raises:
-        InputRefused: the module cannot be traced with these inputs; names the reason.
+        InputRefused: the module cannot be traced with these inputs, or what it returns cannot
+            be named outputs; says why and, where known, at which line of the network.
     """
     module.eval()
     inputs = tuple(example_inputs)
@@ -95,15 +103,17 @@ def capture(
     graph_module = _flat_graph_module(exported)
     names = _input_names(module, graph_module)
     values = _output_values(graph_module)
+    output_names = _output_names(exported, len(values))
+    _require_distinct([*names, *output_names])
     return Program(
         graph_module=graph_module,
         inputs=tuple(
-            TensorSpec(name, _shape(tensor.shape, dynamic_batch), tensor.dtype)
+            TensorSpec(name, _input_shape(tensor, dynamic_batch), tensor.dtype)
             for name, tensor in zip(names, inputs, strict=True)
         ),
         outputs=tuple(
-            TensorSpec(name, _shape(value.shape, dynamic_batch), value.dtype)
-            for name, value in zip(_output_names(exported, len(values)), values, strict=True)
+            TensorSpec(name, _output_shape(value), value.dtype)
+            for name, value in zip(output_names, values, strict=True)
         ),
         example_inputs=inputs,
         dynamic_batch=dynamic_batch,
@@ -131,11 +141,20 @@ def _trace(
 ) -> ExportedProgram:
     try:
         return export_graph(module, inputs, dynamic_batch)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         sizes = ", ".join("x".join(map(str, t.shape)) for t in inputs)
         raise InputRefused(
-            f"{type(module).__name__} cannot be traced at input {sizes}: {_first_line(error)}"
+            f"{type(module).__name__}{_network_line(error)} cannot be traced at input {sizes}: "
+            f"{_first_line(error)}; give a shape it takes (--input-size, --input) or "
+            "change the network"
         ) from error
+
+
+def _network_line(error: BaseException) -> str:
+    """Return `` at file.py:LINE`` of the network's innermost frame, where it is the user's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_NETWORK)]
+    return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def _first_line(error: BaseException) -> str:
@@ -153,6 +172,8 @@ def _flat_graph_module(exported: ExportedProgram) -> fx.GraphModule:
     for value in kept:
         if not isinstance(value, fx.Node):
             raise InputRefused(f"the model returns the constant {value!r}; return tensors only")
+    if not kept:
+        raise InputRefused("the model returns no tensor; its forward must return at least one")
     output.args = (tuple(kept),)
     return fx.GraphModule(unlifted, graph, class_name="Program")
 
@@ -192,6 +213,19 @@ def _output_values(graph_module: fx.GraphModule) -> list[torch.Tensor]:
     return [node.meta["val"] for node in nodes]
 
 
-def _shape(shape: Sequence[Any], dynamic_batch: bool) -> tuple[int, ...]:
-    sizes = [size if isinstance(size, int) else -1 for size in shape]
-    return (-1, *sizes[1:]) if dynamic_batch and sizes else tuple(sizes)
+def _require_distinct(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputRefused(
+                f"two inputs or outputs are called {name!r}; rename the argument of forward or the "
+                "key of the returned dict"
+            )
+
+
+def _input_shape(tensor: torch.Tensor, dynamic_batch: bool) -> tuple[int, ...]:
+    return (-1, *tensor.shape[1:]) if dynamic_batch else tuple(tensor.shape)
+
+
+def _output_shape(value: torch.Tensor) -> tuple[int, ...]:
+    # A dynamic size is a symbol; an output without a batch (anchors, say) has none.
+    return tuple(size if isinstance(size, int) else -1 for size in value.shape)

@@ -33,9 +33,9 @@ def quiet(log: VendorLog | None = None) -> Generator[None]:
     _flush()
     saved = os.dup(1), os.dup(2)
     with tempfile.TemporaryFile() as sink:
-        os.dup2(sink.fileno(), 1)
-        os.dup2(sink.fileno(), 2)
         try:
+            os.dup2(sink.fileno(), 1)
+            os.dup2(sink.fileno(), 2)
             with _python_streams(sink), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield

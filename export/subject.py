@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -65,7 +65,7 @@ def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
     )
     return Subject(
         module=loaded.module,
-        stem=path.name.removesuffix(".tar").rsplit(".", 1)[0],
+        stem=path.name.removesuffix(".tar").rsplit(".", 1)[0] or loaded.name.rpartition(":")[2],
         source=source,
         input_size=loaded.input_size,
         normalization=loaded.normalization,
@@ -76,8 +76,11 @@ def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
 
 def _examples(subject: Subject, request: ExportRequest) -> tuple[Tensor, ...]:
     if request.shapes:
-        return example_inputs(_named_shapes(subject.module, request.shapes))
+        shapes = _named_shapes(subject.module, request.shapes)
+        _refuse_contradiction(request, shapes)
+        return example_inputs(shapes)
     if request.input_size is None and subject.examples is not None:
+        _refuse_contradiction(request, [tuple(t.shape) for t in subject.examples])
         return subject.examples
     if request.input_size is None and subject.input_size is None:
         raise UsageError(
@@ -87,6 +90,20 @@ def _examples(subject: Subject, request: ExportRequest) -> tuple[Tensor, ...]:
     channels, *size = subject.input_size or (3, 0, 0)
     height, width = request.input_size or (size[0], size[1])
     return example_inputs([(request.batch or 1, channels, height, width)])
+
+
+def _refuse_contradiction(request: ExportRequest, shapes: Sequence[tuple[int, ...]]) -> None:
+    """Refuse a size or batch beside full shapes that say otherwise; a batch of 1 is the default."""
+    if request.input_size is not None:
+        raise UsageError("--input gives the whole shape; drop --input-size")
+    if request.batch in (None, 1):
+        return
+    for shape in shapes:
+        if shape[:1] != (request.batch,):
+            raise UsageError(
+                f"--batch {request.batch} contradicts the input shape "
+                f"{'x'.join(map(str, shape))}; drop one of the two"
+            )
 
 
 def _named_shapes(

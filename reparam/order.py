@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from cnn_export.reparam.passes.canonical_averages import CanonicalAverages
 from cnn_export.reparam.passes.canonical_reshape import CanonicalReshape
 from cnn_export.reparam.passes.constant_folding import FoldConstants
 from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
@@ -46,6 +47,10 @@ ORDER: tuple[OrderedPass, ...] = (
     OrderedPass(
         StaticPools(),
         "after RemoveNoOps, which may have to remove a cast between a pool and its size",
+    ),
+    OrderedPass(
+        CanonicalAverages(),
+        "after StaticPools, whose plain pools it respells",
     ),
     OrderedPass(
         FoldBatchNorm(),

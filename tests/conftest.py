@@ -14,7 +14,7 @@ import torch
 def _one_thread() -> Iterator[None]:
     """The networks are so small, and the workers so many, that threads only wait."""
     torch.set_num_threads(1)
-    yield
+    return
 
 
 @pytest.fixture

@@ -7,15 +7,13 @@ reference evaluator of :mod:`cnn_export.targets.mil`, and :attr:`CoreML.runtime`
 from __future__ import annotations
 
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError, nearest
-from cnn_export.program import BATCH_MAX, Program, TensorSpec
-from cnn_export.targets import diagnosis
+from cnn_export.program import Program
 from cnn_export.targets.base import OpRefusal, PartitionReport, Session, TargetOptions
 from cnn_export.targets.foreign_options import refuse_foreign_options
 from cnn_export.targets.packages import require
@@ -28,14 +26,9 @@ DEPLOYMENT_TARGETS = (
 )
 """Operating systems whose Core ML runs ML programs."""
 
-DEFAULT_DEPLOYMENT_TARGET = "iOS16"
-
 _SUMMARY = "Convolutional network exported and verified by cnn-export"
 _INPUT_DTYPES = (torch.float16, torch.float32, torch.int32, torch.int64)
-_COLOR_LAYOUTS = {1: "GRAYSCALE", 3: "RGB"}
-_INEXACT_PASSES = {"common::fuse_elementwise_to_batchnorm"}
-"""Spells y = w·x + b as a batch norm of variance 1 and epsilon 1e-5: 5e-6 off (coremltools 9.0)."""
-
+_IMAGE_CHANNELS = (1, 3)
 _ON_MACOS = sys.platform == "darwin"
 
 
@@ -88,6 +81,7 @@ class CoreML:
             InputRefused: an input or output cannot be expressed in Core ML.
             OperatorRefused: coremltools refuses an operator, or the evaluator knows no kernel.
         """
+        from cnn_export.targets.mil.conversion import convert
         from cnn_export.targets.mil.interface import name_interface, refuse_names
         from cnn_export.targets.mil.package import describe, write_package
 
@@ -96,12 +90,11 @@ class CoreML:
         outputs = [spec.name for spec in program.outputs]
         refuse_names([*inputs, *outputs])
         _refuse_inputs(program, options)
-        model = _convert(program, options)
-        spec = model.get_spec()
+        spec, weights = convert(program, options)
         name_interface(spec, inputs, outputs)
         _refuse_unknown_ops(spec)
         describe(spec, _SUMMARY, options.metadata)
-        write_package(spec, Path(model.weights_dir) if model.weights_dir else None, path)
+        write_package(spec, weights, path)
 
     def load(self, path: Path) -> Session:
         """Load the package in :attr:`runtime`.
@@ -141,7 +134,7 @@ def _refuse_as_image(program: Program) -> None:
     is_image = (
         len(spec.shape) == 4
         and spec.shape[0] == 1
-        and spec.shape[1] in _COLOR_LAYOUTS
+        and spec.shape[1] in _IMAGE_CHANNELS
         and spec.dtype == torch.float32
     )
     if not is_image:
@@ -149,86 +142,6 @@ def _refuse_as_image(program: Program) -> None:
             f"input {spec.name} {spec.shape} {spec.dtype_name} is no image; "
             "image_input needs float32 of shape (1, 1 or 3, height, width) and a fixed batch"
         )
-
-
-def _convert(program: Program, options: TargetOptions) -> Any:
-    from cnn_export.targets.mil.decomposed import decompose, unconverted
-    from cnn_export.targets.mil.vendor import coremltools, quiet
-
-    ct = coremltools()
-    exported = decompose(program)
-    if refused := unconverted(exported):
-        raise OperatorRefused("; ".join(map(str, refused)))
-    target = options.minimum_deployment_target or DEFAULT_DEPLOYMENT_TARGET
-    try:
-        with quiet():
-            model = ct.convert(
-                exported,
-                inputs=[_image_type(ct, program.inputs[0])] if options.image_input else None,
-                convert_to="mlprogram",
-                minimum_deployment_target=getattr(ct.target, target),
-                compute_precision=_precision(ct, options),
-                pass_pipeline=_passes(ct),
-                skip_model_load=True,
-            )
-    except Exception as error:
-        # The vendor raises whatever its internals raise; the user needs the operator.
-        raise OperatorRefused(_conversion_failure(error)) from error
-    _refuse_fixed_batch(program, model.get_spec())
-    return model
-
-
-def _passes(ct: Any) -> Any:
-    """Return the vendor's passes without those that change the function."""
-    passes = ct.PassPipeline.DEFAULT
-    passes.remove_passes(_INEXACT_PASSES)
-    return passes
-
-
-def _precision(ct: Any, options: TargetOptions) -> Any:
-    return ct.precision.FLOAT16 if options.precision == "fp16" else ct.precision.FLOAT32
-
-
-def _image_type(ct: Any, spec: TensorSpec) -> Any:
-    layout = getattr(ct.colorlayout, _COLOR_LAYOUTS[spec.shape[1]])
-    return ct.ImageType(
-        name=spec.name, shape=spec.shape, scale=1.0, bias=[0.0] * spec.shape[1], color_layout=layout
-    )
-
-
-def _conversion_failure(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[0] if lines else type(error).__name__
-    node = _converted_node(error)
-    if node is None:
-        return f"coremltools cannot convert the program: {reason}"
-    return str(
-        OpRefusal(
-            f"aten.{node.kind}", node.name, f"coremltools: {reason}", diagnosis.source_line(node)
-        )
-    )
-
-
-def _converted_node(error: Exception) -> Any:
-    """Return the node that coremltools was converting when it raised; it names it only in logs."""
-    nodes = [
-        frame.f_locals.get("node")
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_name == "convert_nodes"
-    ]
-    return nodes[-1] if nodes else None
-
-
-def _refuse_fixed_batch(program: Program, spec: Any) -> None:
-    if not program.dynamic_batch:
-        return
-    for feature in spec.description.input:
-        sizes = feature.type.multiArrayType.shapeRange.sizeRanges
-        if not sizes or (sizes[0].lowerBound, sizes[0].upperBound) != (1, BATCH_MAX):
-            raise OperatorRefused(
-                f"the batch of input {feature.name} did not stay dynamic (1..{BATCH_MAX}) "
-                "in the conversion; export with a fixed batch"
-            )
 
 
 def _refuse_unknown_ops(spec: Any) -> None:

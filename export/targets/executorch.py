@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from cnn_export.errors import OperatorRefused
@@ -67,7 +68,8 @@ class ExecuTorch:
         def run(inputs: Tensors) -> Tensors:
             # Loading is cached; going through the program keeps the file's memory alive.
             method = program.load_method("forward")
-            results = method.execute([torch.from_numpy(value) for value in inputs.values()])
+            arrays = [np.ascontiguousarray(value) for value in inputs.values()]
+            results = method.execute([torch.from_numpy(array) for array in arrays])
             # The runtime reuses the memory of its results in the next call.
             arrays = (value.numpy().copy() for value in results)
             return dict(zip(names, arrays, strict=True))

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import fx
+
 from cnn_export import pipeline
 from cnn_export.__main__ import main
 from cnn_export.program import Program
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import TargetOptions
-from torch import fx
 
 PARITY_FAILED = 3
 ARGUMENTS = ["--model", "networks:SmallNet", "--input", "image=1x3x13x18", "--quiet"]
@@ -21,9 +22,7 @@ Damage = Callable[[fx.GraphModule], None]
 
 
 def _convolution(graph_module: fx.GraphModule, position: int) -> fx.Node:
-    nodes = graph_module.graph.find_nodes(
-        op="call_function", target=torch.ops.aten.conv2d.default
-    )
+    nodes = graph_module.graph.find_nodes(op="call_function", target=torch.ops.aten.conv2d.default)
     return nodes[position]
 
 

@@ -12,7 +12,7 @@ from cnn_export.program import capture
 from cnn_export.targets.base import TargetOptions
 from cnn_export.targets.coreml import CoreML
 from cnn_export.targets.mil.package import write_package
-from cnn_export.targets.mil.reader import read_spec
+from cnn_export.targets.mil.reader import main_block, read_spec
 from cnn_export.targets.mil.session import picture
 
 
@@ -30,7 +30,7 @@ class TwoBranches(nn.Module):
             "mul": pooled,
             "conv2d": features + 1,
             "features": features,
-            "again": features.detach(),
+            "again": features[:, :].detach(),
             "echo": image,
             "relu": scale * 2,
         }
@@ -66,6 +66,16 @@ def test_description_names_the_same_features(precision, tmp_path):
     float32 = spec.description.input[0].type.multiArrayType.dataType
     features = [*spec.description.input, *spec.description.output]
     assert {feature.type.multiArrayType.dataType for feature in features} == {float32}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_every_value_has_a_name_of_its_own(precision, tmp_path):
+    spec = read_spec(export(TwoBranches(), INPUTS, tmp_path / "a.mlpackage", precision=precision))
+    function, block = main_block(spec)
+    values = [named.name for operation in block.operations for named in operation.outputs]
+    values += [named.name for named in function.inputs]
+    assert len(values) == len(set(values))
+    assert list(block.outputs) == [feature.name for feature in spec.description.output]
 
 
 def test_integer_input_and_output(tmp_path):

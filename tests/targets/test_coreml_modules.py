@@ -113,6 +113,7 @@ LAYERS = {
     "partial_residual": Apply(lambda x: torch.cat([x[:, :2] + x[:, 4:], x[:, 2:]], 1)),
     "pick": Apply(lambda x: x[:, [3, 0, 3]]),
     "flip": Apply(lambda x: x.flip(-1)),
+    "alias": Apply(lambda x: x[:, :] * 2),
     "mean": Apply(lambda x: x.mean((2, 3))),
     "variance": Apply(lambda x: x.var((2, 3), correction=0)),
     "squeeze_excite": Apply(lambda x: x * x.mean((2, 3), keepdim=True).sigmoid()),

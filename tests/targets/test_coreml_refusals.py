@@ -13,7 +13,7 @@ from cnn_export.program import capture
 from cnn_export.targets import coreml, packages
 from cnn_export.targets.base import TargetOptions
 from cnn_export.targets.coreml import DEPLOYMENT_TARGETS, CoreML
-from cnn_export.targets.mil import registry
+from cnn_export.targets.mil import conversion, registry
 from cnn_export.targets.mil.vendor import coremltools
 
 X = torch.randn(1, 3, 9, 7)
@@ -149,6 +149,6 @@ def test_batch_outside_the_range_is_refused(tmp_path):
 
 def test_specialised_batch_is_refused(tmp_path, monkeypatch):
     program = capture(nn.Conv2d(3, 4, 3), (X,), dynamic_batch=True)
-    monkeypatch.setattr(coreml, "BATCH_MAX", 128)
+    monkeypatch.setattr(conversion, "BATCH_MAX", 128)
     with pytest.raises(OperatorRefused, match="did not stay dynamic"):
         CoreML().export(program, TargetOptions(), tmp_path / "batch.mlpackage")

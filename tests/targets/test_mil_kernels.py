@@ -340,10 +340,18 @@ CONVOLUTIONS = {
 
 
 def pool(kind, **arguments):
-    return lambda x: getattr(mb, kind)(x=x, kernel_sizes=[3, 2], **arguments)
+    return lambda x: getattr(mb, kind)(x=x, **{"kernel_sizes": [3, 2], **arguments})
 
 
-CEIL = {"kernel_size": (3, 2), "stride": (2, 2), "padding": (1, 1), "ceil_mode": True}
+# Padded to 9 × 7, the last windows end at 10 × 8: they overhang.
+CEIL = {"kernel_size": 4, "stride": (3, 2), "padding": 1, "ceil_mode": True}
+MIL_CEIL = {
+    "kernel_sizes": [4, 4],
+    "strides": [3, 2],
+    "pad_type": "custom",
+    "pad": [1, 1, 1, 1],
+    "ceil_mode": True,
+}
 POOLS = {
     "max_pool valid": (
         pool("max_pool", pad_type="valid", strides=[2, 1]),
@@ -362,7 +370,7 @@ POOLS = {
         lambda x: F.max_pool2d(F.pad(x, (1, 0, 1, 1), value=-math.inf), (3, 2), 2),
     ),
     "max_pool ceil": (
-        pool("max_pool", pad_type="custom", pad=[1, 1, 1, 1], strides=[2, 2], ceil_mode=True),
+        pool("max_pool", **MIL_CEIL),
         lambda x: F.max_pool2d(x, **CEIL),
     ),
     "avg_pool valid": (
@@ -384,19 +392,16 @@ POOLS = {
         lambda x: F.avg_pool2d(x, (3, 2), 2, 1, count_include_pad=False),
     ),
     "avg_pool ceil": (
-        pool("avg_pool", pad_type="custom", pad=[1, 1, 1, 1], strides=[2, 2], ceil_mode=True),
+        pool("avg_pool", **MIL_CEIL),
         lambda x: F.avg_pool2d(x, **CEIL),
     ),
     "avg_pool ceil exclude": (
-        pool(
-            "avg_pool",
-            pad_type="custom",
-            pad=[1, 1, 1, 1],
-            strides=[2, 2],
-            ceil_mode=True,
-            exclude_padding_from_average=True,
-        ),
+        pool("avg_pool", **MIL_CEIL, exclude_padding_from_average=True),
         lambda x: F.avg_pool2d(x, **CEIL, count_include_pad=False),
+    ),
+    "max_pool ceil plain": (
+        pool("max_pool", pad_type="valid", strides=[3, 2], ceil_mode=True),
+        lambda x: F.max_pool2d(x, (3, 2), (3, 2), ceil_mode=True),
     ),
 }
 

@@ -230,6 +230,15 @@ def test_control_flow_is_refused(package, tmp_path):
         read_program(edited(package, tmp_path, nest))
 
 
+def test_value_defined_twice_is_refused(package, tmp_path):
+    def redefine(spec):
+        _, block = main_block(spec)
+        block.operations.append(block.operations[-1])
+
+    with pytest.raises(InputRefused, match="twice"):
+        read_program(edited(package, tmp_path, redefine))
+
+
 def test_constant_of_another_size_is_refused(package, tmp_path):
     def shrink(spec):
         _, block = main_block(spec)

@@ -24,6 +24,7 @@ def read_program(package: Path) -> MilProgram:
     """
     spec = read_spec(package)
     function, block = main_block(spec)
+    _refuse_redefinition(function, block)
     blobs = BlobFile(_weights_path(package, block.operations))
     constants = {
         operation.outputs[0].name: decode(
@@ -76,6 +77,16 @@ def computing_operations(spec: Any) -> list[str]:
     """Return the kinds of all ops of ``main`` that compute (everything but ``const``)."""
     _, block = main_block(spec)
     return [operation.type for operation in block.operations if operation.type != "const"]
+
+
+def _refuse_redefinition(function: Any, block: Any) -> None:
+    """MIL is in single-assignment form; what defines a name twice runs differently everywhere."""
+    seen: set[str] = set()
+    definitions = [named for operation in block.operations for named in operation.outputs]
+    for named in [*function.inputs, *definitions]:
+        if named.name in seen:
+            raise InputRefused(f"the MIL program defines {named.name} twice; export again")
+        seen.add(named.name)
 
 
 def _specification_path(package: Path) -> Path:

@@ -1,0 +1,90 @@
+"""The vendors' own calls on torchvision's MobileNetV2, as their manuals show them.
+
+Run as ``python -m cnn_export.benchmarks.bare_export TARGET WEIGHTS OUT``: what a user without
+this package would write, and what ``cnn-export`` is measured against. Torch and the vendors load
+inside the calls, in the order such a script imports them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+INPUT_SHAPE = (1, 3, 224, 224)
+
+
+def _network(weights: str) -> tuple[Any, Any]:
+    """Return the network in eval mode and an example input."""
+    import torch
+    import torchvision
+
+    network = torchvision.models.mobilenet_v2()
+    network.load_state_dict(torch.load(weights, weights_only=True))
+    return network.eval(), torch.randn(INPUT_SHAPE)
+
+
+def onnx(weights: str, out: str) -> None:
+    """Torch's exporter."""
+    import torch
+
+    network, image = _network(weights)
+    torch.onnx.export(network, (image,), out, dynamo=True, verbose=False)
+
+
+def tflite(weights: str, out: str) -> None:
+    """litert-torch."""
+    import litert_torch
+
+    network, image = _network(weights)
+    converted: Any = litert_torch.convert(network, (image,))
+    converted.export(out)
+
+
+def coreml(weights: str, out: str) -> None:
+    """coremltools, from the exported program, in float32."""
+    import coremltools
+    import torch
+
+    network, image = _network(weights)
+    program = torch.export.export(network, (image,)).run_decompositions({})
+    vendor: Any = coremltools
+    model = vendor.convert(
+        program,
+        minimum_deployment_target=vendor.target.iOS16,
+        compute_precision=vendor.precision.FLOAT32,
+    )
+    model.save(out)
+
+
+def executorch(weights: str, out: str) -> None:
+    """ExecuTorch with XNNPACK."""
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    network, image = _network(weights)
+    program = torch.export.export(network, (image,))
+    lowered: Any = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    with Path(out).open("wb") as file:
+        lowered.to_executorch().write_to_file(file)
+
+
+BARE: dict[str, Callable[[str, str], None]] = {
+    "onnx": onnx,
+    "tflite": tflite,
+    "coreml": coreml,
+    "executorch": executorch,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one bare call."""
+    target, weights, out = sys.argv[1:] if argv is None else argv
+    BARE[target](weights, out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""The probe as a runner without torch sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from affine_artifact import OFFSET, SCALE, independent_uniform, manifest_of
+
+from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs, splitmix64
+from cnn_export.errors import ParityError
+from cnn_export.manifest import Manifest
+from cnn_export.probes import PROBE_SEED, manifest_probe
+from cnn_export.program import TensorSpec
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Manifest:
+    path = tmp_path / "affine.onnx"
+    path.write_bytes(b"any")
+    return manifest_of(path, "onnx")
+
+
+def _affine(manifest: Manifest) -> dict[str, Any]:
+    x = np.array(independent_uniform(77, 30)).reshape(1, 2, 3, 5)
+    return {"y": (SCALE * x + OFFSET).astype(np.float32)}
+
+
+def test_splitmix64_gives_the_published_stream() -> None:
+    """First outputs for seed 1234567 of the reference implementation."""
+    assert splitmix64(1234567, 3).tolist() == [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+    ]
+
+
+def test_inputs_follow_plain_integer_arithmetic(manifest: Manifest) -> None:
+    made = probe_inputs(manifest)["x"]
+    assert made.dtype == np.float32
+    assert made.ravel().tolist() == independent_uniform(77, 30)
+
+
+def test_inputs_equal_the_exporters(tmp_path: Path) -> None:
+    """Both writers of the probe must agree, integers, layouts and a dynamic batch included."""
+    path = tmp_path / "a"
+    path.write_bytes(b"")
+    inputs = [
+        {"name": "image", "shape": [-1, 5, 7, 3], "dtype": "float32", "layout": "nhwc"},
+        {"name": "index", "shape": [-1, 9], "dtype": "int64"},
+    ]
+    probe = {"seed": PROBE_SEED, "batch": 2, "outputs": [], "tolerance": 1e-5}
+    made = probe_inputs(manifest_of(path, "tflite", inputs=inputs, probe=probe))
+    specs = (
+        TensorSpec("image", (-1, 3, 5, 7), torch.float32),
+        TensorSpec("index", (-1, 9), torch.int64),
+    )
+    expected = manifest_probe(specs, batch=2).inputs
+    np.testing.assert_array_equal(made["image"], expected["image"].transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(made["index"], expected["index"])
+    assert made["index"].dtype == np.int64
+    assert set(made["index"].ravel().tolist()) == {0, 1}
+
+
+def test_right_outputs_pass(manifest: Manifest) -> None:
+    require_probe_outputs(manifest, _affine(manifest))
+    near = {"y": _affine(manifest)["y"] * np.float32(1 + 2e-6)}
+    require_probe_outputs(manifest, near)
+
+
+def _leading(y: Any) -> Any:
+    y.ravel()[3] += 1e-3
+    return y
+
+
+def _trailing(y: Any) -> Any:
+    # Beyond the recorded values: only the RMS can tell.
+    y.ravel()[20] *= 1.5
+    return y
+
+
+def _not_a_number(y: Any) -> Any:
+    y.ravel()[2] = np.nan
+    return y
+
+
+@pytest.mark.parametrize("spoil", [_leading, _trailing, _not_a_number])
+def test_wrong_values_are_refused(manifest: Manifest, spoil: Any) -> None:
+    with pytest.raises(ParityError, match=r"'y' is off by .* \(limit 1e-05\)"):
+        require_probe_outputs(manifest, {"y": spoil(_affine(manifest)["y"])})
+
+
+def test_wrong_shape_is_refused(manifest: Manifest) -> None:
+    y = _affine(manifest)["y"].reshape(1, 2, 5, 3)
+    with pytest.raises(ParityError, match="has shape"):
+        require_probe_outputs(manifest, {"y": y})
+
+
+@pytest.mark.parametrize("names", [[], ["y", "z"], ["z"]])
+def test_wrong_names_are_refused(manifest: Manifest, names: list[str]) -> None:
+    y = _affine(manifest)["y"]
+    with pytest.raises(ParityError, match="has outputs"):
+        require_probe_outputs(manifest, dict.fromkeys(names, y))

@@ -1,0 +1,111 @@
+"""The worker's lines, and which reports count."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from cnn_export.benchmarks.protocol import (
+    MAX_LINE_BYTES,
+    Damaged,
+    End,
+    Failure,
+    Hello,
+    Message,
+    Sample,
+    bounded_lines,
+    messages,
+)
+from cnn_export.benchmarks.session import IncompleteRun, complete_repeat
+from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
+
+HELLO = Hello(runtime="onnxruntime", version="1.0", threads=1)
+
+
+def _read(text: str) -> list[Message | Damaged]:
+    return list(messages(bounded_lines(io.BytesIO(text.encode()))))
+
+
+def test_messages_survive_the_wire() -> None:
+    sent = [HELLO, Sample(ns=12), End(count=1), Failure(exit_code=3, message="ä off")]
+    assert _read("".join(message.to_line() for message in sent)) == sent
+
+
+def test_the_wire_format_is_fixed() -> None:
+    """Other workers (Java) write these very lines."""
+    assert Sample(ns=12).to_line() == '{"cnn_bench":"sample","ns":12}\n'
+    assert End(count=2).to_line() == '{"cnn_bench":"end","count":2}\n'
+    assert HELLO.to_line() == (
+        '{"cnn_bench":"hello","protocol":1,"runtime":"onnxruntime","version":"1.0","threads":1}\n'
+    )
+
+
+def test_other_lines_are_skipped() -> None:
+    junk = 'INFO: delegate\n\n{"level": 1}\n\x00\xff\n[1, 2]\n'
+    assert _read(junk + Sample(ns=3).to_line() + "x" * 50_000 + "\n") == [Sample(ns=3)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"cnn_bench":"sample","ns":1',
+        'INFO: done{"cnn_bench":"sample","ns":1}',
+        '{"cnn_bench":"sample","ns":-1}',
+        '{"cnn_bench":"sample","ns":1.5}',
+        '{"cnn_bench":"sample","ns":"1"}',
+        '{"cnn_bench":"sample","ns":1,"unit":"us"}',
+        '{"cnn_bench":"sampel","ns":1}',
+        '{"cnn_bench":"failure","exit_code":1,"message":"' + "x" * MAX_LINE_BYTES + '"}',
+    ],
+)
+def test_damaged_lines_are_told_from_junk(line: str) -> None:
+    first, second = _read(f"{line}\n{Sample(ns=3).to_line()}")
+    assert isinstance(first, Damaged)
+    assert first.reason
+    assert second == Sample(ns=3)
+
+
+def test_long_lines_are_cut_and_the_next_line_is_whole() -> None:
+    text = b"a" * (3 * MAX_LINE_BYTES) + b"\nnext\n" + b"b" * MAX_LINE_BYTES + b"\nlast"
+    lines = list(bounded_lines(io.BytesIO(text)))
+    assert [len(line) for line in lines] == [MAX_LINE_BYTES + 1, 5, MAX_LINE_BYTES + 1, 4]
+    assert lines[1] == b"next\n"
+
+
+def test_a_whole_report_counts() -> None:
+    repeat = complete_repeat([HELLO, Sample(ns=5), Sample(ns=4), End(count=2)])
+    assert repeat.hello == HELLO
+    assert repeat.samples_ns == (5, 4)
+
+
+@pytest.mark.parametrize(
+    ("received", "reason"),
+    [
+        ([], "never said 'hello'"),
+        ([Sample(ns=1), End(count=1)], "never said 'hello'"),
+        ([HELLO], "before its 'end'"),
+        ([HELLO, Sample(ns=1)], "before its 'end'"),
+        ([HELLO, End(count=0)], "0 samples"),
+        ([HELLO, Sample(ns=1), End(count=2)], "1 samples arrived, the worker wrote 2"),
+        ([HELLO, Sample(ns=1), Sample(ns=1), End(count=1)], "2 samples arrived"),
+        ([HELLO, Sample(ns=1), End(count=1), Sample(ns=1)], "before its 'end'"),
+        ([HELLO, HELLO, Sample(ns=1), End(count=1)], "repeated"),
+        ([HELLO, Damaged("cut"), Sample(ns=1), End(count=1)], "1 damaged lines, the first: cut"),
+        ([HELLO.model_copy(update={"protocol": 2}), Sample(ns=1), End(count=1)], "protocol 2"),
+    ],
+)
+def test_a_report_with_a_gap_does_not(received: list[Message | Damaged], reason: str) -> None:
+    with pytest.raises(IncompleteRun, match=reason):
+        complete_repeat(received)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(1, ExportError), (3, ParityError), (4, InputRefused), (5, TargetUnavailable)],
+)
+def test_a_failure_keeps_its_kind(code: int, kind: type[ExportError]) -> None:
+    with pytest.raises(ExportError, match=r"^off$") as caught:
+        complete_repeat([HELLO, Failure(exit_code=code, message="off")])
+    assert type(caught.value) is kind
+    assert caught.value.exit_code == code

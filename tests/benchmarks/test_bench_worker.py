@@ -1,0 +1,144 @@
+"""Worker processes: what they refuse, and what the parent makes of every way to end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from affine_artifact import manifest_of, save_manifest, write_onnx
+
+from cnn_export.benchmarks.host import run_process, run_worker
+from cnn_export.benchmarks.protocol import End, Hello, Message, Sample
+from cnn_export.benchmarks.runtimes import RUNTIMES, OnnxRuntime, runtime_of, runtime_version
+from cnn_export.benchmarks.session import IncompleteRun
+from cnn_export.benchmarks.worker import run
+from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
+from cnn_export.manifest import manifest_path
+
+HELLO = Hello(runtime="r", version="1", threads=1).to_line()
+
+
+def test_a_worker_reports_every_inference(affine_onnx: Path) -> None:
+    sent: list[Message] = []
+    run(affine_onnx, 0.01, 1, sent.append)
+    hello, *samples, end = sent
+    assert isinstance(hello, Hello)
+    assert (hello.runtime, hello.threads) == ("onnxruntime", 1)
+    assert end == End(count=len(samples))
+    times = [sample.ns for sample in samples if isinstance(sample, Sample)]
+    assert len(times) == len(samples)
+    assert sum(times) > 0
+
+
+def test_a_process_gives_one_repeat(affine_onnx: Path) -> None:
+    repeat = run_worker(affine_onnx, 0.01)
+    assert repeat.hello.version == runtime_version(OnnxRuntime())
+    assert min(repeat.samples_ns) > 0
+
+
+def test_another_file_under_the_name_is_refused(affine_onnx: Path) -> None:
+    content = bytearray(affine_onnx.read_bytes())
+    content[-1] ^= 1
+    affine_onnx.write_bytes(content)
+    with pytest.raises(ParityError, match="not the file its manifest was written for"):
+        run_worker(affine_onnx, 0.01)
+
+
+def test_a_file_that_computes_something_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.onnx"
+    write_onnx(path, scale=3.001)
+    save_manifest(path, manifest_of(path, "onnx"))
+    sent: list[Message] = []
+    with pytest.raises(ParityError, match=r"wrong.onnx: output 'y' is off by"):
+        run(path, 0.01, 1, sent.append)
+    assert sent == []
+
+
+@pytest.mark.parametrize("suffix", RUNTIMES)
+def test_a_damaged_file_is_refused_by_its_runtime(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"noise{suffix}"
+    path.write_bytes(bytes(range(256)) * 8)
+    save_manifest(path, manifest_of(path, "any"))
+    with pytest.raises(InputRefused, match=r"cannot load .*noise"):
+        run_worker(path, 0.01)
+
+
+def test_a_missing_artifact_is_refused(affine_onnx: Path) -> None:
+    affine_onnx.unlink()
+    with pytest.raises(InputRefused, match="there is no artifact"):
+        run_worker(affine_onnx, 0.01)
+
+
+def test_a_missing_manifest_is_refused(affine_onnx: Path) -> None:
+    manifest_path(affine_onnx).unlink()
+    with pytest.raises(InputRefused, match="cannot read the manifest"):
+        run_worker(affine_onnx, 0.01)
+
+
+def test_a_missing_runtime_names_the_install_line() -> None:
+    class Absent(OnnxRuntime):
+        package = "no-such-runtime"
+
+    with pytest.raises(TargetUnavailable, match=r"pip install 'cnn-export\[bench\]'"):
+        runtime_version(Absent())
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("a.mlpackage", "no Core ML runtime"), ("a.bin", "none of .tflite, .onnx, .pte")],
+)
+def test_other_file_types_are_refused(name: str, reason: str) -> None:
+    with pytest.raises(InputRefused, match=reason):
+        runtime_of(Path(name))
+
+
+def _script(*lines: str, then: str = "") -> list[str]:
+    body = f"import sys, os, time; sys.stdout.write({''.join(lines)!r}); sys.stdout.flush(); {then}"
+    return [sys.executable, "-c", body]
+
+
+def test_logs_between_messages_do_no_harm() -> None:
+    lines = ["starting\n", HELLO, "W 12 x.cc:3\n", Sample(ns=7).to_line(), End(count=1).to_line()]
+    assert run_process(_script(*lines), 30).samples_ns == (7,)
+
+
+@pytest.mark.parametrize(
+    ("then", "reason"),
+    [
+        ("os.abort()", "before its 'end' .worker killed by signal 6"),
+        ("sys.exit('out of memory')", "exit code 1.: …out of memory"),
+        ("time.sleep(60)", "killed by signal 9"),
+    ],
+)
+def test_a_process_that_ends_early_does_not_count(then: str, reason: str) -> None:
+    with pytest.raises(IncompleteRun, match=reason):
+        run_process(_script(HELLO, Sample(ns=7).to_line(), then=then), 2.0)
+
+
+def test_a_crash_after_the_report_does_not_count() -> None:
+    lines = [HELLO, Sample(ns=7).to_line(), End(count=1).to_line()]
+    with pytest.raises(IncompleteRun, match="exit code 9 after its report"):
+        run_process(_script(*lines, then="os._exit(9)"), 30)
+
+
+def test_the_exit_code_of_a_worker_follows_its_failure(affine_onnx: Path) -> None:
+    manifest_path(affine_onnx).write_text("{}")
+    arguments = ["-m", "cnn_export.benchmarks.worker", str(affine_onnx), "--min-time-s", "0.01"]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
+    assert done.returncode == InputRefused.exit_code
+    assert done.stdout.startswith(b'{"cnn_bench":"failure","exit_code":4,')
+
+
+def test_an_unexpected_error_is_still_reported(
+    affine_onnx: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from cnn_export.benchmarks import worker
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("two\nlines")
+
+    monkeypatch.setattr(worker, "run", broken)
+    assert worker.main([str(affine_onnx), "--min-time-s", "1"]) == ExportError.exit_code
+    assert '"message":"internal error: ZeroDivisionError: two lines"' in capsys.readouterr().out
