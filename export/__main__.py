@@ -11,9 +11,6 @@ import traceback
 from collections.abc import Generator, Sequence
 from types import FrameType
 
-import click
-
-from cnn_export.cli import command
 from cnn_export.errors import ExportError
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -47,8 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    # click's own main() would read an EOFError of a job as Ctrl-C, and print a line more.
+    import click  # here, so that Ctrl-C meets the handlers while packages load
+
+    from cnn_export.cli import command
+
     try:
+        # click's own main() would read an EOFError of a job as Ctrl-C, and print a line more.
         with command.make_context("cnn-export", list(arguments)) as context:
             command.invoke(context)
     except click.exceptions.Exit as stop:

@@ -96,11 +96,13 @@ class ProbeOutput(_Model):
 class ProbeRecord(_Model):
     """An input any runner can generate: SplitMix64 from ``seed + input index``, in C order.
 
-    Values are generated in NCHW and reordered where an input is NHWC. ``tolerance`` bounds
-    |value − expected| / rms.
+    Values are generated in NCHW and reordered where an input is NHWC. With ``kind`` ``unit`` a
+    floating input holds the generated u in [0, 1), with ``pixel`` the whole number floor(256·u);
+    integer inputs hold floor(2·u). ``tolerance`` bounds |value − expected| / rms.
     """
 
     generator: Literal["splitmix64-top24"] = "splitmix64-top24"
+    kind: Literal["unit", "pixel"] = "unit"
     seed: int
     batch: int
     outputs: list[ProbeOutput]

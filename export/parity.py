@@ -17,6 +17,7 @@ from cnn_export.errors import InputRefused, ParityError
 from cnn_export.layout import from_artifact, to_artifact
 from cnn_export.probes import Probe
 from cnn_export.program import Program, TensorSpec, flatten
+from cnn_export.reparam.one_thread import one_thread
 from cnn_export.targets.base import Array, Layout, Session, Tensors
 from cnn_export.tolerances import Tolerance
 
@@ -81,7 +82,8 @@ def _float64_results(
     """Return the module's float64 outputs per probe, or None where it only runs in float32."""
     double = copy.deepcopy(module).double()
     try:
-        return [_run(double, probe, outputs, torch.float64) for probe in probes]
+        with one_thread():
+            return [_run(double, probe, outputs, torch.float64) for probe in probes]
     except RuntimeError:
         return None
 

@@ -19,7 +19,7 @@ from cnn_export.errors import ExportError, OperatorRefused, UsageError
 from cnn_export.inputs import sample_probe
 from cnn_export.manifest import Manifest, manifest_path
 from cnn_export.parity import Reference, judge, measure, references
-from cnn_export.probes import Probe, manifest_probe, standard_probes
+from cnn_export.probes import Probe, manifest_probe, pixel_probes, standard_probes
 from cnn_export.program import Program
 from cnn_export.quiet import VendorLog, quiet
 from cnn_export.records import build_manifest, embedded_metadata
@@ -102,11 +102,16 @@ def _prepare(request: ExportRequest, step: Step) -> _Prepared:
 
 
 def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:
+    pixels = request.options.image_input
     batch = _DYNAMIC_PROBE_BATCH if program.dynamic_batch else 1
     samples = [sample_probe(path, program, subject.normalization) for path in request.samples]
     return [
-        *standard_probes(program.inputs, request.options.precision, batch),
-        manifest_probe(program.inputs),
+        *(
+            pixel_probes(program.inputs)
+            if pixels
+            else standard_probes(program.inputs, request.options.precision, batch)
+        ),
+        manifest_probe(program.inputs, pixels=pixels),
         *samples,
     ]
 

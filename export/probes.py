@@ -23,6 +23,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
 _MANTISSA_BITS = 24
+_PIXEL_LEVELS = 256
 
 LARGE_SCALE = {"fp32": 32.0, "fp16": 4.0}
 """Standard deviation of the large probe: far outside normalized images, inside float16."""
@@ -48,14 +49,32 @@ def splitmix64_uniform(seed: int, count: int) -> Array:
     return (top.astype(np.float64) / 2**_MANTISSA_BITS).astype(np.float32)
 
 
-def manifest_probe(specs: tuple[TensorSpec, ...], batch: int = 1) -> Probe:
-    """Return the probe that the manifest records: SplitMix64 values in C order per input."""
+def manifest_probe(specs: tuple[TensorSpec, ...], batch: int = 1, *, pixels: bool = False) -> Probe:
+    """Return the probe that the manifest records: SplitMix64 values ``u`` in C order per input.
+
+    Floating inputs hold ``u``, or the whole number ``floor(256·u)`` with ``pixels`` (an artifact
+    that takes an image has no other values); integer inputs hold ``floor(2·u)``.
+    """
     inputs: Tensors = {}
     for index, spec in enumerate(specs):
         shape = _concrete(spec, batch)
         values = splitmix64_uniform(PROBE_SEED + index, math.prod(shape)).reshape(shape)
-        inputs[spec.name] = _as_dtype(values * _integer_range(spec), spec)
+        scaled = np.floor(values * _PIXEL_LEVELS) if pixels else values * _integer_range(spec)
+        inputs[spec.name] = _as_dtype(scaled, spec)
     return Probe("uniform", inputs)
+
+
+def pixel_probes(specs: tuple[TensorSpec, ...]) -> list[Probe]:
+    """Return the normal, constant and large probes of an image input: whole pixels 0 to 255."""
+    normal = {
+        name: np.clip(np.round(128 + 48 * value), 0, _PIXEL_LEVELS - 1)
+        for name, value in _normal(specs, 1, 1.0).items()
+    }
+    return [
+        Probe("normal", {name: value.astype(np.float32) for name, value in normal.items()}),
+        Probe("constant", {s.name: _as_dtype(np.full(s.shape, 128.0), s) for s in specs}),
+        Probe("large", {s.name: _as_dtype(np.full(s.shape, 255.0), s) for s in specs}),
+    ]
 
 
 def standard_probes(specs: tuple[TensorSpec, ...], precision: str, batch: int = 1) -> list[Probe]:

@@ -13,6 +13,7 @@ import inspect
 import sysconfig
 import traceback
 import warnings
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -202,8 +203,9 @@ def _input_names(module: nn.Module, graph_module: fx.GraphModule) -> list[str]:
 
 
 def _output_names(exported: ExportedProgram, count: int) -> list[str]:
-    spec = exported.call_spec.out_spec
-    if spec is not None and spec.type is dict and spec.num_leaves == count == spec.num_children:
+    spec: Any = exported.call_spec.out_spec
+    mapping = spec is not None and spec.type in (dict, OrderedDict)
+    if mapping and spec.num_leaves == count == spec.num_children:
         return [str(key) for key in spec.context]
     return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
 
@@ -228,4 +230,4 @@ def _input_shape(tensor: torch.Tensor, dynamic_batch: bool) -> tuple[int, ...]:
 
 def _output_shape(value: torch.Tensor) -> tuple[int, ...]:
     # A dynamic size is a symbol; an output without a batch (anchors, say) has none.
-    return tuple(size if isinstance(size, int) else -1 for size in value.shape)
+    return tuple(-1 if isinstance(size, torch.SymInt) else size for size in value.shape)

@@ -152,6 +152,7 @@ def _probe(
 ) -> ProbeRecord:
     expected = to_artifact(uniform.outputs, program.outputs, options.layout)
     return ProbeRecord(
+        kind="pixel" if options.image_input else "unit",
         seed=PROBE_SEED,
         batch=next(iter(uniform.probe.inputs.values())).shape[0],
         outputs=[

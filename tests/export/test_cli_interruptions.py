@@ -1,0 +1,162 @@
+"""Signals, competing jobs and readers that leave: no half-made file, and an honest exit code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from command_checks import SMALL, one_line, start
+
+from cnn_export.__main__ import main
+
+TIMEOUT_S = 180
+
+SLOW_NETWORK = """
+import time
+from pathlib import Path
+import networks
+
+
+class Slow(networks.SmallNet):
+    def forward(self, image):
+        Path("tracing").touch()
+        time.sleep(600)
+"""
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait until the condition holds; fail if the process ends first."""
+    end = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def assert_ended(process: subprocess.Popen[str], number: int, out: Path) -> None:
+    """Check for the code a shell gives, one line, and nothing left."""
+    stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+    word = "interrupted" if number == signal.SIGINT else "terminated"
+    assert process.returncode == 128 + number, stderr
+    assert stdout == ""
+    assert word in one_line(stderr)
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_the_trace(
+    number: int, small_checkpoint: Path, tmp_path: Path, out: Path
+) -> None:
+    (tmp_path / "slow_network.py").write_text(SLOW_NETWORK)
+    model = ("--model", "slow_network:Slow", "--input", "image=1x3x13x18")
+    process = start(small_checkpoint, "-t", "onnx", *model, "-o", out, cwd=tmp_path)
+    wait_for((tmp_path / "tracing").exists, process)
+    process.send_signal(number)
+    assert_ended(process, number, out)
+
+
+@pytest.mark.parametrize(
+    ("target", "number"),
+    [("onnx", signal.SIGINT), ("tflite", signal.SIGINT), ("executorch", signal.SIGTERM)],
+)
+def test_a_signal_during_the_conversion(
+    target: str, number: int, small_checkpoint: Path, out: Path
+) -> None:
+    process = start(small_checkpoint, "-t", target, *SMALL, "-o", out)
+    wait_for(lambda: list(out.glob(".cnn-export-*")), process)
+    process.send_signal(number)
+    assert_ended(process, number, out)
+
+
+def test_an_ignored_hangup_stays_ignored(small_checkpoint: Path, tmp_path: Path, out: Path) -> None:
+    """``nohup`` means that the job outlives the terminal."""
+    (tmp_path / "slow_network.py").write_text(SLOW_NETWORK.replace("600", "0.5"))
+    model = ("--model", "slow_network:Slow", "--input", "image=1x3x13x18")
+    prefix = ("env", "--ignore-signal=HUP")
+    process = start(small_checkpoint, "-t", "onnx", *model, "-o", out, cwd=tmp_path, prefix=prefix)
+    wait_for((tmp_path / "tracing").exists, process)
+    process.send_signal(signal.SIGHUP)
+    _, stderr = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 4, stderr  # the network returns nothing
+    assert "returns no tensor" in one_line(stderr)
+
+
+def test_two_jobs_write_one_path(tmp_path: Path, out: Path) -> None:
+    """Whichever wins, the manifest belongs to the artifact beside it."""
+    import networks
+
+    processes: list[subprocess.Popen[str]] = []
+    for seed in (1, 2):
+        folder = tmp_path / f"seed-{seed}"
+        folder.mkdir()
+        torch.save(networks.seeded(networks.SmallNet(), seed).state_dict(), folder / "small.pt")
+        processes.append(start(folder / "small.pt", "-t", "onnx", *SMALL, "-o", out))
+    for process in processes:
+        _, stderr = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0, stderr
+    assert sorted(p.name for p in out.iterdir()) == ["small.onnx", "small.onnx.manifest.json"]
+    manifest = json.loads((out / "small.onnx.manifest.json").read_text())
+    content = (out / "small.onnx").read_bytes()
+    assert manifest["artifact_sha256"] == hashlib.sha256(content).hexdigest()
+    assert manifest["artifact_bytes"] == len(content)
+
+
+def test_commits_of_one_path_exclude_each_other(tmp_path: Path, out: Path) -> None:
+    """Many threads rename pairs at once: in the end, and whenever both exist, they match."""
+    from cnn_export.writing import commit, staging
+
+    def write(text: str) -> None:
+        for _ in range(25):
+            with staging(out) as private:
+                names = ("net.onnx", "net.onnx.manifest.json")
+                for name in names:
+                    (private / name).write_text(text)
+                commit([(private / name, out / name) for name in names], private)
+
+    threads = [threading.Thread(target=write, args=(str(i),)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (out / "net.onnx").read_text() == (out / "net.onnx.manifest.json").read_text()
+    assert len(list(out.iterdir())) == 2
+
+
+def test_main_leaves_the_handlers_as_they_were() -> None:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    assert main(["--version"]) == 0
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_main_works_outside_the_main_thread() -> None:
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(main(["--list-targets"])))
+    thread.start()
+    thread.join()
+    assert codes == [0]
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """As in ``cnn-export --list-models | head -n 0``."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.run(
+        [sys.executable, "-m", "cnn_export", "--list-models"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert process.returncode == 128 + signal.SIGPIPE
+    assert process.stderr == ""
