@@ -15,6 +15,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
+demo: setup
+	$(BIN)/cnn-export models/checkpoints/skipnet_digits.pt --target tflite --output out
+	$(BIN)/python -m cnn_export.benchmarks.host_timing out/skipnet_digits.tflite
+
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 

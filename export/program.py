@@ -203,9 +203,9 @@ def _input_names(module: nn.Module, graph_module: fx.GraphModule) -> list[str]:
 
 
 def _output_names(exported: ExportedProgram, count: int) -> list[str]:
-    spec: Any = exported.call_spec.out_spec
-    mapping = spec is not None and spec.type in (dict, OrderedDict)
-    if mapping and spec.num_leaves == count == spec.num_children:
+    spec = exported.call_spec.out_spec
+    mappings = (dict, OrderedDict)
+    if spec and spec.type in mappings and spec.num_leaves == count == spec.num_children:
         return [str(key) for key in spec.context]
     return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
 

@@ -66,6 +66,11 @@ def test_damaged_lines_are_told_from_junk(line: str) -> None:
     assert second == Sample(ns=3)
 
 
+def test_a_message_too_long_is_damage_even_if_whole() -> None:
+    padded = End(count=1).to_line().replace(",", "," + " " * MAX_LINE_BYTES).encode()
+    assert list(messages([padded])) == [Damaged(f"longer than {MAX_LINE_BYTES} bytes")]
+
+
 def test_long_lines_are_cut_and_the_next_line_is_whole() -> None:
     text = b"a" * (3 * MAX_LINE_BYTES) + b"\nnext\n" + b"b" * MAX_LINE_BYTES + b"\nlast"
     lines = list(bounded_lines(io.BytesIO(text)))
