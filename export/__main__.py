@@ -12,35 +12,27 @@ from collections.abc import Generator, Sequence
 from types import FrameType
 
 from cnn_export.errors import ExportError
+from cnn_export.writing import discard_unfinished
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_SIGNAL = 128
 """A shell's exit code of a process that a signal ended, less the signal's number."""
 
-
-class _Ended(KeyboardInterrupt):
-    """A signal asks the process to end. Libraries let a ``KeyboardInterrupt`` through."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+_NOTHING_LEFT = "no half-made file is left"
+_CLEAR_LINE = "\r\x1b[2K\x1b[?25h"
+"""Clears a terminal's line and shows the cursor that the progress display had hidden."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises, never prints a traceback.
 
-    ``--debug`` anywhere on the line adds the traceback. SIGINT, SIGTERM and SIGHUP return 130,
-    143 and 129, after everything half-made has been removed.
+    ``--debug`` anywhere on the line adds the traceback. SIGINT, SIGTERM and SIGHUP end the
+    process with 130, 143 and 129, after everything half-made has been removed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _tolerate_any_text()
-    try:
-        with _unwinding_on_signals():
-            return _run(arguments)
-    except KeyboardInterrupt as error:
-        number = error.number if isinstance(error, _Ended) else signal.SIGINT
-        word = "interrupted" if number == signal.SIGINT else "terminated"
-        return _fail(f"{word}; no half-made file is left", _BY_SIGNAL + number, arguments)
+    with _ending_on_signals():
+        return _run(arguments)
 
 
 def _run(arguments: list[str]) -> int:
@@ -60,7 +52,11 @@ def _run(arguments: list[str]) -> int:
         return _fail(str(error), error.exit_code, arguments)
     except BrokenPipeError:
         return _reader_left()
-    except (Exception, SystemExit) as error:  # the contract: one line, whatever happens
+    except (
+        Exception,
+        SystemExit,
+        KeyboardInterrupt,
+    ) as error:  # the contract: one line, whatever happens
         return _fail(
             f"internal error: {type(error).__name__}: {error} (--debug shows where)", 1, arguments
         )
@@ -90,30 +86,38 @@ def _tolerate_any_text() -> None:
 
 
 @contextlib.contextmanager
-def _unwinding_on_signals() -> Generator[None]:
-    """Turn signals into an exception: unwinding the stack removes the half-made files.
+def _ending_on_signals() -> Generator[None]:
+    """Clean up and end the process on a signal.
 
-    Signals that the caller has ignored (``nohup``) stay ignored; only a main thread has handlers.
+    No exception: converters call Python from C++, which swallowed it (coremltools) or crashed on
+    it (litert-torch). Signals that the caller has ignored (``nohup``) stay ignored.
     """
+    stderr = os.dup(2)  # a job redirects the descriptor
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del frame
+        discard_unfinished()
+        word = "interrupted" if number == signal.SIGINT else "terminated"
+        progress_away = _CLEAR_LINE if os.isatty(stderr) else ""
+        with contextlib.suppress(OSError):
+            os.write(stderr, f"{progress_away}cnn-export: {word}; {_NOTHING_LEFT}\n".encode())
+        os._exit(_BY_SIGNAL + number)
+
     previous = {number: signal.getsignal(number) for number in _ENDING}
     heeded = [n for n, handler in previous.items() if handler != signal.SIG_IGN]
     try:
         for number in heeded:
-            _set_handler(number, _raise_ended)
+            _set_handler(number, end)
         yield
     finally:
         for number in heeded:
             _set_handler(number, previous[number])
+        os.close(stderr)
 
 
 def _set_handler(number: int, handler: object) -> None:
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(number, handler)  # pyright: ignore[reportArgumentType] # a handler of getsignal
-
-
-def _raise_ended(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise _Ended(number)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from cnn_export.errors import DestinationError
 
 _PREFIX = ".cnn-export-"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_unfinished: dict[Path, list[Path]] = {}
+"""Private folder → the folders that were created for it, of every job that runs."""
 
 
 @contextlib.contextmanager
@@ -37,6 +39,7 @@ def staging(destination: Path) -> Generator[Path]:
     try:
         with _signals_held_back():
             private = _private_folder(destination)
+            _unfinished[private] = created
         yield private
     except OSError as error:
         if not _concerns(error, destination):
@@ -45,8 +48,19 @@ def staging(destination: Path) -> Generator[Path]:
     finally:
         with _signals_held_back():
             if private is not None:
-                shutil.rmtree(private, ignore_errors=True)
+                _discard(private)
             _remove_empty(created)
+
+
+def discard_unfinished() -> None:
+    """Remove what this process's jobs have half made, for a process that ends at once."""
+    for private in list(_unfinished):
+        _discard(private)
+
+
+def _discard(private: Path) -> None:
+    shutil.rmtree(private, ignore_errors=True)
+    _remove_empty(_unfinished.pop(private, []))
 
 
 def commit(moves: Sequence[tuple[Path, Path]], backups: Path) -> None:

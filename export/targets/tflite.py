@@ -30,9 +30,6 @@ from cnn_export.targets.base import (
 from cnn_export.targets.foreign_options import refuse_foreign_options
 from cnn_export.targets.packages import require
 
-_COMPOSITES = {torch.ops.aten.conv2d.default}
-"""Operators that litert-torch keeps whole until its own passes have laid out the tensors."""
-
 _FLOAT16_WEIGHTS: list[dict[str, Any]] = [
     {
         "regex": ".*",
@@ -73,10 +70,10 @@ class TFLite:
         from litert_torch.backend import lowerings
         from litert_torch.fx_infra import decomp
 
-        table: Any = decomp.pre_convert_decomp()
+        table: Any = decomp.pre_lower_decomp()
         return diagnosis.unknown_operators(
             program.exported.run_decompositions(table).graph,
-            lambda op: op in _COMPOSITES or lowerings.lookup(op) is not None,
+            lambda op: lowerings.lookup(op) is not None,
             "litert-torch has no lowering",
         )
 

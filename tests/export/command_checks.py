@@ -52,3 +52,11 @@ def start(
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(_TESTS), "OMP_NUM_THREADS": "1"},
     )
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Return every path below a folder, files with their content."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }

@@ -13,15 +13,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import networks
 import pytest
 import torch
 from command_checks import SMALL, one_line, start
 
 from cnn_export.__main__ import main
+from cnn_export.writing import commit, staging
 
 TIMEOUT_S = 180
 
 SLOW_NETWORK = """
+import contextlib
 import time
 from pathlib import Path
 import networks
@@ -30,7 +33,8 @@ import networks
 class Slow(networks.SmallNet):
     def forward(self, image):
         Path("tracing").touch()
-        time.sleep(600)
+        with contextlib.suppress(BaseException):
+            time.sleep(600)
 """
 
 
@@ -57,6 +61,7 @@ def assert_ended(process: subprocess.Popen[str], number: int, out: Path) -> None
 def test_a_signal_during_the_trace(
     number: int, small_checkpoint: Path, tmp_path: Path, out: Path
 ) -> None:
+    """Also where the code that runs swallows every exception, as converters do."""
     (tmp_path / "slow_network.py").write_text(SLOW_NETWORK)
     model = ("--model", "slow_network:Slow", "--input", "image=1x3x13x18")
     process = start(small_checkpoint, "-t", "onnx", *model, "-o", out, cwd=tmp_path)
@@ -93,8 +98,6 @@ def test_an_ignored_hangup_stays_ignored(small_checkpoint: Path, tmp_path: Path,
 
 def test_two_jobs_write_one_path(tmp_path: Path, out: Path) -> None:
     """Whichever wins, the manifest belongs to the artifact beside it."""
-    import networks
-
     processes: list[subprocess.Popen[str]] = []
     for seed in (1, 2):
         folder = tmp_path / f"seed-{seed}"
@@ -111,25 +114,34 @@ def test_two_jobs_write_one_path(tmp_path: Path, out: Path) -> None:
     assert manifest["artifact_bytes"] == len(content)
 
 
-def test_commits_of_one_path_exclude_each_other(tmp_path: Path, out: Path) -> None:
-    """Many threads rename pairs at once: in the end, and whenever both exist, they match."""
-    from cnn_export.writing import commit, staging
+def test_commits_of_one_folder_exclude_each_other(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second commit starts between the renames of the first, and has to wait."""
+    renamed: list[str] = []
+    replace = Path.replace
 
-    def write(text: str) -> None:
-        for _ in range(25):
-            with staging(out) as private:
-                names = ("net.onnx", "net.onnx.manifest.json")
-                for name in names:
-                    (private / name).write_text(text)
-                commit([(private / name, out / name) for name in names], private)
+    def pair(text: str) -> None:
+        with staging(out) as private:
+            names = ("net.onnx", "net.onnx.manifest.json")
+            for name in names:
+                (private / name).write_text(text)
+            commit([(private / name, out / name) for name in names], private)
 
-    threads = [threading.Thread(target=write, args=(str(i),)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (out / "net.onnx").read_text() == (out / "net.onnx.manifest.json").read_text()
-    assert len(list(out.iterdir())) == 2
+    second = threading.Thread(target=pair, args=("second",))
+
+    def noted(path: Path, target: Path) -> Path:
+        renamed.append(path.read_text())
+        if len(renamed) == 1:
+            second.start()
+            second.join(0.5)  # without the lock it is through long before
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    pair("first")
+    second.join()
+    assert renamed == ["first", "first", "second", "second"]
+    assert {path.read_text() for path in out.iterdir()} == {"second"}
 
 
 def test_main_leaves_the_handlers_as_they_were() -> None:

@@ -1,4 +1,7 @@
-"""Random networks through every format; each job proves its artifact or fails the test."""
+"""Random networks through every format: proven equal, or an operator refused by name.
+
+Nothing else may happen: no parity failure, no internal error.
+"""
 
 from __future__ import annotations
 
@@ -8,43 +11,57 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from random_cnn import random_cnn
+from random_cnn import RandomCNN, random_cnn
 
 from cnn_export import export
+from cnn_export.errors import OperatorRefused
 from cnn_export.quiet import quiet
 from cnn_export.targets import TARGETS, load_target
 
-# Conversion takes seconds, so few examples; the seeds are fixed to keep runs comparable.
-EXAMPLES = {"onnx": 12, "tflite": 5, "coreml": 5, "executorch": 6}
+# Conversion takes seconds, so few examples; they are the same in every run.
+EXAMPLES = {"onnx": 10, "tflite": 6, "coreml": 6, "executorch": 6}
+# What the generator makes and some format lacks; a refusal must name one of them.
+MISSING_SOMEWHERE = ("adaptive_max_pool2d", "aten.pad", "MaxPool")
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
 def test_random_network(target: str) -> None:
+    outcomes: list[bool] = []
+
     @settings(
         max_examples=EXAMPLES[target],
         deadline=None,
         derandomize=True,
+        phases=[Phase.generate],  # a smaller seed is no simpler network
         suppress_health_check=[HealthCheck.too_slow],
     )
     @given(st.integers(min_value=0, max_value=10_000))
     def check(seed: int) -> None:
-        network = random_cnn(seed)
-        with tempfile.TemporaryDirectory() as folder:
-            result = export(
-                network.module, target, output=Path(folder), example_inputs=network.inputs
-            )
-            name = result.artifact.manifest.inputs[0].name
-            image = torch.randn(
-                network.inputs[0].shape, generator=torch.Generator().manual_seed(seed)
-            )
-            with quiet():
-                session = load_target(target).load(result.artifact.path)
-                (actual,) = session({name: image.numpy()}).values()
-        with torch.no_grad():
-            expected = network.module.double()(image.double()).numpy()
-        error = np.abs(actual - expected).max() / np.sqrt(np.mean(expected**2))
-        assert error < 5e-5, seed
+        try:
+            error = exported_error(random_cnn(seed), target)
+        except OperatorRefused as refusal:
+            assert any(name in str(refusal) for name in MISSING_SOMEWHERE), refusal
+            outcomes.append(False)
+        else:
+            assert error < 5e-5
+            outcomes.append(True)
 
     check()
+    assert sum(outcomes) >= len(outcomes) / 2
+
+
+def exported_error(network: RandomCNN, target: str) -> float:
+    """Export, run the file on a fresh input, and return the error over the output's RMS."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = export(network.module, target, output=Path(folder), example_inputs=network.inputs)
+        name = result.artifact.manifest.inputs[0].name
+        generator = torch.Generator().manual_seed(network.seed)
+        image = torch.randn(network.inputs[0].shape, generator=generator)
+        with quiet():
+            session = load_target(target).load(result.artifact.path)
+            (actual,) = session({name: image.numpy()}).values()
+    with torch.no_grad():
+        expected = network.module.double()(image.double()).numpy()
+    return float(np.abs(actual - expected).max() / np.sqrt(np.mean(expected**2)))
