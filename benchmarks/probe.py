@@ -1,8 +1,6 @@
 """The manifest's probe for any runner: make its inputs, compare what came out.
 
-Needs numpy alone. SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
-generators", OOPSLA 2014) is written here a second time, because the exporter's own lives beside
-torch; the Android runner holds the third copy, and all three are tested on the same values.
+Needs numpy alone.
 """
 
 from __future__ import annotations
@@ -15,23 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cnn_export.errors import ParityError
-from cnn_export.manifest import Manifest, ProbeOutput, Tensor
+from cnn_export.manifest import Manifest, ProbeOutput, ProbeRecord, Tensor
+from cnn_export.splitmix64 import probe_values
 
 Array = npt.NDArray[Any]
-
-_GAMMA = 0x9E3779B97F4A7C15
-_MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-_SHIFTS = (30, 27, 31)
-_FLOAT32_BITS = 24
-
-
-def splitmix64(seed: int, count: int) -> npt.NDArray[np.uint64]:
-    """Return the first ``count`` outputs of the generator started at ``seed``."""
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(_GAMMA)
-        for shift, multiplier in zip(_SHIFTS, _MULTIPLIERS, strict=False):
-            z = (z ^ (z >> np.uint64(shift))) * np.uint64(multiplier)
-    return z ^ (z >> np.uint64(_SHIFTS[-1]))
 
 
 def probe_inputs(manifest: Manifest) -> dict[str, Array]:
@@ -41,26 +26,18 @@ def probe_inputs(manifest: Manifest) -> dict[str, Array]:
     the probe's batch size.
     """
     return {
-        tensor.name: _probe_input(tensor, manifest.probe.seed + index, manifest.probe.batch)
+        tensor.name: _probe_input(tensor, manifest.probe, index)
         for index, tensor in enumerate(manifest.inputs)
     }
 
 
-def _probe_input(tensor: Tensor, seed: int, batch: int) -> Array:
-    shape = [batch if size == -1 else size for size in tensor.shape]
+def _probe_input(tensor: Tensor, probe: ProbeRecord, index: int) -> Array:
+    shape = [probe.batch if size == -1 else size for size in tensor.shape]
     channels_last = tensor.layout == "nhwc"
     drawn = [shape[axis] for axis in (0, 3, 1, 2)] if channels_last else shape
     dtype = np.dtype(tensor.dtype)
-    values = _values(seed, math.prod(drawn), dtype).reshape(drawn)
+    values = probe_values(probe.seed + index, math.prod(drawn), dtype, probe.kind).reshape(drawn)
     return np.ascontiguousarray(values.transpose(0, 2, 3, 1)) if channels_last else values
-
-
-def _values(seed: int, count: int, dtype: np.dtype[Any]) -> Array:
-    bits = splitmix64(seed, count)
-    if np.issubdtype(dtype, np.floating):
-        top = (bits >> np.uint64(64 - _FLOAT32_BITS)).astype(np.float64)
-        return (top / 2**_FLOAT32_BITS).astype(dtype)
-    return (bits >> np.uint64(63)).astype(dtype)
 
 
 def require_probe_outputs(manifest: Manifest, outputs: Mapping[str, Array]) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cnn_export.errors import InputRefused
+from cnn_export.splitmix64 import ProbeKind
 
 SCHEMA_VERSION = 1
 MANIFEST_SUFFIX = ".manifest.json"
@@ -102,7 +103,7 @@ class ProbeRecord(_Model):
     """
 
     generator: Literal["splitmix64-top24"] = "splitmix64-top24"
-    kind: Literal["unit", "pixel"] = "unit"
+    kind: ProbeKind = "unit"
     seed: int
     batch: int
     outputs: list[ProbeOutput]
@@ -179,7 +180,12 @@ def artifact_digest(path: Path) -> tuple[str, int]:
     """Return SHA-256 and size in bytes of a file, or of a folder's files in name order.
 
     A folder's digest covers each relative name and content length as well.
+
+    Raises:
+        InputRefused: there is nothing at ``path``.
     """
+    if not path.exists():
+        raise InputRefused(f"{path} does not exist; check the path")
     if path.is_file():
         content = path.read_bytes()
         return hashlib.sha256(content).hexdigest(), len(content)

@@ -15,10 +15,10 @@ from typing import TypeVar
 import torch
 
 from cnn_export.destination import Destination, plan_destination
-from cnn_export.errors import ExportError, OperatorRefused, UsageError
+from cnn_export.errors import ExportError, OperatorRefused, ParityError, UsageError
 from cnn_export.inputs import sample_probe
 from cnn_export.manifest import Manifest, manifest_path
-from cnn_export.parity import Reference, judge, measure, references
+from cnn_export.parity import OutputParity, Reference, judge, measure, references
 from cnn_export.probes import Probe, manifest_probe, pixel_probes, standard_probes
 from cnn_export.program import Program
 from cnn_export.quiet import VendorLog, quiet
@@ -31,7 +31,7 @@ from cnn_export.request import Artifact, ExportRequest, ExportResult, Step, sile
 from cnn_export.subject import Subject, capture_subject, load_subject
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target, TargetOptions
-from cnn_export.tolerances import TOLERANCES
+from cnn_export.tolerances import TOLERANCES, Tolerance
 from cnn_export.writing import commit, staging
 
 _T = TypeVar("_T")
@@ -111,7 +111,7 @@ def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[
             if pixels
             else standard_probes(program.inputs, request.options.precision, batch)
         ),
-        manifest_probe(program.inputs, pixels=pixels),
+        manifest_probe(program.inputs, kind="pixel" if pixels else "unit"),
         *samples,
     ]
 
@@ -172,8 +172,7 @@ def _named(target: Target, prepared: _Prepared) -> list[str]:
 def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Manifest:
     options = prepared.options
     tolerance = TOLERANCES[target.name, options.precision]
-    session = target.load(staged)
-    figures = measure(session, prepared.program, options.layout, prepared.expected, tolerance)
+    figures = _measured(target, prepared, staged, tolerance)
     judge(figures, target.name)
     cost = measure_cost(prepared.program.graph_module)
     return build_manifest(
@@ -191,6 +190,23 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
         partitions=target.partitions(staged),
         shared_versions={"torch": metadata.version("torch")},
     )
+
+
+def _measured(
+    target: Target, prepared: _Prepared, staged: Path, tolerance: Tolerance
+) -> list[OutputParity]:
+    try:
+        session = target.load(staged)
+        return measure(
+            session, prepared.program, prepared.options.layout, prepared.expected, tolerance
+        )
+    except (ExportError, OSError):
+        raise
+    except Exception as error:
+        raise ParityError(
+            f"{target.name}: the artifact does not run in {target.runtime}: {_one_line(error)}; "
+            "nothing was written"
+        ) from error
 
 
 def _vendor(name: str, call: Callable[[], _T]) -> _T:

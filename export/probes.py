@@ -1,9 +1,4 @@
-"""Inputs that an artifact is proven on, and the one that any runner can generate itself.
-
-SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)
-needs nothing but 64-bit integer arithmetic, so Java and Python produce the same floats: the top
-24 bits of each output, divided by 2**24, are exact in float32 and lie in [0, 1).
-"""
+"""Inputs that an artifact is proven on."""
 
 from __future__ import annotations
 
@@ -14,15 +9,12 @@ import numpy as np
 import torch
 
 from cnn_export.program import TensorSpec
+from cnn_export.splitmix64 import ProbeKind, probe_values
 from cnn_export.targets.base import Array, Tensors
 
 PROBE_SEED = 20210711
 """Seed of the manifest's probe; input ``i`` uses ``PROBE_SEED + i``."""
 
-_GOLDEN = 0x9E3779B97F4A7C15
-_MIX_1 = 0xBF58476D1CE4E5B9
-_MIX_2 = 0x94D049BB133111EB
-_MANTISSA_BITS = 24
 _PIXEL_LEVELS = 256
 
 LARGE_SCALE = {"fp32": 32.0, "fp16": 4.0}
@@ -37,30 +29,16 @@ class Probe:
     inputs: Tensors
 
 
-def splitmix64_uniform(seed: int, count: int) -> Array:
-    """Return ``count`` float32 values in [0, 1) of the stream that starts at ``seed``."""
-    with np.errstate(over="ignore"):
-        steps = np.arange(1, count + 1, dtype=np.uint64)
-        z = np.uint64(seed) + steps * np.uint64(_GOLDEN)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(_MIX_1)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(_MIX_2)
-        z = z ^ (z >> np.uint64(31))
-    top = z >> np.uint64(64 - _MANTISSA_BITS)
-    return (top.astype(np.float64) / 2**_MANTISSA_BITS).astype(np.float32)
-
-
-def manifest_probe(specs: tuple[TensorSpec, ...], batch: int = 1, *, pixels: bool = False) -> Probe:
-    """Return the probe that the manifest records: SplitMix64 values ``u`` in C order per input.
-
-    Floating inputs hold ``u``, or the whole number ``floor(256·u)`` with ``pixels`` (an artifact
-    that takes an image has no other values); integer inputs hold ``floor(2·u)``.
-    """
+def manifest_probe(
+    specs: tuple[TensorSpec, ...], batch: int = 1, kind: ProbeKind = "unit"
+) -> Probe:
+    """Return the probe that the manifest records: SplitMix64 values in C order per input."""
     inputs: Tensors = {}
     for index, spec in enumerate(specs):
         shape = _concrete(spec, batch)
-        values = splitmix64_uniform(PROBE_SEED + index, math.prod(shape)).reshape(shape)
-        scaled = np.floor(values * _PIXEL_LEVELS) if pixels else values * _integer_range(spec)
-        inputs[spec.name] = _as_dtype(scaled, spec)
+        dtype = torch.empty(0, dtype=spec.dtype).numpy().dtype
+        values = probe_values(PROBE_SEED + index, math.prod(shape), dtype, kind)
+        inputs[spec.name] = values.reshape(shape)
     return Probe("uniform", inputs)
 
 
@@ -100,11 +78,6 @@ def _normal(specs: tuple[TensorSpec, ...], batch: int, scale: float) -> Tensors:
 
 def _concrete(spec: TensorSpec, batch: int) -> tuple[int, ...]:
     return tuple(batch if size == -1 else size for size in spec.shape)
-
-
-def _integer_range(spec: TensorSpec) -> float:
-    # Integers (indices, masks) stay in {0, 1}, which every table and mask accepts.
-    return 1.0 if spec.dtype.is_floating_point else 2.0
 
 
 def _as_dtype(values: Array, spec: TensorSpec) -> Array:

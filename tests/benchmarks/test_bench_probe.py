@@ -10,11 +10,12 @@ import pytest
 import torch
 from affine_artifact import OFFSET, SCALE, independent_uniform, manifest_of
 
-from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs, splitmix64
+from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs
 from cnn_export.errors import ParityError
 from cnn_export.manifest import Manifest
 from cnn_export.probes import PROBE_SEED, manifest_probe
 from cnn_export.program import TensorSpec
+from cnn_export.splitmix64 import splitmix64
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from cnn_export.probes import (
     PROBE_SEED,
     manifest_probe,
     pixel_probes,
-    splitmix64_uniform,
     standard_probes,
 )
 from cnn_export.program import TensorSpec
+from cnn_export.splitmix64 import uniform
 
 IMAGE = TensorSpec("image", (-1, 3, 5, 7), torch.float32)
 TOKENS = TensorSpec("tokens", (2, 9), torch.int64)
@@ -46,24 +46,24 @@ def splitmix64(seed: int, count: int) -> list[int]:
 
 def test_published_values() -> None:
     assert splitmix64(PUBLISHED_SEED, 5) == PUBLISHED
-    values = splitmix64_uniform(PUBLISHED_SEED, 5)
+    values = uniform(PUBLISHED_SEED, 5)
     assert [int(v * 2**24) for v in values.astype(np.float64)] == [v >> 40 for v in PUBLISHED]
 
 
 @pytest.mark.parametrize("seed", [0, 1, PROBE_SEED, 2**63, 2**64 - 1])
 def test_equals_integer_arithmetic(seed: int) -> None:
-    values = splitmix64_uniform(seed, 257)
+    values = uniform(seed, 257)
     expected = [(value >> 40) / 2**24 for value in splitmix64(seed, 257)]
     assert values.astype(np.float64).tolist() == expected
 
 
 def test_values_are_exact_float32_in_the_unit_interval() -> None:
-    values = splitmix64_uniform(7, 20_000)
+    values = uniform(7, 20_000)
     assert values.dtype == np.float32
     assert values.min() >= 0
     assert values.max() < 1
     assert abs(float(values.mean()) - 0.5) < 0.01
-    assert splitmix64_uniform(7, 0).shape == (0,)
+    assert uniform(7, 0).shape == (0,)
 
 
 def test_the_manifest_probe_is_the_stream_in_c_order_per_input() -> None:
@@ -94,7 +94,7 @@ def test_standard_probes(precision: str) -> None:
 
 
 def test_pixels_of_the_manifest_probe_are_the_top_eight_bits() -> None:
-    probe = manifest_probe((IMAGE,), pixels=True)
+    probe = manifest_probe((IMAGE,), kind="pixel")
     expected = [float(value >> 56) for value in splitmix64(PROBE_SEED, 3 * 5 * 7)]
     assert probe.inputs["image"].dtype == np.float32
     assert probe.inputs["image"].ravel().tolist() == expected

@@ -13,8 +13,8 @@ from torch import nn
 
 from cnn_export import export
 from cnn_export.models.skipnet import skipnet
-from cnn_export.probes import splitmix64_uniform
 from cnn_export.quiet import quiet
+from cnn_export.splitmix64 import uniform
 from cnn_export.targets import TARGETS, load_target
 
 SIZE = (96, 64)
@@ -111,7 +111,7 @@ def test_an_image_package_is_proven_on_whole_pixels(out: Path) -> None:
     artifact = export(module, "coreml", output=out, shapes=shapes, image_input=True).artifact
     manifest = artifact.manifest
     assert manifest.probe.kind == "pixel"
-    pixels = np.floor(splitmix64_uniform(manifest.probe.seed, 3 * 12 * 16) * 256)
+    pixels = np.floor(uniform(manifest.probe.seed, 3 * 12 * 16) * 256)
     with torch.no_grad():
         logits, _ = module.double()(torch.from_numpy(pixels.reshape(1, 3, 12, 16)).double())
     expected = manifest.probe.outputs[0]
