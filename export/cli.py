@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnn_export import __version__
-from cnn_export.errors import UsageError
+from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ def command(debug: bool, quiet: bool, as_json: bool, explain: bool, **given: Any
         click.echo(display.as_json(result))
     elif not quiet:
         display.show(result, explain=explain)
+    if any(result.refusals.values()):
+        click.get_current_context().exit(OperatorRefused.exit_code)
 
 
 def _silently(job: Callable[[], ExportResult]) -> ExportResult:

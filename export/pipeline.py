@@ -24,11 +24,11 @@ from cnn_export.program import Program
 from cnn_export.quiet import VendorLog, quiet
 from cnn_export.records import build_manifest, embedded_metadata
 from cnn_export.reparam import Probe as StageProbe
-from cnn_export.reparam import Report
+from cnn_export.reparam import ReparameterizationError, Report
 from cnn_export.reparam.cost import measure as measure_cost
 from cnn_export.reparam.stage import reparameterize_graph
 from cnn_export.request import Artifact, ExportRequest, ExportResult, Step, silent_step
-from cnn_export.subject import Subject, capture_subject, load_subject
+from cnn_export.subject import Subject, capture_subject, default_stem, load_subject
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target, TargetOptions
 from cnn_export.tolerances import TOLERANCES, Tolerance
@@ -63,11 +63,11 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     for target in targets:
         target.versions()
         target.refuse_options(request.options)
+    destination = plan_destination(request.output, default_stem(request), targets)
     prepared = _prepare(request, step)
     if request.dry_run:
         refusals = {t.name: _refusals(t, prepared, step) for t in targets}
         return ExportResult((), prepared.report, prepared.subject.notes, refusals)
-    destination = plan_destination(request.output, prepared.subject.stem, targets)
     with staging(destination.folder) as folder:
         made = [_make(target, prepared, destination, folder, step) for target in targets]
         with step("write"):
@@ -94,11 +94,20 @@ def _prepare(request: ExportRequest, step: Step) -> _Prepared:
     report = None
     if request.reparam:
         with step("reparameterize"):
-            report = reparameterize_graph(program.graph_module, probe=_stage_probe(expected[0]))
+            report = _reparameterized(program, expected[0])
     options = dataclasses.replace(
         request.options, metadata=embedded_metadata(subject, program, request.options)
     )
     return _Prepared(subject, program, expected, report, options)
+
+
+def _reparameterized(program: Program, reference: Reference) -> Report:
+    try:
+        return reparameterize_graph(program.graph_module, probe=_stage_probe(reference))
+    except ReparameterizationError as error:
+        raise ParityError(
+            f"reparameterization: {_one_line(error)}; --no-reparam exports the graph as traced"
+        ) from error
 
 
 def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:

@@ -18,18 +18,22 @@ from cnn_export.request import ExportRequest
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """The original module, which every artifact is compared with, and what is known of it.
-
-    ``stem`` is the artifact's file name without ending.
-    """
+    """The original module, which every artifact is compared with, and what is known of it."""
 
     module: nn.Module
-    stem: str
     source: Source
     input_size: tuple[int, int, int] | None
     normalization: str | None
     examples: tuple[Tensor, ...] | None
     notes: tuple[str, ...]
+
+
+def default_stem(request: ExportRequest) -> str:
+    """Return the artifacts' file name without ending: the checkpoint's, or the module's class."""
+    if not isinstance(request.source, Path):
+        return type(request.source).__name__.lower()
+    name = request.source.name
+    return name.removesuffix(".tar").rsplit(".", 1)[0] or name.lstrip(".")
 
 
 def load_subject(request: ExportRequest) -> Subject:
@@ -39,7 +43,7 @@ def load_subject(request: ExportRequest) -> Subject:
     module = request.source.eval()
     name = type(module).__name__
     source = Source(file="", sha256=None, model=name, arguments={}, container="module")
-    return Subject(module, name.lower(), source, None, None, request.examples, ())
+    return Subject(module, source, None, None, request.examples, ())
 
 
 def capture_subject(subject: Subject, request: ExportRequest) -> Program:
@@ -65,7 +69,6 @@ def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
     )
     return Subject(
         module=loaded.module,
-        stem=path.name.removesuffix(".tar").rsplit(".", 1)[0] or loaded.name.rpartition(":")[2],
         source=source,
         input_size=loaded.input_size,
         normalization=loaded.normalization,

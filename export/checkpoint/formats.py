@@ -60,9 +60,9 @@ def sha256(path: Path) -> str:
 
 
 def _head(path: Path) -> bytes:
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; give the checkpoint file itself")
     try:
+        if path.is_dir():
+            raise CheckpointError(f"{path} is a folder; give the checkpoint file itself")
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
     except FileNotFoundError:

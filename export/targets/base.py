@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy.typing as npt
 
+from cnn_export.errors import UsageError
 from cnn_export.program import Program
 
 Array = npt.NDArray[Any]
@@ -35,6 +36,17 @@ class TargetOptions:
     image_input: bool = False
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     """String pairs embedded in the artifact."""
+
+    def __post_init__(self) -> None:
+        """Refuse a precision or layout that does not exist.
+
+        Raises:
+            UsageError: names the value and the choices.
+        """
+        for option, known in (("precision", get_args(Precision)), ("layout", get_args(Layout))):
+            value = getattr(self, option)
+            if value not in known:
+                raise UsageError(f"{option} {value!r} does not exist; choose {' or '.join(known)}")
 
 
 @dataclasses.dataclass(frozen=True)
