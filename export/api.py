@@ -8,7 +8,7 @@ from typing import Literal, TypedDict, Unpack
 
 from torch import Tensor, nn
 
-from cnn_export.errors import UsageError
+from cnn_export.errors import UsageError, nearest
 from cnn_export.pipeline import run
 from cnn_export.request import ExportRequest, ExportResult, Step, silent_step
 from cnn_export.targets.base import Layout, Precision, TargetOptions
@@ -74,6 +74,7 @@ def export(
     Raises:
         ExportError: a subclass says which: usage, parity, refused input, missing package.
     """
+    _require_known(settings)
     options = TargetOptions(
         precision=settings.get("precision", "fp32"),
         layout=settings.get("layout", "nchw"),
@@ -100,6 +101,14 @@ def export(
         options=options,
     )
     return run(request, settings.get("step", silent_step))
+
+
+def _require_known(settings: Mapping[str, object]) -> None:
+    for name in settings:
+        if name not in Settings.__annotations__:
+            raise UsageError(
+                f"export() has no setting {name!r}.{nearest(name, Settings.__annotations__)}"
+            )
 
 
 def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

@@ -8,17 +8,24 @@ import json
 import os
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnn_export.manifest import Partitions
 from cnn_export.request import ExportResult, Step, silent_step
 
 _MILLION = 1e6
 _FILE_WIDTH = 160
 """Columns of output that goes to a file or pipe, where nothing needs folding."""
+
+_NODES_SHOWN = 5
+"""Places of one pass that ``--explain`` names before it only counts."""
+
+_UNSPLIT_DELEGATES = frozenset({"CPUExecutionProvider", "Core ML"})
+"""Delegates that take the whole file by construction: their one partition is no measurement."""
 
 
 def steps(*, hidden: bool) -> Step:
@@ -85,12 +92,16 @@ def _show_artifacts(console: Console, result: ExportResult) -> None:
             Text(_relative(str(artifact.path))),
             f"{manifest.artifact_bytes / _MILLION:.2f}",
             f"{manifest.macs / _MILLION:.1f}",
-            str(manifest.partitions.partitions),
+            _partitions(manifest.partitions),
             str(sum(op.count for op in manifest.partitions.outside)),
             f"{worst.relative_error:.1e}",
             f"{worst.limit:.1e}",
         )
     console.print(table)
+
+
+def _partitions(split: Partitions) -> str:
+    return "–" if split.delegate in _UNSPLIT_DELEGATES else str(split.partitions)  # noqa: RUF001
 
 
 def _relative(path: str) -> str:
@@ -108,9 +119,17 @@ def _show_report(console: Console, result: ExportResult) -> None:
         table.add_row(each.name, str(len(each.rewrites)), str(len(each.refusals)))
     console.print(table)
     for each in report.passes:
+        if each.rewrites:
+            console.print(f"{each.name} fired at {_first(each.rewrites)}", markup=False)
         for refusal in each.refusals:
             console.print(f"{each.name} at {refusal.node}: {refusal.reason}", markup=False)
     before, after = report.before, report.after
     for field in dataclasses.fields(before):
         old, new = getattr(before, field.name), getattr(after, field.name)
         console.print(f"{field.name}: {old:,} → {new:,}", highlight=False)
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - _NODES_SHOWN
+    shown = ", ".join(names[:_NODES_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -22,6 +22,7 @@ _MAX_ELEMENTS = 2**28
 _IMAGE_CHANNELS = (1, 3)
 _IMAGE_RANK = 4
 _RGB = 3
+_WHITE = 255.0
 _REAL_KINDS = "biuf"
 """NumPy's letters for truth values, integers and floats."""
 
@@ -92,16 +93,19 @@ def ordered_shapes(
     return [shapes[name] for name in expected]
 
 
-def sample_probe(path: Path, program: Program, normalization: str | None) -> Probe:
+def sample_probe(
+    path: Path, program: Program, normalization: str | None, *, pixels: bool = False
+) -> Probe:
     """Return the user's own input as a probe: an image, ``.npy`` or ``.npz`` by input name.
 
-    An image is resized to the input, scaled to [0, 1] and normalized as the checkpoint asks.
+    An image is resized to the input, scaled to [0, 1] and normalized as the checkpoint asks; with
+    ``pixels`` it stays whole numbers 0 to 255.
 
     Raises:
         InputRefused: the file is unreadable or does not fit the network's inputs.
     """
     try:
-        inputs = _read_sample(path, program.inputs, normalization)
+        inputs = _read_sample(path, program.inputs, None if pixels else normalization, pixels)
     except (InputRefused, UsageError):
         raise
     # Damage shows as whatever the zip, deflate, NumPy or image reader stumbles over.
@@ -114,7 +118,9 @@ def sample_probe(path: Path, program: Program, normalization: str | None) -> Pro
     return Probe(path.name, inputs)
 
 
-def _read_sample(path: Path, specs: tuple[TensorSpec, ...], normalization: str | None) -> Tensors:
+def _read_sample(
+    path: Path, specs: tuple[TensorSpec, ...], normalization: str | None, pixels: bool
+) -> Tensors:
     if path.suffix.lower() == ".npz":
         with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
             names = [spec.name for spec in specs if spec.name in archive]
@@ -122,7 +128,8 @@ def _read_sample(path: Path, specs: tuple[TensorSpec, ...], normalization: str |
     if path.suffix.lower() == ".npy":
         with path.open("rb") as file:
             return {specs[0].name: read_array(file, allow_pickle=False)}
-    return {specs[0].name: _image(path, specs[0], normalization)}
+    values = _image(path, specs[0], normalization)
+    return {specs[0].name: np.round(values * _WHITE) if pixels else values}
 
 
 def _image(path: Path, spec: TensorSpec, normalization: str | None) -> Array:

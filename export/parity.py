@@ -65,7 +65,7 @@ def references(
     Raises:
         InputRefused: the checkpoint itself gives NaN or infinity on a probe.
     """
-    singles = [_run(module, probe, outputs, torch.float32) for probe in probes]
+    singles = _float32_results(module, probes, outputs)
     exacts = _float64_results(module, probes, outputs)
     dtype = "float32" if exacts is None else "float64"
     result: list[Reference] = []
@@ -76,15 +76,26 @@ def references(
     return result
 
 
+def _float32_results(
+    module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
+) -> list[Tensors]:
+    try:
+        return [_run(module, probe, outputs, torch.float32) for probe in probes]
+    except Exception as error:  # whatever the user's own forward raises
+        raise InputRefused(
+            f"the network itself fails on a probe: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _float64_results(
     module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
 ) -> list[Tensors] | None:
     """Return the module's float64 outputs per probe, or None where it only runs in float32."""
-    double = copy.deepcopy(module).double()
     try:
+        double = copy.deepcopy(module).double()
         with one_thread():
             return [_run(double, probe, outputs, torch.float64) for probe in probes]
-    except RuntimeError:
+    except (RuntimeError, TypeError, ValueError):
         return None
 
 
@@ -115,7 +126,7 @@ def measure(
         _require_names(raw, program.outputs)
         actual = from_artifact(raw, program.outputs, layout)
         for name, exact in reference.outputs.items():
-            _require_shape(name, actual[name], exact)
+            _require_form(name, actual[name], exact)
             figures.append(
                 OutputParity(
                     probe=reference.probe.name,
@@ -168,7 +179,14 @@ def _require_names(actual: Tensors, outputs: tuple[TensorSpec, ...]) -> None:
         )
 
 
-def _require_shape(name: str, actual: Array, exact: Array) -> None:
+def _require_form(name: str, actual: Array, exact: Array) -> None:
+    """Check shape and dtype: float32 for floating outputs; integers may be narrower."""
+    floating = np.issubdtype(exact.dtype, np.floating)
+    if floating != (actual.dtype == np.float32):
+        raise ParityError(
+            f"output {name!r} is {actual.dtype} in the artifact, a float32 checkpoint gives "
+            f"{'float32' if floating else exact.dtype}; nothing was written"
+        )
     if actual.shape != exact.shape:
         raise ParityError(
             f"output {name!r} has shape {list(actual.shape)} in the artifact and "

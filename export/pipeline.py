@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 
 from cnn_export.destination import Destination, plan_destination
-from cnn_export.errors import ExportError, OperatorRefused, ParityError, UsageError
+from cnn_export.errors import ExportError, InputRefused, OperatorRefused, ParityError, UsageError
 from cnn_export.inputs import sample_probe
 from cnn_export.manifest import Manifest, manifest_path
 from cnn_export.parity import OutputParity, Reference, judge, measure, references
@@ -63,11 +63,12 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     for target in targets:
         target.versions()
         target.refuse_options(request.options)
-    destination = plan_destination(request.output, default_stem(request), targets)
-    prepared = _prepare(request, step)
     if request.dry_run:
+        prepared = _prepare(request, step)
         refusals = {t.name: _refusals(t, prepared, step) for t in targets}
         return ExportResult((), prepared.report, prepared.subject.notes, refusals)
+    destination = plan_destination(request.output, default_stem(request), targets)
+    prepared = _prepare(request, step)
     with staging(destination.folder) as folder:
         made = [_make(target, prepared, destination, folder, step) for target in targets]
         with step("write"):
@@ -105,7 +106,8 @@ def _reparameterized(program: Program, reference: Reference) -> Report:
     try:
         return reparameterize_graph(program.graph_module, probe=_stage_probe(reference))
     except ReparameterizationError as error:
-        raise ParityError(
+        kind = InputRefused if error.pass_name is None else ParityError
+        raise kind(
             f"reparameterization: {_one_line(error)}; --no-reparam exports the graph as traced"
         ) from error
 
@@ -113,7 +115,10 @@ def _reparameterized(program: Program, reference: Reference) -> Report:
 def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:
     pixels = request.options.image_input
     batch = _DYNAMIC_PROBE_BATCH if program.dynamic_batch else 1
-    samples = [sample_probe(path, program, subject.normalization) for path in request.samples]
+    samples = [
+        sample_probe(path, program, subject.normalization, pixels=pixels)
+        for path in request.samples
+    ]
     return [
         *(
             pixel_probes(program.inputs)

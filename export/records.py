@@ -102,7 +102,8 @@ def _tensor(spec: TensorSpec, options: TargetOptions, normalization: str | None)
     statistics = None
     if image and normalization is not None:
         mean, std = normalization_statistics(normalization)
-        statistics = Normalization(mean=mean, std=std)
+        if len(mean) in (1, spec.shape[1]):  # a mask beside the image is not normalized by it
+            statistics = Normalization(mean=mean, std=std)
     return Tensor(
         name=declared.name,
         shape=list(declared.shape),

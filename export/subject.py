@@ -6,14 +6,19 @@ import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from cnn_export.errors import UsageError
 from cnn_export.inputs import example_inputs, ordered_shapes
 from cnn_export.manifest import Source
+from cnn_export.pixels import FromPixels
 from cnn_export.program import Program, capture
 from cnn_export.request import ExportRequest
+
+if TYPE_CHECKING:
+    from cnn_export.checkpoint import LoadedModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +44,32 @@ def default_stem(request: ExportRequest) -> str:
 def load_subject(request: ExportRequest) -> Subject:
     """Load the checkpoint, or take the module as it is (in eval mode)."""
     if isinstance(request.source, Path):
-        return _from_checkpoint(request, request.source)
+        subject = _from_checkpoint(request, request.source)
+        return _taking_pixels(subject) if request.options.image_input else subject
+    if request.model or request.model_args or request.allow_pickle:
+        raise UsageError("model, model_args and allow_pickle are for checkpoint files")
     module = request.source.eval()
     name = type(module).__name__
     source = Source(file="", sha256=None, model=name, arguments={}, container="module")
     return Subject(module, source, None, None, request.examples, ())
+
+
+def _recognised(request: ExportRequest, loaded: LoadedModel) -> tuple[str, ...]:
+    if request.model is not None:
+        return ()
+    arguments = ", ".join(f"{key}={value}" for key, value in loaded.arguments.items())
+    return (f"recognised as {loaded.name}({arguments})",)
+
+
+def _taking_pixels(subject: Subject) -> Subject:
+    """Move a known normalization into the network; without one it takes pixels as they are."""
+    if subject.normalization is None:
+        return subject
+    module = FromPixels(subject.module, subject.normalization).eval()
+    note = f"the package normalizes pixels itself ({subject.normalization})"
+    return dataclasses.replace(
+        subject, module=module, normalization=None, notes=(*subject.notes, note)
+    )
 
 
 def capture_subject(subject: Subject, request: ExportRequest) -> Program:
@@ -73,11 +99,14 @@ def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
         input_size=loaded.input_size,
         normalization=loaded.normalization,
         examples=request.examples or loaded.example_inputs,
-        notes=tuple(loaded.notes),
+        notes=(*_recognised(request, loaded), *loaded.notes),
     )
 
 
 def _examples(subject: Subject, request: ExportRequest) -> tuple[Tensor, ...]:
+    ways = (request.shapes, request.input_size, request.examples)
+    if sum(bool(way) for way in ways) > 1:
+        raise UsageError("--input-size, --input and example_inputs exclude one another; give one")
     if request.shapes:
         shapes = _named_shapes(subject.module, request.shapes)
         _refuse_contradiction(request, shapes)
@@ -97,8 +126,6 @@ def _examples(subject: Subject, request: ExportRequest) -> tuple[Tensor, ...]:
 
 def _refuse_contradiction(request: ExportRequest, shapes: Sequence[tuple[int, ...]]) -> None:
     """Refuse a size or batch beside full shapes that say otherwise; a batch of 1 is the default."""
-    if request.input_size is not None:
-        raise UsageError("--input gives the whole shape; drop --input-size")
     if request.batch in (None, 1):
         return
     for shape in shapes:

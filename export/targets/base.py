@@ -113,7 +113,7 @@ class Target(Protocol):
         ...
 
     def refusals(self, program: Program, options: TargetOptions) -> list[OpRefusal]:
-        """Return every operator that cannot be lowered, before any conversion starts."""
+        """Return every operator that cannot be lowered, without converting."""
         ...
 
     def export(self, program: Program, options: TargetOptions, path: Path) -> None:

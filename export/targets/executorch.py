@@ -22,8 +22,9 @@ METADATA_PREFIX = "meta_"
 """Metadata pairs are constant methods of the program: ``meta_KEY`` returns the value."""
 
 
+_INPUT_NAMES = METADATA_PREFIX + "input_names"
 _OUTPUT_NAMES = METADATA_PREFIX + "output_names"
-"""The format has no names for tensors; they are kept as one more constant method."""
+"""The format has no names for tensors; they are kept as two more constant methods."""
 
 
 class ExecuTorch:
@@ -63,12 +64,12 @@ class ExecuTorch:
         from executorch.runtime import Runtime
 
         program: Any = Runtime.get().load_program(path.read_bytes())
-        names: list[str] = json.loads(program.load_method(_OUTPUT_NAMES).execute([])[0])
+        inputs_in_order, names = _names(program, _INPUT_NAMES), _names(program, _OUTPUT_NAMES)
 
         def run(inputs: Tensors) -> Tensors:
             # Loading is cached; going through the program keeps the file's memory alive.
             method = program.load_method("forward")
-            arrays = [np.ascontiguousarray(value) for value in inputs.values()]
+            arrays = [np.ascontiguousarray(inputs[name]) for name in inputs_in_order]
             results = method.execute([torch.from_numpy(array) for array in arrays])
             # The runtime reuses the memory of its results in the next call.
             arrays = (value.numpy().copy() for value in results)
@@ -79,6 +80,10 @@ class ExecuTorch:
     def partitions(self, path: Path) -> PartitionReport:
         """Read delegate calls and kernel calls from the file."""
         return pte_partitions.read(path)
+
+
+def _names(program: Any, method: str) -> list[str]:
+    return json.loads(program.load_method(method).execute([])[0])
 
 
 def _lower(program: Program, options: TargetOptions) -> Any:
@@ -99,5 +104,6 @@ def _lower(program: Program, options: TargetOptions) -> Any:
 
 def _constant_methods(program: Program, options: TargetOptions) -> dict[str, str]:
     methods = {METADATA_PREFIX + key: value for key, value in options.metadata.items()}
+    methods[_INPUT_NAMES] = json.dumps([spec.name for spec in program.inputs])
     methods[_OUTPUT_NAMES] = json.dumps([spec.name for spec in program.outputs])
     return dict(sorted(methods.items()))

@@ -19,13 +19,16 @@ _NODES_SLOT = 6
 
 
 def read(path: Path) -> PartitionReport:
-    """Count delegate calls and kernel calls of the ``forward`` method."""
+    """Count delegate calls and kernel calls of the ``forward`` method.
+
+    Raises:
+        InputRefused: an XNNPACK payload has a header this reader does not know.
+    """
     from executorch.exir._serialize._program import deserialize_pte_binary
 
-    content = path.read_bytes()
-    plan: Any = next(
-        p for p in deserialize_pte_binary(content).program.execution_plan if p.name == "forward"
-    )
+    # Deserializing moves every payload from its segment into ``backend_delegate_data``.
+    program: Any = deserialize_pte_binary(path.read_bytes()).program
+    plan = next(p for p in program.execution_plan if p.name == "forward")
     calls = [call.instr_args for chain in plan.chains for call in chain.instructions]
     kinds = Counter(type(call).__name__ for call in calls)
     kernels = Counter(
@@ -36,7 +39,7 @@ def read(path: Path) -> PartitionReport:
     return PartitionReport(
         delegate="XNNPACK",
         partitions=kinds["DelegateCall"],
-        delegated_ops=sum(_delegated_ops(content, index) for index in _xnnpack_indices(plan)),
+        delegated_ops=sum(_delegated_ops(payload) for payload in _payloads(program, plan)),
         outside=tuple(OutsideOp(op, count) for op, count in sorted(kernels.items())),
     )
 
@@ -45,22 +48,22 @@ def _full_name(operator: Any) -> str:
     return f"{operator.name}.{operator.overload}" if operator.overload else str(operator.name)
 
 
-def _xnnpack_indices(plan: Any) -> range:
-    return range(sum(delegate.id == _XNNPACK for delegate in plan.delegates))
+def _payloads(program: Any, plan: Any) -> list[bytes]:
+    return [
+        bytes(program.backend_delegate_data[delegate.processed.index].data)
+        for delegate in plan.delegates
+        if delegate.id == _XNNPACK
+    ]
 
 
-def _delegated_ops(content: bytes, index: int) -> int:
+def _delegated_ops(payload: bytes) -> int:
     """Return the number of nodes in one XNNPACK payload.
 
     The payload starts with a header (magic at byte 4, offset of the graph's flatbuffer at byte
     10); the graph is a flatbuffer table whose ``xnodes`` vector holds the nodes.
     """
-    from executorch.exir._serialize import _program
-
-    extract: Any = _program._extract_delegate_payload  # pyright: ignore[reportPrivateUsage]
-    payload: bytes | None = extract(content, _XNNPACK, index)
-    if payload is None or payload[4:8] != _PAYLOAD_MAGIC:
-        raise InputRefused(f"XNNPACK payload {index} of the .pte file has an unknown header")
+    if payload[4:8] != _PAYLOAD_MAGIC:
+        raise InputRefused("an XNNPACK payload of the .pte file has an unknown header")
     graph = bytearray(payload[int.from_bytes(payload[10:14], "little") :])
     root = encode.Get(number_types.UOffsetTFlags.packer_type, graph, 0)
     table = Table(graph, root)
