@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from cnn_export.errors import ExportError
+from cnn_export.terminal import printable
 
 INTERRUPTED = 130
 
@@ -31,5 +32,5 @@ def run_command(command: click.Command, name: str, argv: Sequence[str] | None) -
 
 
 def _fail(name: str, message: str, code: int) -> int:
-    sys.stderr.write(f"{name}: {' '.join(message.split())}\n")
+    sys.stderr.write(f"{name}: {printable(' '.join(message.split()))}\n")
     return code

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnn_export.errors import ParityError
+from cnn_export.errors import InputRefused, ParityError
 from cnn_export.manifest import Manifest, ProbeOutput, ProbeRecord, Tensor
 from cnn_export.splitmix64 import probe_values
 
 Array = npt.NDArray[Any]
+
+_VALUES_MAX = 2**28
+"""Values of one input; a manifest could ask for more than a machine's memory."""
 
 
 def probe_inputs(manifest: Manifest) -> dict[str, Array]:
@@ -24,6 +27,9 @@ def probe_inputs(manifest: Manifest) -> dict[str, Array]:
 
     Values are drawn in NCHW order; an integer input gets 0 or 1. A dynamic batch (``-1``) has
     the probe's batch size.
+
+    Raises:
+        InputRefused: an input would have more than 2**28 values.
     """
     return {
         tensor.name: _probe_input(tensor, manifest.probe, index)
@@ -33,6 +39,11 @@ def probe_inputs(manifest: Manifest) -> dict[str, Array]:
 
 def _probe_input(tensor: Tensor, probe: ProbeRecord, index: int) -> Array:
     shape = [probe.batch if size == -1 else size for size in tensor.shape]
+    if math.prod(shape) > _VALUES_MAX:
+        raise InputRefused(
+            f"input {tensor.name!r} of shape {shape} has more than {_VALUES_MAX} values;"
+            " export it with a smaller input"
+        )
     channels_last = tensor.layout == "nhwc"
     drawn = [shape[axis] for axis in (0, 3, 1, 2)] if channels_last else shape
     dtype = np.dtype(tensor.dtype)

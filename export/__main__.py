@@ -12,6 +12,7 @@ from collections.abc import Generator, Sequence
 from types import FrameType
 
 from cnn_export.errors import ExportError
+from cnn_export.terminal import printable
 from cnn_export.writing import discard_unfinished
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -65,8 +66,8 @@ def _run(arguments: list[str]) -> int:
 
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
     if "--debug" in arguments:
-        sys.stderr.write(traceback.format_exc())
-    sys.stderr.write(f"cnn-export: {' '.join(message.split())}\n")
+        sys.stderr.write(printable(traceback.format_exc()))
+    sys.stderr.write(f"cnn-export: {printable(' '.join(message.split()))}\n")
     return code
 
 

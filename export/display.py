@@ -16,9 +16,10 @@ from rich.text import Text
 
 from cnn_export.manifest import Partitions
 from cnn_export.request import ExportResult, Step, silent_step
+from cnn_export.terminal import printable
 
 _MILLION = 1e6
-_FILE_WIDTH = 160
+_FILE_WIDTH = 4096
 """Columns of output that goes to a file or pipe, where nothing needs folding."""
 
 _NODES_SHOWN = 5
@@ -68,7 +69,7 @@ def show(result: ExportResult, *, explain: bool) -> None:
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _FILE_WIDTH)
     notes = Console(stderr=True, soft_wrap=True)
     for note in result.notes:
-        notes.print(f"note: {note}", markup=False, highlight=False)
+        notes.print(f"note: {printable(note)}", markup=False, highlight=False)
     if explain:
         _show_report(console, result)
     if result.artifacts:

@@ -8,10 +8,18 @@ the same job gives the same bytes.
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from cnn_export.errors import InputRefused
 from cnn_export.splitmix64 import ProbeKind
@@ -23,7 +31,22 @@ PROBE_VALUES = 16
 
 _MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
+_SIZE_MAX = 2**31
+_RANK_MAX = 8
+_NHWC_RANK = 4
+
+
+def _checked_size(size: int) -> int:
+    if size != -1 and not 1 <= size <= _SIZE_MAX:
+        raise ValueError(f"a size is -1 or 1 to {_SIZE_MAX}, not {size}")
+    return size
+
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Shape = Annotated[list[Annotated[int, AfterValidator(_checked_size)]], Field(max_length=_RANK_MAX)]
+DTypeName = Literal[
+    "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"
+]
 
 
 class _Model(BaseModel):
@@ -51,10 +74,19 @@ class Tensor(_Model):
     """An input or output as the artifact declares it; ``-1`` marks the dynamic batch."""
 
     name: str
-    shape: list[int]
-    dtype: str
+    shape: Shape
+    dtype: DTypeName
     layout: Literal["nchw", "nhwc"] | None = None
     normalization: Normalization | None = None
+
+    @model_validator(mode="after")
+    def _channels_last_is_an_image(self) -> Self:
+        if self.layout == "nhwc" and len(self.shape) != _NHWC_RANK:
+            raise ValueError(f"layout nhwc needs {_NHWC_RANK} dimensions, not {self.shape}")
+        return self
+
+
+Tensors = Annotated[list[Tensor], Field(max_length=256)]
 
 
 class Pass(_Model):
@@ -89,7 +121,7 @@ class ProbeOutput(_Model):
     """The leading values (C order, artifact layout), RMS and shape of one expected output."""
 
     name: str
-    shape: list[int]
+    shape: Shape
     values: list[float]
     rms: float
 
@@ -104,9 +136,9 @@ class ProbeRecord(_Model):
 
     generator: Literal["splitmix64-top24"] = "splitmix64-top24"
     kind: ProbeKind = "unit"
-    seed: int
-    batch: int
-    outputs: list[ProbeOutput]
+    seed: Annotated[int, Field(ge=0, lt=2**64)]
+    batch: Annotated[int, Field(ge=1, le=4096)]
+    outputs: Annotated[list[ProbeOutput], Field(max_length=256)]
     tolerance: float
 
 
@@ -139,8 +171,8 @@ class Manifest(_Model):
     precision: Literal["fp32", "fp16"]
     source: Source
     versions: dict[str, str]
-    inputs: list[Tensor]
-    outputs: list[Tensor]
+    inputs: Tensors
+    outputs: Tensors
     passes: list[Pass]
     macs: int
     parameter_bytes: int
@@ -187,12 +219,13 @@ def artifact_digest(path: Path) -> tuple[str, int]:
     if not path.exists():
         raise InputRefused(f"{path} does not exist; check the path")
     if path.is_file():
-        content = path.read_bytes()
-        return hashlib.sha256(content).hexdigest(), len(content)
+        with path.open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest(), opened.tell()
     digest, total = hashlib.sha256(), 0
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        content = file.read_bytes()
-        digest.update(f"{file.relative_to(path).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-        total += len(content)
+        with file.open("rb") as opened:
+            size = os.fstat(opened.fileno()).st_size
+            digest.update(f"{file.relative_to(path).as_posix()}\0{size}\0".encode())
+            hashlib.file_digest(opened, lambda: digest)  # continues the one digest
+        total += size
     return digest.hexdigest(), total

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from pydantic import ValidationError
 
 from cnn_export.destination import Destination, plan_destination
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, ParityError, UsageError
@@ -189,21 +190,28 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
     figures = _measured(target, prepared, staged, tolerance)
     judge(figures, target.name)
     cost = measure_cost(prepared.program.graph_module)
-    return build_manifest(
-        path=staged,
-        name=name,
-        target=target,
-        options=options,
-        subject=prepared.subject,
-        program=prepared.program,
-        report=prepared.report,
-        cost=(cost.macs, cost.parameter_bytes),
-        figures=figures,
-        uniform=prepared.uniform,
-        tolerance=tolerance,
-        partitions=target.partitions(staged),
-        shared_versions={"torch": metadata.version("torch")},
-    )
+    try:
+        return build_manifest(
+            path=staged,
+            name=name,
+            target=target,
+            options=options,
+            subject=prepared.subject,
+            program=prepared.program,
+            report=prepared.report,
+            cost=(cost.macs, cost.parameter_bytes),
+            figures=figures,
+            uniform=prepared.uniform,
+            tolerance=tolerance,
+            partitions=target.partitions(staged),
+            shared_versions={"torch": metadata.version("torch")},
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputRefused(
+            f"{target.name}: the manifest cannot hold {field}: {first['msg']}"
+        ) from error
 
 
 def _measured(

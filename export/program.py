@@ -142,6 +142,8 @@ def _trace(
 ) -> ExportedProgram:
     try:
         return export_graph(module, inputs, dynamic_batch)
+    except InputRefused:
+        raise
     except (Exception, SystemExit) as error:
         sizes = ", ".join("x".join(map(str, t.shape)) for t in inputs)
         raise InputRefused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from cnn_export.inputs import normalization_statistics
 from cnn_export.layout import artifact_spec, is_image, to_artifact
 from cnn_export.manifest import (
     PROBE_VALUES,
+    DTypeName,
     Manifest,
     Normalization,
     OutsideOperator,
@@ -107,7 +109,7 @@ def _tensor(spec: TensorSpec, options: TargetOptions, normalization: str | None)
     return Tensor(
         name=declared.name,
         shape=list(declared.shape),
-        dtype=declared.dtype_name,
+        dtype=cast(DTypeName, declared.dtype_name),  # the schema checks it
         layout=options.layout if image else None,
         normalization=statistics,
     )

@@ -58,7 +58,7 @@ def _recognised(request: ExportRequest, loaded: LoadedModel) -> tuple[str, ...]:
     if request.model is not None:
         return ()
     arguments = ", ".join(f"{key}={value}" for key, value in loaded.arguments.items())
-    return (f"recognised as {loaded.name}({arguments})",)
+    return (f"recognised as {loaded.name}" + (f"({arguments})" if arguments else ""),)
 
 
 def _taking_pixels(subject: Subject) -> Subject:

@@ -37,16 +37,31 @@ class Tolerance:
 
 
 _FP32 = Tolerance(FLOAT32_BASE, FLOAT32_CAP, FLOOR_MULTIPLE, "float32 rounding")
-_FP16 = Tolerance(
-    1e-2,
-    5e-2,
-    ROUNDOFF_RATIO,
-    "float16 rounding: measured 1e-3 to 5e-3 on MobileNetV2, MobileNetV3 and ShuffleNetV2",
-)
+_FP16_CAP = 5e-2
+"""Beyond a twentieth of the RMS, close classes change places, so it is no longer the checkpoint.
+
+The cap decides for badly conditioned networks. On the constant probe, rounding the weights of
+torchvision's ImageNet MobileNetV2 after batch norm folding is alone worth 0.14 (in float64
+arithmetic; 0.05 before folding), so ONNX, TFLite and ExecuTorch refuse that network in float16.
+"""
+
+
+def _float16(base: float, measured: str) -> Tolerance:
+    return Tolerance(base, _FP16_CAP, ROUNDOFF_RATIO, f"float16 rounding: measured {measured}")
+
+
+# Measured at 96x64 with random weights on MobileNetV2 (width 0.35), MobileNetV3-Small, SkipNet
+# (width 0.25) and ShuffleNetV2 0.5, and on the shipped trained SkipNet, which gives all maxima but
+# Core ML's. TFLite computes in float32, yet is no better than ONNX: rounding the weights dominates.
+_FP16 = {
+    "onnx": _float16(5e-3, "6e-4 to 4e-3"),
+    "tflite": _float16(5e-3, "5e-4 to 4e-3"),
+    "coreml": _float16(5e-3, "7e-4 to 3e-3"),
+    "executorch": _float16(1e-2, "7e-4 to 8e-3, all arithmetic in float16"),
+}
 
 TOLERANCES: dict[tuple[str, str], Tolerance] = {
-    (target, precision): tolerance
-    for target in ("onnx", "tflite", "coreml", "executorch")
-    for precision, tolerance in (("fp32", _FP32), ("fp16", _FP16))
+    **{(target, "fp32"): _FP32 for target in _FP16},
+    **{(target, "fp16"): tolerance for target, tolerance in _FP16.items()},
 }
 """(target, precision) → tolerance."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
 from pathlib import Path
 
 import networks
 import pytest
 import torch
 
+# A shell starts background jobs with Ctrl-C ignored, and nohup ignores hang-ups; children inherit
+# that. The tests of interruptions need both as they are in the foreground. (A handler, unlike
+# "ignore", does not outlive exec.)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, lambda *_: None)
+
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> Iterator[None]:
+def _one_thread() -> None:
     """The networks are so small, and the workers so many, that threads only wait."""
     torch.set_num_threads(1)
-    return
 
 
 @pytest.fixture

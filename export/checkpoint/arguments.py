@@ -21,11 +21,11 @@ def parse_value(text: str) -> Any:
     plain = text.strip()
     if plain.lower() in _WORDS:
         return _WORDS[plain.lower()]
-    if _INTEGER.fullmatch(plain):
-        return int(plain)
     try:
+        if _INTEGER.fullmatch(plain):
+            return int(plain)
         return json.loads(plain, parse_constant=str)
-    except ValueError:
+    except (ValueError, RecursionError):  # also thousands of digits or brackets
         return _fraction(plain)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from cnn_export.checkpoint.building import build_empty
 from cnn_export.checkpoint.recorded import described
-from cnn_export.errors import UsageError
+from cnn_export.errors import CheckpointError, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Candidate:
     ``label`` is its ``--model`` spelling. ``lean`` tells that it may be built without memory for
     weights; foreign callables may not, they could compute with them. ``inferred`` names
     arguments read off the tensors, ``aliases`` maps this project's argument names to the builder's,
-    and ``refused`` arguments would bring other weights than the checkpoint's.
+    and ``refused`` arguments would bring other weights than the checkpoint's. ``recorded`` tells
+    that the checkpoint's own ``model_args`` are among the arguments.
     """
 
     label: str
@@ -32,6 +33,7 @@ class Candidate:
     inferred: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     refused: tuple[str, ...] = ()
+    recorded: bool = False
 
     def __str__(self) -> str:
         return f"{self.label}{described(self.arguments)}"
@@ -50,6 +52,20 @@ class Candidate:
                 )
         spelled = {self.aliases.get(key, key): value for key, value in given.items()}
         return dataclasses.replace(self, arguments={**self.arguments, **spelled})
+
+    def with_recorded(self, recorded: Mapping[str, Any]) -> Candidate:
+        """Return the candidate with the ``model_args`` of the checkpoint over its own.
+
+        Raises:
+            CheckpointError: an argument would bring other weights.
+        """
+        for name in self.refused:
+            if name in recorded:
+                raise CheckpointError(
+                    f"the checkpoint records {name!r} in its model_args, but the weights come from"
+                    f" its tensors; save it without, or give --model {self.label}"
+                )
+        return dataclasses.replace(self.with_arguments(recorded), recorded=bool(recorded))
 
     def construct(self, *, empty: bool) -> nn.Module:
         """Build the network, ``empty`` without memory for weights where that is safe.

@@ -13,6 +13,7 @@ from torch import fx, nn
 from torch.export import ExportedProgram
 
 from cnn_export.checkpoint.exported_safety import dangers
+from cnn_export.checkpoint.exported_shapes import check_sizes
 from cnn_export.errors import CheckpointError
 
 _TRAINING_ARGUMENT = {"batch_norm": 5, "dropout": 2, "dropout_": 2, "feature_dropout": 2}
@@ -35,7 +36,9 @@ def load_exported(
         )
     program = _load(path)
     _refuse_training_mode(path, program.graph)
-    return _module(program), _sample_inputs(path, program)
+    module = _module(program)
+    check_sizes(path, program, module)
+    return module, _sample_inputs(path, program)
 
 
 def _dangers(path: Path) -> Iterator[str]:
@@ -68,11 +71,13 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
     )
 
 
-def _module(program: ExportedProgram) -> nn.Module:
-    # Guards are code from the file and only repeat the shapes; the module runs without them.
+def _module(program: ExportedProgram) -> fx.GraphModule:
+    # Guards are code from the file and only repeat the shapes, which exported_shapes checks.
     unlifted = program.module(check_guards=False)
     # torch's own module refuses eval(), which every later step calls; the graph is in eval form.
-    return fx.GraphModule(unlifted, unlifted.graph, class_name="ExportedNetwork").eval()
+    network = fx.GraphModule(unlifted, unlifted.graph, class_name="ExportedNetwork")
+    network.eval()
+    return network
 
 
 def _refuse_training_mode(path: Path, graph: fx.Graph) -> None:

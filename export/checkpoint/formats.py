@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_export.errors import CheckpointError
@@ -77,12 +78,14 @@ def _head(path: Path) -> bytes:
 def _sniff_zip(path: Path) -> Format:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name.partition("/")[2] or name for name in archive.namelist()]
+            entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is damaged or cut short ({error}); fetch or save it again"
         ) from error
-    if any(name == "archive_format" for name in names):
+    names = [e.filename.partition("/")[2] or e.filename for e in entries]
+    if "archive_format" in names:
+        _require_plain(path, entries)
         return Format.EXPORTED_PROGRAM
     if "serialized_exported_program.json" in names:
         raise CheckpointError(
@@ -94,8 +97,25 @@ def _sniff_zip(path: Path) -> Format:
             " save the original model's state_dict, or a .pt2 with torch.export.save"
         )
     if "data.pkl" in names:
+        _require_plain(path, entries)
         return Format.TORCH_ZIP
     raise CheckpointError(f"{path} is a zip without a torch checkpoint; extract it first")
+
+
+def _require_plain(path: Path, entries: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse what unpacks to more than the file: torch stores its records, none compressed."""
+    packed = next((e for e in entries if e.compress_type != zipfile.ZIP_STORED), None)
+    if packed is not None:
+        raise CheckpointError(
+            f"{path} is a compressed zip ({packed.filename}), which torch never writes;"
+            " save it again with torch"
+        )
+    claimed_bytes, held_bytes = sum(e.file_size for e in entries), path.stat().st_size
+    if claimed_bytes > held_bytes:
+        raise CheckpointError(
+            f"{path} claims {claimed_bytes} bytes of records in a file of {held_bytes};"
+            " fetch or save it again"
+        )
 
 
 def _is_text(head: bytes) -> bool:

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from cnn_export.checkpoint.arguments import parse_arguments
-from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.containers import Contents, open_container
 from cnn_export.checkpoint.exported import load_exported
 from cnn_export.checkpoint.formats import Format, sha256, sniff
 from cnn_export.checkpoint.reading import read
-from cnn_export.checkpoint.recorded import recorded_input_size, recorded_normalization
+from cnn_export.checkpoint.recorded import Size, recorded_input_size
 from cnn_export.checkpoint.resolve import network_for
 from cnn_export.checkpoint.sources import Source, parse_source
+from cnn_export.checkpoint.statistics import recorded_normalization
 from cnn_export.checkpoint.tensors import usable
 from cnn_export.errors import CheckpointError, UsageError
 
@@ -99,34 +99,42 @@ def _recognised(
 ) -> LoadedModel:
     tensors, conversions = usable(contents.tensors)
     module, candidate, notes = network_for(tensors, contents.metadata, source, given)
+    size, normalization, ignored = _recorded_input(contents, candidate.input_size)
     return LoadedModel(
         module=module,
         name=candidate.label,
         arguments=dict(candidate.arguments),
-        input_size=recorded_input_size(contents.metadata) or candidate.input_size,
-        normalization=_normalization(contents, candidate),
+        input_size=size,
+        normalization=normalization or candidate.normalization,
         source_sha256=sha256(path),
         container=contents.container,
-        notes=(*contents.notes, *conversions, *notes),
+        notes=(*contents.notes, *conversions, *notes, *ignored),
     )
 
 
-def _normalization(contents: Contents, candidate: Candidate) -> str | None:
-    return recorded_normalization(contents.metadata) or candidate.normalization
+def _recorded_input(
+    contents: Contents, published: Size | None
+) -> tuple[Size | None, str | None, tuple[str, ...]]:
+    """Return input size (else the published one), recorded normalization, and notes."""
+    size, size_notes = recorded_input_size(contents.metadata)
+    size = size or published
+    normalization, notes = recorded_normalization(contents.metadata, size[0] if size else None)
+    return size, normalization, (*size_notes, *notes)
 
 
 def _unpickled(path: Path, contents: Contents, module: nn.Module) -> LoadedModel:
     _tensors, conversions = usable(contents.tensors)
+    size, normalization, ignored = _recorded_input(contents, None)
     kind = type(module)
     return LoadedModel(
         module=module.float().eval().requires_grad_(False),
         name=f"{kind.__module__}:{kind.__qualname__}",
         arguments={},
-        input_size=recorded_input_size(contents.metadata),
-        normalization=recorded_normalization(contents.metadata),
+        input_size=size,
+        normalization=normalization,
         source_sha256=sha256(path),
         container=contents.container,
-        notes=(*contents.notes, *conversions),
+        notes=(*contents.notes, *conversions, *ignored),
     )
 
 

@@ -68,7 +68,7 @@ def read_safetensors(path: Path) -> dict[str, Any]:
 def _decoded(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter where brackets nest too deeply
         return text
 
 

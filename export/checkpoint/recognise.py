@@ -63,7 +63,7 @@ def _only(
 def _completed(candidate: Candidate, metadata: Mapping[str, Any]) -> Candidate:
     """Add the arguments recorded for this very network: some change the function, no tensor."""
     recorded = recorded_arguments(metadata) if recorded_name(metadata) == candidate.label else {}
-    return candidate.with_arguments(recorded)
+    return candidate.with_recorded(recorded)
 
 
 def _agrees(candidate: Candidate, said: Mapping[str, Any]) -> bool:
@@ -88,7 +88,7 @@ def _recorded(name: str | None, shapes: Shapes, metadata: Mapping[str, Any]) -> 
         source = named_source(name) if name in known_models() else timm_source(name)
     except ExportError:  # timm is not installed or does not know the name: detection's own error
         return None
-    return source.resolve(shapes).with_arguments(recorded_arguments(metadata))
+    return source.resolve(shapes).with_recorded(recorded_arguments(metadata))
 
 
 def _unknown(shapes: Shapes, alike: Sequence[Compared], name: str | None) -> CheckpointError:

@@ -1,4 +1,7 @@
-"""What a checkpoint records about its own network: name, input size, normalization."""
+"""What a checkpoint records about its own network: name, arguments, input size.
+
+What cannot be read as such is ignored with a note; what reads well and cannot be true is refused.
+"""
 
 from __future__ import annotations
 
@@ -6,55 +9,56 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from cnn_export.errors import CheckpointError
+
+Size = tuple[int, int, int]
 
 _NAME_KEYS = ("arch", "architecture", "model_name", "model")
 _CONFIG_KEYS = ("normalization", "pretrained_cfg", "default_cfg", "config")
+_CHANNELS_MAX = 1024
+_SIDE_MAX = 4096
+_SHOWN_MAX = 80
+_RGB = 3
 
 
 def recorded_name(metadata: Mapping[str, Any]) -> str | None:
     """Return the network's name, if one is recorded."""
     return next(
-        (name for key in _NAME_KEYS if isinstance(name := _find(metadata, key), str) and name), None
+        (name for key in _NAME_KEYS if isinstance(name := find(metadata, key), str) and name), None
     )
 
 
 def recorded_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return the builder's arguments recorded under ``model_args``."""
-    value = _find(metadata, "model_args")
+    value = find(metadata, "model_args")
     return {str(k): v for k, v in value.items()} if isinstance(value, Mapping) else {}
 
 
-def recorded_input_size(metadata: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """Return (channels, height, width) from ``input_size``: an int, (H, W) or (C, H, W)."""
-    value = _find(metadata, "input_size")
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return (3, value, value)
-    if not isinstance(value, (list, tuple)):
-        return None
-    sizes = cast(Sequence[Any], value)
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
-        return None
-    if len(sizes) == 2:
-        return (3, sizes[0], sizes[1])
-    return (sizes[0], sizes[1], sizes[2]) if len(sizes) == 3 else None
+def recorded_input_size(metadata: Mapping[str, Any]) -> tuple[Size | None, tuple[str, ...]]:
+    """Return (channels, height, width) from ``input_size`` (an int, (H, W) or (C, H, W)) and notes.
+
+    Raises:
+        CheckpointError: more than 1024 channels, a side over 4096 pixels, or one of them below 1.
+    """
+    value = find(metadata, "input_size")
+    if value is None:
+        return None, ()
+    size = _size(value)
+    if size is None:
+        return None, ("the input_size recorded in the checkpoint is no size; ignored",)
+    channels, *sides = size
+    if not 1 <= channels <= _CHANNELS_MAX or not all(1 <= side <= _SIDE_MAX for side in sides):
+        raise CheckpointError(
+            f"the checkpoint records the input_size {shown(value)}, beyond {_CHANNELS_MAX} channels"
+            f" or sides of 1 to {_SIDE_MAX}; save it with the true one"
+        )
+    return size, ()
 
 
-def recorded_normalization(metadata: Mapping[str, Any]) -> str | None:
-    """Return ``normalization`` where it is text, or ``mean`` and ``std``, beside it or inside."""
-    value = _find(metadata, "normalization")
-    if isinstance(value, str) and value:
-        return value
-    mean, std = _numbers(_find(metadata, "mean")), _numbers(_find(metadata, "std"))
-    return None if mean is None or std is None else normalization_text(mean, std)
-
-
-def normalization_text(mean: Sequence[float], std: Sequence[float]) -> str:
-    """Return ``imagenet`` or ``m1,m2,m3/s1,s2,s3``, as ``--normalize`` takes it."""
-    if (tuple(mean), tuple(std)) == (IMAGENET_MEAN, IMAGENET_STD):
-        return "imagenet"
-    return "/".join(",".join(map(str, values)) for values in (mean, std))
+def shown(value: object) -> str:
+    """Return the value for a message: short, whatever a file holds."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
 
 
 def described(arguments: Mapping[str, Any]) -> str:
@@ -63,7 +67,7 @@ def described(arguments: Mapping[str, Any]) -> str:
     return f" ({pairs})" if pairs else ""
 
 
-def _find(metadata: Mapping[str, Any], key: str) -> Any:
+def find(metadata: Mapping[str, Any], key: str) -> Any:
     """Return the first value that is set, beside the weights or in a configuration there."""
     if metadata.get(key) is not None:
         return metadata[key]
@@ -72,10 +76,12 @@ def _find(metadata: Mapping[str, Any], key: str) -> Any:
     return next((c[key] for c in inner if c.get(key) is not None), None)
 
 
-def _numbers(value: Any) -> tuple[float, ...] | None:
-    if not isinstance(value, (list, tuple)):
+def _size(value: Any) -> Size | None:
+    sizes: Sequence[Any] = (value, value)
+    if isinstance(value, (list, tuple)):
+        sizes = cast(Sequence[Any], value)
+    if not all(isinstance(size, int) and not isinstance(size, bool) for size in sizes):
         return None
-    items = cast(Sequence[Any], value)
-    if not items or not all(isinstance(item, (int, float)) for item in items):
-        return None
-    return tuple(float(item) for item in items)
+    if len(sizes) == 2:
+        return (_RGB, sizes[0], sizes[1])
+    return (sizes[0], sizes[1], sizes[2]) if len(sizes) == 3 else None

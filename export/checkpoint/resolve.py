@@ -14,7 +14,7 @@ from cnn_export.checkpoint.containers import without_outer_name
 from cnn_export.checkpoint.matching import Mismatch, compare, shapes_of
 from cnn_export.checkpoint.recognise import recognise
 from cnn_export.checkpoint.sources import Source
-from cnn_export.errors import CheckpointError
+from cnn_export.errors import CheckpointError, UsageError
 
 Tensors = Mapping[str, torch.Tensor]
 Network = tuple[nn.Module, Candidate, tuple[str, ...]]
@@ -41,13 +41,33 @@ def network_for(
     mismatches: list[tuple[Candidate, Mismatch]] = []
     for candidate, named, notes in proposals:
         asked = candidate.with_arguments(given)
-        module = asked.construct(empty=True)
+        module = _constructed(candidate, asked)
         mismatch = compare(shapes_of(named), module)
         if not mismatch:
             return _filled(module, asked, named), asked, (*notes, *_counter_notes(mismatch))
         mismatches.append((candidate, mismatch))
     best = max(mismatches, key=lambda pair: pair[1].agreeing)
     raise _mismatched(*best, given)
+
+
+def _constructed(candidate: Candidate, asked: Candidate) -> nn.Module:
+    """Build what was asked for; where the file's own record forbids it, say that."""
+    try:
+        return asked.construct(empty=True)
+    except UsageError:
+        if candidate.recorded:
+            _require_buildable(candidate)
+        raise
+
+
+def _require_buildable(candidate: Candidate) -> None:
+    try:
+        candidate.construct(empty=True)
+    except UsageError as error:
+        raise CheckpointError(
+            f"the model_args recorded in the checkpoint do not fit: {error.__cause__ or error};"
+            f" save it with the true ones, or give --model {candidate.label}"
+        ) from error
 
 
 def _spellings(tensors: Tensors) -> Iterator[tuple[Tensors, tuple[str, ...]]]:

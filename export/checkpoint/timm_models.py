@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnn_export.checkpoint.candidates import Candidate
-from cnn_export.checkpoint.recorded import normalization_text
+from cnn_export.checkpoint.statistics import normalization_text
 from cnn_export.errors import UsageError, nearest
 from cnn_export.models.registry import Shapes
 from cnn_export.targets.packages import require

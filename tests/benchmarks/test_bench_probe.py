@@ -11,7 +11,7 @@ import torch
 from affine_artifact import OFFSET, SCALE, independent_uniform, manifest_of
 
 from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs
-from cnn_export.errors import ParityError
+from cnn_export.errors import InputRefused, ParityError
 from cnn_export.manifest import Manifest
 from cnn_export.probes import PROBE_SEED, manifest_probe
 from cnn_export.program import TensorSpec
@@ -105,3 +105,14 @@ def test_wrong_names_are_refused(manifest: Manifest, names: list[str]) -> None:
     y = _affine(manifest)["y"]
     with pytest.raises(ParityError, match="has outputs"):
         require_probe_outputs(manifest, dict.fromkeys(names, y))
+
+
+@pytest.mark.parametrize("shape", [[2**14, 2**14, 2], [-1, 2**28]])
+def test_a_probe_beyond_memory_is_refused(shape: list[int], tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"")
+    inputs = [{"name": "image", "shape": shape, "dtype": "int8"}]
+    probe = {"seed": 1, "batch": 2, "outputs": [], "tolerance": 1e-5}
+    manifest = manifest_of(path, "onnx", inputs=inputs, probe=probe)
+    with pytest.raises(InputRefused, match="'image' of shape"):
+        probe_inputs(manifest)

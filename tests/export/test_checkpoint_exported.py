@@ -16,7 +16,7 @@ from torch import nn
 
 from cnn_export.checkpoint import load_model
 from cnn_export.checkpoint.exported_safety import is_arithmetic
-from cnn_export.errors import CheckpointError, UsageError
+from cnn_export.errors import CheckpointError, InputRefused, UsageError
 from cnn_export.program import capture
 
 
@@ -256,3 +256,44 @@ def test_compiled_code(saved: Path, tmp_path: Path) -> None:
 )
 def test_dimension_expressions(text: str, plain: bool) -> None:
     assert is_arithmetic(text) is plain
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((2, 3, 9, 13), "size 12 in dimension 3 of x, not 13"),
+        ((2, 3, 8, 12), "size 9 in dimension 2 of x, not 8"),
+        ((65, 3, 9, 12), "size 1 to 64 in dimension 0 of x, not 65"),
+        ((3, 9, 12), "4 dimensions of x, not 3"),
+    ],
+)
+def test_another_size_than_exported(shape: tuple[int, ...], said: str, saved: Path) -> None:
+    module = load_model(saved).module
+    with pytest.raises(CheckpointError, match=said):
+        module(torch.zeros(shape))
+    with pytest.raises(InputRefused, match=said):
+        capture(module, (torch.zeros(shape),))
+
+
+def test_dynamic_batch_needs_a_dynamic_program(
+    original: nn.Module, saved: Path, tmp_path: Path
+) -> None:
+    images = torch.randn(5, 3, 9, 12)
+    program = capture(load_model(saved).module, (images,), dynamic_batch=True)
+    assert torch.equal(program.graph_module(images)[0], original(images))
+    fixed = load_model(_saved(tmp_path / "fixed.pt2", original)).module
+    with pytest.raises(InputRefused, match="size 2 in dimension 0 of x, not a dynamic one"):
+        capture(fixed, (images,), dynamic_batch=True)
+
+
+def test_several_inputs_are_checked_by_name(tmp_path: Path) -> None:
+    class Sum(nn.Module):
+        def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+            return left + right
+
+    path, given = tmp_path / "net.pt2", (torch.randn(1, 4, 3), torch.randn(1, 4, 3))
+    torch.export.save(torch.export.export(Sum(), given), path)
+    module = load_model(path).module
+    assert torch.equal(module(*given), given[0] + given[1])
+    with pytest.raises(CheckpointError, match="dimension 2 of right, not 1"):
+        module(given[0], given[1][..., :1])

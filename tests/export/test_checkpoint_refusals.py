@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,8 +91,6 @@ def test_truncated(kind: str, kept: float, state: dict[str, torch.Tensor], tmp_p
 
 
 def test_zip_of_something_else(tmp_path: Path) -> None:
-    import zipfile
-
     path = tmp_path / "net.pt"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/readme.txt", "no weights")
@@ -250,3 +250,35 @@ def test_endless_nesting(tmp_path: Path) -> None:
     nested: dict[str, Any] = {}
     nested["model"] = nested
     assert "no tensors" in _refusal(_saved(nested, tmp_path / "net.pt"))
+
+
+def _repacked(source: Path, path: Path, compression: int) -> Path:
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w", compression) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["pt", "pt2"])
+def test_compressed_zip(kind: str, state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    """A thousandth of its size on disk: unpacking it could fill the memory."""
+    source = tmp_path / f"plain.{kind}"
+    if kind == "pt":
+        torch.save(state, source)
+    else:
+        network = torch.export.export(nn.Conv2d(3, 2, 3).eval(), (torch.zeros(1, 3, 7, 5),))
+        torch.export.save(network, source)
+    stored = _repacked(source, tmp_path / f"stored.{kind}", zipfile.ZIP_STORED)
+    assert load_model(stored).module is not None
+    packed = _repacked(source, tmp_path / f"net.{kind}", zipfile.ZIP_DEFLATED)
+    assert "compressed zip" in _refusal(packed)
+
+
+def test_records_that_share_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", bytes(4000))
+        twin = copy.copy(archive.infolist()[0])
+        twin.filename = "a/data/0"
+        archive.filelist.append(twin)
+    assert "claims 8000 bytes of records" in _refusal(path)

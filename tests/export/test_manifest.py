@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,19 @@ def _set(*keys: str | int) -> Callable[[dict[str, Any], object], None]:
         (("precision",), "int7", "precision"),
         (("macs",), "many", "macs"),
         (("inputs", 0, "layout"), "chwn", "inputs.0.layout"),
+        (("inputs", 0, "shape"), [1, 3, 0, 5], "inputs.0.shape.2"),
+        (("inputs", 0, "shape"), [-2, 3], "inputs.0.shape.0"),
+        (("inputs", 0, "shape"), [2**31 + 1], "inputs.0.shape.0"),
+        (("outputs", 0, "shape"), [1] * 9, "outputs.0.shape"),
+        (("outputs", 0, "dtype"), "object", "outputs.0.dtype"),
+        (("inputs", 0, "dtype"), "S1000000000", "inputs.0.dtype"),
+        (("inputs",), [document()["inputs"][0]] * 257, "inputs"),
+        (("outputs",), [document()["outputs"][0]] * 257, "outputs"),
+        (("probe", "outputs", 0, "shape"), [0], "probe.outputs.0.shape.0"),
+        (("probe", "batch"), 0, "probe.batch"),
+        (("probe", "batch"), 4097, "probe.batch"),
+        (("probe", "seed"), -1, "probe.seed"),
+        (("probe", "seed"), 2**64, "probe.seed"),
     ],
 )
 def test_a_wrong_field_is_named(
@@ -204,3 +218,31 @@ def test_digest_of_a_folder_covers_names_and_borders(tmp_path: Path) -> None:
         digest(b=content),
     ]
     assert len({sha for sha, _ in different}) == len(different)
+
+
+def test_the_bounds_themselves_are_allowed(tmp_path: Path) -> None:
+    content = document()
+    content["inputs"][0]["shape"] = [-1, 1, 2**31, 1]
+    content["outputs"][0]["shape"] = [1] * 8
+    content["probe"].update(seed=2**64 - 1, batch=4096)
+    assert read_manifest(written(tmp_path, content)).model_dump(mode="json") == content
+
+
+@pytest.mark.parametrize("shape", [[], [1, 3, 5], [1, 3, 5, 7, 9]])
+def test_channels_last_needs_an_image(shape: list[int], tmp_path: Path) -> None:
+    content = document()
+    content["inputs"][0].update(shape=shape, layout="nhwc")
+    assert "inputs.0: " in refusal(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_digest_streams(folder: bool, tmp_path: Path) -> None:
+    path, size_bytes = tmp_path / "Data" / "weights.bin", 32 * 2**20
+    path.parent.mkdir()
+    path.write_bytes(bytes(size_bytes))
+    tracemalloc.start()
+    _, total = artifact_digest(path.parent if folder else path)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total == size_bytes
+    assert peak_bytes < 2**21

@@ -1,0 +1,116 @@
+"""Errors and limits against figures worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from cnn_export.errors import ParityError
+from cnn_export.parity import OutputParity, judge, relative_error
+from cnn_export.targets import TARGETS
+from cnn_export.tolerances import TOLERANCES, Tolerance
+
+TOLERANCE = Tolerance(base=1e-5, cap=5e-4, floor_multiple=4.0, reason="by hand")
+
+
+def figure(output: str, error: float, *, probe: str = "normal", limit: float = 1e-5):
+    return OutputParity(probe, output, error, error, rms=1.0, limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("actual", "exact", "error"),
+    [
+        # The RMS of (3, 4) is sqrt(25 / 2).
+        ([3.0, 4.5], [3.0, 4.0], 0.5 / math.sqrt(12.5)),
+        ([1.0, 4.0], [3.0, 4.0], 2.0 / math.sqrt(12.5)),
+        ([[-5.0], [5.0]], [[5.0], [5.0]], 2.0),
+        ([7.0, 7.0], [7.0, 7.0], 0.0),
+        # Without an RMS the plain maximum stands.
+        ([0.0, 0.25], [0.0, 0.0], 0.25),
+        ([], [], 0.0),
+    ],
+)
+def test_relative_error(actual: list[float], exact: list[float], error: float) -> None:
+    measured = relative_error(np.array(actual, np.float32), np.array(exact))
+    assert measured == pytest.approx(error, rel=1e-12)
+
+
+def test_whole_numbers_and_booleans_do_not_wrap() -> None:
+    unsigned = relative_error(np.array([0, 2], np.uint8), np.array([1, 2], np.uint8))
+    assert unsigned == pytest.approx(1 / math.sqrt(2.5))
+    assert relative_error(np.array([True, False]), np.array([True, True])) == 1.0
+
+
+def test_small_differences_are_taken_in_float64() -> None:
+    exact = np.array([1.0 + 2.0**-30])
+    assert relative_error(np.array([1.0], np.float32), exact) == pytest.approx(2.0**-30)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_one_bad_value_among_many_fails(bad: float) -> None:
+    actual = np.ones((2, 3), np.float32)
+    actual[1, 2] = bad
+    error = relative_error(actual, np.ones((2, 3)))
+    assert not math.isfinite(error)
+    assert not figure("y", error, limit=1e9).passed
+
+
+def test_judge_accepts_up_to_the_limit() -> None:
+    accepted = [figure("a", 0.0), figure("b", 1e-5)]
+    judge(accepted, "onnx")
+    assert all(each.passed for each in accepted)
+    with pytest.raises(ParityError):
+        judge([*accepted, figure("c", math.nextafter(1e-5, 1))], "onnx")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_judge_names_the_worst(order: int) -> None:
+    figures = [
+        figure("logits", 2e-5),
+        figure("boxes", 3e-2, probe="large", limit=1e-4),
+        figure("anchors", 1e-3),
+        figure("fine", 0.5, limit=1.0),
+    ]
+    with pytest.raises(ParityError) as caught:
+        judge(figures[::order], "tflite")
+    assert str(caught.value) == (
+        "tflite: output 'boxes' is off by 0.03 of its RMS on the large probe (limit 0.0001); "
+        "nothing was written"
+    )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_judge_holds_not_a_number_for_the_worst(order: int) -> None:
+    figures = [figure("logits", 1e30), figure("boxes", math.nan)]
+    with pytest.raises(ParityError, match="output 'boxes' is off by nan"):
+        judge(figures[::order], "coreml")
+
+
+@pytest.mark.parametrize(
+    ("floor", "limit"),
+    [
+        (0.0, 1e-5),
+        (2.5e-6, 1e-5),
+        (1e-5, 4e-5),
+        (1.25e-4, 5e-4),
+        (1.0, 5e-4),
+    ],
+)
+def test_limit_is_base_then_multiple_then_cap(floor: float, limit: float) -> None:
+    assert TOLERANCE.limit(floor) == pytest.approx(limit, rel=1e-12)
+
+
+def test_every_format_and_precision_has_a_tolerance() -> None:
+    assert set(TOLERANCES) == {(t, p) for t in TARGETS for p in ("fp32", "fp16")}
+    for tolerance in TOLERANCES.values():
+        assert 0 < tolerance.base < tolerance.cap < 0.1
+        assert tolerance.reason
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_half_precision_is_looser_than_single(target: str) -> None:
+    single, half = TOLERANCES[target, "fp32"], TOLERANCES[target, "fp16"]
+    assert single.base < half.base
+    assert single.cap < half.cap
