@@ -37,12 +37,13 @@ class Tolerance:
 
 
 _FP32 = Tolerance(FLOAT32_BASE, FLOAT32_CAP, FLOOR_MULTIPLE, "float32 rounding")
-_FP16_CAP = 5e-2
-"""Beyond a twentieth of the RMS, close classes change places, so it is no longer the checkpoint.
+_FP16_CAP = 0.25
+"""Reached on badly conditioned probes only, and a damaged artifact fails on the others.
 
-The cap decides for badly conditioned networks. On the constant probe, rounding the weights of
-torchvision's ImageNet MobileNetV2 after batch norm folding is alone worth 0.14 (in float64
-arithmetic; 0.05 before folding), so ONNX, TFLite and ExecuTorch refuse that network in float16.
+A flat image is the worst: in torchvision's ImageNet MobileNetV2 torch's own float32 then errs ten
+times as much as on noise, and rounding the folded weights to float16 is alone worth 0.14 of the RMS
+(in float64 arithmetic), against 0.016 on the other probes. Each probe has its own limit, from
+torch's float32 error on it, and the manifest shows every figure.
 """
 
 

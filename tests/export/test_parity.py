@@ -105,7 +105,7 @@ def test_limit_is_base_then_multiple_then_cap(floor: float, limit: float) -> Non
 def test_every_format_and_precision_has_a_tolerance() -> None:
     assert set(TOLERANCES) == {(t, p) for t in TARGETS for p in ("fp32", "fp16")}
     for tolerance in TOLERANCES.values():
-        assert 0 < tolerance.base < tolerance.cap < 0.1
+        assert 0 < tolerance.base < tolerance.cap <= 0.25
         assert tolerance.reason
 
 

@@ -93,3 +93,18 @@ def test_the_manifest_says_what_was_found(artifacts: Path) -> None:
     assert manifest.inputs[0].normalization.mean == [0.485, 0.456, 0.406]
     folded = {each.name: each.rewrites for each in manifest.passes}
     assert folded["FoldBatchNorm"] == 52  # every convolution of the network has one
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite", "coreml", "executorch"])
+def test_half_precision_still_sees_the_cat(
+    target: str, checkpoint: Path, network: torch.nn.Module, tmp_path: Path
+) -> None:
+    arguments = ["-t", target, "--precision", "fp16", "-o", str(tmp_path), "--quiet"]
+    assert main([str(checkpoint), *arguments]) == 0
+    image = photo("chelsea")
+    with torch.no_grad():
+        expected = torch.softmax(network(image), 1)[0].numpy()
+    with quiet():
+        session = load_target(target).load(tmp_path / (STEM + TARGETS[target].suffix))
+        (logits,) = session({"x": image.numpy()}).values()
+    assert np.abs(softmax(logits[0]) - expected).max() < 0.02
