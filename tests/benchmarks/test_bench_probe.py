@@ -67,9 +67,9 @@ def test_inputs_equal_the_exporters(tmp_path: Path) -> None:
 
 
 def test_right_outputs_pass(manifest: Manifest) -> None:
-    require_probe_outputs(manifest, _affine(manifest))
+    assert require_probe_outputs(manifest, _affine(manifest)) is None
     near = {"y": _affine(manifest)["y"] * np.float32(1 + 2e-6)}
-    require_probe_outputs(manifest, near)
+    assert require_probe_outputs(manifest, near) is None
 
 
 def _leading(y: Any) -> Any:

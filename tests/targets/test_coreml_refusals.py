@@ -40,7 +40,8 @@ def test_options_of_other_formats(options, message):
 
 def test_own_options_pass():
     for name in (None, *DEPLOYMENT_TARGETS):
-        CoreML().refuse_options(TargetOptions(minimum_deployment_target=name, image_input=True))
+        options = TargetOptions(minimum_deployment_target=name, image_input=True)
+        assert CoreML().refuse_options(options) is None
 
 
 def test_deployment_targets_are_those_of_coremltools():
