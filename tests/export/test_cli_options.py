@@ -52,7 +52,11 @@ def test_names_that_do_not_exist(
         ("onnx", ["--model-arg", "=4"], "NAME=VALUE"),
         ("onnx", ["--model-arg", "clases=4"], "clases"),
         ("onnx", ["--batch", "7"], "drop one of the two"),
-        ("onnx", ["--input-size", "64"], "drop --input-size"),
+        (
+            "onnx",
+            ["--input-size", "64"],
+            "--input-size, --input and example_inputs exclude one another",
+        ),
         ("onnx", ["--input", "image=1x3x5x5"], "each name once"),
         ("onnx", ["--input", "mask=1x3x5x5"], "['image']"),
     ],
