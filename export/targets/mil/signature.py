@@ -21,7 +21,6 @@ from torch import Tensor
 from cnn_export.targets.mil.program import Constant
 
 Ints = tuple[int, ...]
-Floats = tuple[float, ...]
 Bools = tuple[bool, ...]
 Tensors = list[Tensor]
 Kernel = Callable[..., Tensor | Sequence[Tensor]]
