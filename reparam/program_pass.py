@@ -24,12 +24,38 @@ class Refusal:
 
 
 @dataclasses.dataclass(frozen=True)
+class Figures:
+    """Modelled cost of one region for one image.
+
+    ``bytes`` are what its operators read (inputs and weights) and write, at four bytes an element.
+    """
+
+    macs: int
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+    """One region whose cheaper form was weighed: the figures of both, and what was chosen.
+
+    ``reason`` is empty where the merged form was taken.
+    """
+
+    node: str
+    taken: bool
+    before: Figures
+    after: Figures
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class PassResult:
     """What one run of one pass did. ``rewrites`` names the node each rewrite started from."""
 
     name: str
     rewrites: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
     @property
     def modified(self) -> bool:

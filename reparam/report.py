@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 
 from cnn_export.reparam.cost import Cost
-from cnn_export.reparam.program_pass import Refusal
+from cnn_export.reparam.program_pass import Decision, Refusal
 
 
 @dataclasses.dataclass(frozen=True)
 class PassReport:
-    """Every rewrite of one pass over all rounds, and the refusals that stand at the end."""
+    """Every rewrite of one pass over all rounds, and the refusals that stand at the end.
+
+    ``decisions`` are all that were taken, and those against a rewrite that stand at the end.
+    """
 
     name: str
     rewrites: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from cnn_export.reparam.errors import ReparameterizationError
 from cnn_export.reparam.order import DEFAULT_PASSES
 from cnn_export.reparam.precision import cast, default_dtype, promoted_default, working_dtype
 from cnn_export.reparam.probe import Probe, make_probe
-from cnn_export.reparam.program_pass import PassResult, ProgramPass
+from cnn_export.reparam.program_pass import Decision, PassResult, ProgramPass
 from cnn_export.reparam.proof import TOLERANCE, prove
 from cnn_export.reparam.report import PassReport, Proof, Report
 
@@ -137,6 +137,13 @@ def _pass_reports(passes: Sequence[ProgramPass], history: _History) -> tuple[Pas
             name=each.name,
             rewrites=tuple(name for result in column for name in result.rewrites),
             refusals=column[-1].refusals,
+            decisions=_standing(column),
         )
         for each, column in zip(passes, columns, strict=True)
     )
+
+
+def _standing(column: Sequence[PassResult]) -> tuple[Decision, ...]:
+    """Return the decisions of every round for a rewrite, and the last round's against one."""
+    taken = [each for result in column for each in result.decisions if each.taken]
+    return (*taken, *(each for each in column[-1].decisions if not each.taken))

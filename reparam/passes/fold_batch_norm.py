@@ -9,7 +9,8 @@ from torch import fx
 
 from cnn_export.reparam.aliases import written_nodes
 from cnn_export.reparam.attributes import constant
-from cnn_export.reparam.batch_norm import Affine, batch_norm_affine, fold_affine
+from cnn_export.reparam.batch_norm import fold_affine
+from cnn_export.reparam.channel_affine import batch_norm_map
 from cnn_export.reparam.linear_operators import (
     LinearOperator,
     read_linear_operator,
@@ -68,7 +69,7 @@ def _match(graph_module: fx.GraphModule, node: fx.Node, written: set[fx.Node]) -
     bias = constant(graph_module, operator.bias)
     if weight is None or (operator.bias is not None and bias is None):
         return Refusal(node.name, f"the weights of {operator.node.name} are computed in the graph")
-    affine = _affine(graph_module, node)
+    affine = batch_norm_map(graph_module, node)
     if isinstance(affine, str):
         return Refusal(node.name, affine)
     folded = fold_affine(
@@ -97,20 +98,6 @@ def _structural_obstacle(
     if changed:
         return f"{changed[0].name} is written to in place"
     return None
-
-
-def _affine(graph_module: fx.GraphModule, node: fx.Node) -> Affine | str:
-    """Return the layer's affine map, or why it has none."""
-    bound = arguments(node)
-    if bound["training"] or bound["running_mean"] is None or bound["running_var"] is None:
-        return "it normalizes by the statistics of the batch"
-    names = ("running_mean", "running_var", "weight", "bias")
-    tensors = {name: constant(graph_module, bound[name]) for name in names}
-    mean, variance = tensors["running_mean"], tensors["running_var"]
-    computed = [name for name in names if bound[name] is not None and tensors[name] is None]
-    if mean is None or variance is None or computed:
-        return f"its {' and '.join(computed)} is computed in the graph"
-    return batch_norm_affine(mean, variance, tensors["weight"], tensors["bias"], bound["eps"])
 
 
 def _fold(graph_module: fx.GraphModule, match: _Match) -> None:

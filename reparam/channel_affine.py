@@ -1,0 +1,152 @@
+"""Operators that map each channel by itself: ``y = scale · x + shift``, read into one shape."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import fx
+
+from cnn_export.reparam.attributes import constant
+from cnn_export.reparam.batch_norm import Affine, batch_norm_affine
+from cnn_export.reparam.operators import (
+    arguments,
+    has_tensor,
+    operator_name,
+    same_tensor_type,
+    static_sizes,
+    value_of,
+)
+
+CHANNEL_DIM = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ChannelAffine:
+    """``node = affine(input)`` along dimension 1; the shapes of ``node`` and ``input`` agree."""
+
+    node: fx.Node
+    input: fx.Node
+    affine: Affine
+
+
+def read_channel_affine(graph_module: fx.GraphModule, node: Any) -> ChannelAffine | None:
+    """Read evaluation-mode batch norm, ``x·c``, ``x/c``, ``x + c``, ``x - c``, ``c - x``, ``-x``.
+
+    ``c`` is a number or a stored tensor that varies along dimension 1 at most. ``None`` for
+    anything else, for a map that is not finite in float64, and where broadcasting would change
+    the shape of ``x``.
+    """
+    if not has_tensor(node):
+        return None
+    name = operator_name(node)
+    found = (
+        _batch_norm(graph_module, node)
+        if name == "batch_norm"
+        else _elementwise(graph_module, node, name)
+    )
+    if found is None or not same_tensor_type(value_of(found.input), value_of(node)):
+        return None
+    both = (found.affine.scale, found.affine.shift)
+    return found if all(bool(each.isfinite().all()) for each in both) else None
+
+
+def batch_norm_map(graph_module: fx.GraphModule, node: fx.Node) -> Affine | str:
+    """Return the affine map of a ``batch_norm`` node, or the reason why it has none."""
+    bound = arguments(node)
+    if bound["training"] or bound["running_mean"] is None or bound["running_var"] is None:
+        return "it normalizes by the statistics of the batch"
+    names = ("running_mean", "running_var", "weight", "bias")
+    tensors = {name: constant(graph_module, bound[name]) for name in names}
+    mean, variance = tensors["running_mean"], tensors["running_var"]
+    computed = [name for name in names if bound[name] is not None and tensors[name] is None]
+    if mean is None or variance is None or computed:
+        return f"its {' and '.join(computed)} is computed in the graph"
+    return batch_norm_affine(mean, variance, tensors["weight"], tensors["bias"], bound["eps"])
+
+
+def _batch_norm(graph_module: fx.GraphModule, node: fx.Node) -> ChannelAffine | None:
+    affine = batch_norm_map(graph_module, node)
+    return (
+        None if isinstance(affine, str) else ChannelAffine(node, arguments(node)["input"], affine)
+    )
+
+
+def _elementwise(graph_module: fx.GraphModule, node: fx.Node, name: str) -> ChannelAffine | None:
+    if name not in ("mul", "div", "add", "sub", "rsub", "neg"):
+        return None
+    bound = arguments(node)
+    if bound.get("rounding_mode") is not None or not has_tensor(bound["self"]):
+        return None
+    if name == "neg":
+        return _map(node, bound["self"], -1.0, 0.0)
+    left = per_channel(graph_module, bound["self"], node)
+    right = per_channel(graph_module, bound["other"], node)
+    alpha = float(bound.get("alpha", 1))
+    if right is not None and left is None:
+        return _by_constant(node, bound["self"], name, right, alpha)
+    if left is not None and right is None and has_tensor(bound["other"]):
+        return _of_constant(node, bound["other"], name, left, alpha)
+    return None
+
+
+def _by_constant(
+    node: fx.Node, source: fx.Node, name: str, value: torch.Tensor, alpha: float
+) -> ChannelAffine | None:
+    """Read ``source OP value``."""
+    if name == "div":
+        return _map(node, source, value.reciprocal(), 0.0)
+    if name == "mul":
+        return _map(node, source, value, 0.0)
+    if name == "rsub":
+        return _map(node, source, -alpha, value)
+    return _map(node, source, 1.0, value * (alpha if name == "add" else -alpha))
+
+
+def _of_constant(
+    node: fx.Node, source: fx.Node, name: str, value: torch.Tensor, alpha: float
+) -> ChannelAffine | None:
+    """Read ``value OP source``."""
+    if name == "mul":
+        return _map(node, source, value, 0.0)
+    if name in ("add", "sub"):
+        return _map(node, source, alpha if name == "add" else -alpha, value)
+    return None
+
+
+def per_channel(graph_module: fx.GraphModule, argument: Any, node: fx.Node) -> torch.Tensor | None:
+    """Return a number or stored tensor as (channels,) of ``node`` in float64, else ``None``."""
+    channels = _channels(node)
+    if channels is None:
+        return None
+    if isinstance(argument, (int, float)) and not isinstance(argument, bool):
+        return torch.full((channels,), float(argument), dtype=torch.float64)
+    tensor = constant(graph_module, argument)
+    if tensor is None or not tensor.is_floating_point():
+        return None
+    rank = value_of(node).ndim
+    shape = (1,) * (rank - tensor.ndim) + tuple(tensor.shape)
+    varies = [dim for dim, size in enumerate(shape) if size != 1]
+    if len(shape) != rank or varies not in ([], [CHANNEL_DIM]):
+        return None
+    return tensor.double().reshape(-1).expand(channels)
+
+
+def _channels(node: fx.Node) -> int | None:
+    shape = value_of(node).shape
+    sizes = static_sizes(shape[CHANNEL_DIM : CHANNEL_DIM + 1])
+    return sizes[0] if sizes else None
+
+
+def _map(
+    node: fx.Node, source: fx.Node, scale: torch.Tensor | float, shift: torch.Tensor | float
+) -> ChannelAffine | None:
+    channels = _channels(node)
+    if channels is None:
+        return None
+
+    def spread(value: torch.Tensor | float) -> torch.Tensor:
+        return torch.as_tensor(value, dtype=torch.float64).reshape(-1).expand(channels)
+
+    return ChannelAffine(node, source, Affine(spread(scale), spread(shift)))
