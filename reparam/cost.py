@@ -58,12 +58,12 @@ def node_macs(node: fx.Node) -> int:
 
 def _convolution(bound: dict[str, Any], output: torch.Tensor) -> int:
     """Every output element sums over in/groups channels and the kernel."""
-    return _elements(output.shape) * _elements(value_of(bound["weight"]).shape[1:])
+    return elements(output.shape) * elements(value_of(bound["weight"]).shape[1:])
 
 
 def _transposed(bound: dict[str, Any], _: torch.Tensor) -> int:
     """Every input element is spread over out/groups channels and the kernel."""
-    return _elements(value_of(bound["input"]).shape) * _elements(
+    return elements(value_of(bound["input"]).shape) * elements(
         value_of(bound["weight"]).shape[1:]
     )
 
@@ -76,7 +76,7 @@ def _product(left: str) -> Callable[[dict[str, Any], torch.Tensor], int]:
     """Every output element sums over the last dimension of the left factor."""
 
     def count(bound: dict[str, Any], output: torch.Tensor) -> int:
-        return _elements(output.shape) * _elements(value_of(bound[left]).shape[-1:])
+        return elements(output.shape) * elements(value_of(bound[left]).shape[-1:])
 
     return count
 
@@ -101,7 +101,8 @@ def _batch(nodes: list[fx.Node]) -> int:
     return _size(shapes[0][0]) if shapes and shapes[0] else 1
 
 
-def _elements(shape: Any) -> int:
+def elements(shape: Any) -> int:
+    """Return the number of elements, every symbol (the batch) counted as 1."""
     return math.prod(_size(size) for size in shape)
 
 

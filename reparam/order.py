@@ -10,6 +10,7 @@ from cnn_export.reparam.passes.constant_folding import FoldConstants
 from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
 from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
 from cnn_export.reparam.passes.hard_activations import RecoverHardActivations
+from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
 from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
 from cnn_export.reparam.passes.static_pools import StaticPools
 from cnn_export.reparam.program_pass import ProgramPass
@@ -54,7 +55,11 @@ ORDER: tuple[OrderedPass, ...] = (
     ),
     OrderedPass(
         FoldBatchNorm(),
-        "last: what stood between a convolution and its normalization is gone by now",
+        "after all removals: what stood between a convolution and its normalization is gone by now",
+    ),
+    OrderedPass(
+        MergeLinearBranches(),
+        "after FoldBatchNorm, whose fold it could do too, at the price of weighing a region",
     ),
 )
 

@@ -1,0 +1,1 @@
+"""Algebra of linear convolution operators: read them from a graph, compose, add, write back."""
