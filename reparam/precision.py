@@ -19,7 +19,7 @@ from cnn_export.reparam.errors import ReparameterizationError
 
 
 def working_dtype(graph_module: fx.GraphModule) -> torch.dtype:
-    """Return the floating dtype of most stored elements (float32 where there are none).
+    """Return the floating dtype of most stored elements, else of the first input, else float32.
 
     Raises:
         ReparameterizationError: float64 is mixed with another working dtype; then the way back
@@ -29,7 +29,7 @@ def working_dtype(graph_module: fx.GraphModule) -> torch.dtype:
     for tensor in graph_module.state_dict().values():
         if tensor.is_floating_point():
             counts[tensor.dtype] = counts.get(tensor.dtype, 0) + tensor.numel()
-    dtype = max(counts, key=counts.__getitem__) if counts else torch.float32
+    dtype = max(counts, key=counts.__getitem__) if counts else _input_dtype(graph_module)
     if dtype != torch.float64:
         _refuse_float64(graph_module)
     return dtype
@@ -60,6 +60,12 @@ def default_dtype(dtype: torch.dtype) -> Generator[None]:
         yield
     finally:
         torch.set_default_dtype(before)
+
+
+def _input_dtype(graph_module: fx.GraphModule) -> torch.dtype:
+    values = [node.meta.get("val") for node in graph_module.graph.find_nodes(op="placeholder")]
+    floating = (v.dtype for v in values if isinstance(v, torch.Tensor) and v.is_floating_point())
+    return next(floating, torch.float32)
 
 
 def _refuse_float64(graph_module: fx.GraphModule) -> None:
