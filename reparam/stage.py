@@ -70,12 +70,11 @@ def reparameterize_graph(
     steps = history.steps(passes)
     proof = None
     if prove_equal:
-        error = 0.0
+        proof = Proof(0.0, tolerance)
         if steps:
             probe = probe or make_probe(graph_module)
             with default_dtype(promoted_default(dtype)):
-                error = prove(probe, work, steps, original, tolerance)
-        proof = Proof(error, tolerance)
+                proof = prove(probe, work, steps, original, tolerance)
     if steps:
         _commit(graph_module, work, dtype)
     return Report(

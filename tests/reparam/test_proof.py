@@ -4,8 +4,14 @@ import math
 
 import pytest
 import torch
+from pass_checks import graph_of
+from random_cnn import randomize_batch_norm
+from torch import nn
 
-from cnn_export.reparam.proof import relative_error
+from cnn_export.reparam import ReparameterizationError, reparameterize_graph
+from cnn_export.reparam.attributes import constant
+from cnn_export.reparam.program_pass import PassResult, ProgramPass
+from cnn_export.reparam.proof import CAP, TOLERANCE, relative_error
 
 
 def test_is_the_largest_difference_over_the_root_mean_square():
@@ -43,3 +49,58 @@ def test_values_that_are_not_finite_may_agree():
     assert relative_error([values], [values.clone()]) == 0.0
     assert relative_error([torch.zeros(3)], [torch.zeros(3)]) == 0.0
     assert relative_error([torch.ones(0)], [torch.ones(0)]) == 0.0
+
+
+class _Chaotic(nn.Module):
+    """Logistic maps at their chaotic parameter double a difference per step."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.front = nn.Sequential(nn.Conv2d(2, 2, 3, bias=False), nn.BatchNorm2d(2))
+        self.steps = steps
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.sigmoid(self.front(x))
+        for _ in range(self.steps):
+            y = 4 * y * (1 - y)
+        return y
+
+
+def _chaotic(steps: int):
+    torch.manual_seed(0)
+    module = _Chaotic(steps).eval()
+    randomize_batch_norm(module)
+    return graph_of(module, torch.randn(1, 2, 6, 9))
+
+
+def test_a_network_that_amplifies_rounding_gets_a_limit_of_its_own():
+    proof = reparameterize_graph(_chaotic(26)).proof
+    assert TOLERANCE < proof.relative_error <= proof.tolerance <= CAP
+
+
+def test_nothing_is_accepted_where_nothing_can_be_proven():
+    graph_module = _chaotic(60)
+    before = len(graph_module.graph.nodes)
+    with pytest.raises(ReparameterizationError, match="amplifies float64 rounding"):
+        reparameterize_graph(graph_module)
+    assert len(graph_module.graph.nodes) == before
+
+
+def test_a_wrong_pass_is_not_excused_by_rounding():
+    class Wrong(ProgramPass):
+        """Shift a weight by a millionth, once."""
+
+        def rewrite(self, graph_module):
+            name = "shifted"
+            if hasattr(graph_module, name):
+                return PassResult(self.name)
+            weights = graph_module.graph.find_nodes(op="get_attr")
+            weight = next(node for node in weights if "front.0" in node.target)
+            value = constant(graph_module, weight) * (1 + 1e-6)
+            graph_module.register_parameter(name, nn.Parameter(value))
+            weight.target = name
+            return PassResult(self.name, (weight.name,))
+
+    with pytest.raises(ReparameterizationError, match="Wrong changed what") as caught:
+        reparameterize_graph(_chaotic(4), (Wrong(),))
+    assert caught.value.pass_name == Wrong.__name__
