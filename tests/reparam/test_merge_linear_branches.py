@@ -224,26 +224,53 @@ def test_reduction_by_composition_is_taken():
     assert _check(nn.Sequential(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1))).ops == ["conv2d"]
 
 
-REFUSED = {
-    "a zero border would have to carry the bias": lambda: Sum(
-        nn.Sequential(nn.Conv2d(4, 4, 1, bias=True), nn.Conv2d(4, 4, 3, padding=1)), None
-    ),
-    "a zero border lies between two kernels": lambda: Sum(
-        nn.Sequential(
-            nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.Conv2d(4, 4, 3, padding=1, bias=False)
+def _padded_twice(*first: int) -> nn.Module:
+    """Zero padding, a kernel, zero padding again, a kernel; without bias."""
+    kernel = nn.Conv2d(4, 4, 2, bias=False)
+    return Sum(
+        nn.Sequential(nn.ZeroPad2d(first), kernel, nn.Conv2d(4, 4, 3, padding=1, bias=False)), None
+    )
+
+
+BORDERED = (
+    (
+        "a zero border would have to carry the bias",
+        lambda: Sum(
+            nn.Sequential(nn.Conv2d(4, 4, 1, bias=True), nn.Conv2d(4, 4, 3, padding=1)), None
         ),
-        None,
     ),
-    "borders": lambda: Sum(
-        nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
+    ("a zero border lies between two kernels", lambda: _padded_twice(0, 1, 0, 1)),
+    ("a zero border lies between two kernels", lambda: _padded_twice(1, 0, 1, 0)),
+    (
+        "a reflect border lies between two kernels",
+        lambda: Sum(
+            nn.Sequential(
+                nn.Conv2d(4, 4, 3, padding=1),
+                nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"),
+            ),
+            None,
+        ),
     ),
-}
+    (
+        "borders",
+        lambda: Sum(
+            nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect")
+        ),
+    ),
+)
 
 
-@pytest.mark.parametrize("reason", REFUSED)
-def test_refusal_names_the_border(reason):
-    checked = _check(REFUSED[reason]())
+@pytest.mark.parametrize(("reason", "make"), BORDERED)
+def test_refusal_names_the_border(reason, make):
+    checked = _check(make())
     assert any(reason in each for each in checked.reasons)
+
+
+def test_refusal_names_unequal_strides():
+    """Five rows give three either way: three positions of a kernel, or every second row."""
+    module = Sum(nn.Conv2d(4, 4, (3, 1)), nn.Conv2d(4, 4, 1, stride=(2, 1)))
+    checked = _check(module, _image(4, 5, 8))
+    assert any("stride by" in reason for reason in checked.reasons)
 
 
 def test_pool_that_does_not_count_its_padding_ends_the_region():
