@@ -79,6 +79,7 @@ BLOCKS = {
     "even kernel": lambda: Sum(
         nn.Conv2d(4, 4, 4, padding=2), nn.Conv2d(4, 4, 2, padding=1), nn.Conv2d(4, 4, 2, padding=1)
     ),
+    "same padding": lambda: Sum(nn.Conv2d(4, 4, 3, padding="same", dilation=2), None),
     "identity and 1x1": lambda: Sum(nn.Conv2d(4, 4, 1), None),
 }
 
@@ -102,6 +103,13 @@ def test_continued_borders_share_one_padding(mode):
     assert checked.ops == ["pad", "conv2d"]
     pad = next(n for n in checked.graph_module.graph.nodes if operator_name(n) == "pad")
     assert pad.args[1:] == ([1, 1, 1, 1], mode)
+
+
+def test_same_padding_of_an_even_kernel_is_wider_behind():
+    checked = _check(Sum(nn.Conv2d(4, 4, (2, 4), padding="same"), None))
+    assert checked.ops == ["pad", "conv2d"]
+    pad = next(n for n in checked.graph_module.graph.nodes if operator_name(n) == "pad")
+    assert pad.args[1] == [1, 2, 0, 1]
 
 
 def test_dilation_and_kernel_are_the_smallest_that_hold_every_tap():
@@ -152,6 +160,19 @@ def test_branches_among_other_summands_are_merged_alone():
     layers = (nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3, padding=1))
     checked = _check(_Function(formula, *layers))
     assert sorted(checked.ops) == ["add", "conv2d", "conv2d", "relu"]
+
+
+def test_figures_of_a_partial_sum_count_the_additions_that_go():
+    """Three summands, two of one source: two additions become one."""
+
+    def formula(x, f, g, h):
+        return f(x) + torch.relu(g(x)) + h(x)
+
+    layers = [nn.Conv2d(4, 4, 1, bias=False) for _ in range(3)]
+    (taken,) = _check(_Function(formula, *layers), _image(4, 5, 6, 1)).result.decisions
+    image, weight = 4 * 30, 16
+    assert taken.before.bytes == 4 * (2 * (2 * image + weight) + 3 * image)
+    assert taken.after.bytes == 4 * (2 * image + weight)
 
 
 def test_subtracted_summand_of_another_source_keeps_its_sign():
@@ -219,6 +240,16 @@ def test_figures_of_a_decision():
     assert decision.after.bytes == 4 * (2 * image + square)
 
 
+def test_fewer_multiply_accumulates_do_not_pay_for_more_bytes():
+    """A reduction to 2 channels, then one kernel over the whole map: merged, 4 times its weight."""
+    module = nn.Sequential(nn.Conv2d(8, 2, 1, bias=False), nn.Conv2d(2, 1, (12, 13), bias=False))
+    checked = _check(module, _image(8, 12, 13, 1))
+    (decision,) = checked.result.decisions
+    assert not decision.taken
+    assert decision.after.macs < decision.before.macs
+    assert decision.after.bytes > decision.before.bytes
+
+
 def test_reduction_by_composition_is_taken():
     """1x1 after 1x1 of equal width: half the multiply-accumulates."""
     assert _check(nn.Sequential(nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1))).ops == ["conv2d"]
@@ -276,6 +307,18 @@ def test_refusal_names_unequal_strides():
 def test_pool_that_does_not_count_its_padding_ends_the_region():
     module = Sum(nn.Conv2d(4, 4, 3, padding=1), nn.AvgPool2d(3, 1, 1, count_include_pad=False))
     assert not _check(module).result.modified
+
+
+def test_windows_of_a_ceiled_pool_end_the_region():
+    """Its last windows reach beyond the map and average what they hold."""
+    strided = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(4, 4, 2, stride=2))
+    module = Sum(strided, nn.AvgPool2d(2, 2, ceil_mode=True))
+    assert not _check(module, _image(4, 5, 7)).result.modified
+
+
+def test_common_crop_stays_in_front_of_the_merged_kernel():
+    branches = (nn.Sequential(nn.ZeroPad2d(-1), nn.Conv2d(4, 4, 1)) for _ in range(2))
+    assert _check(Sum(*branches)).ops == ["pad", "conv2d"]
 
 
 def test_inner_zero_border_is_exact_where_the_inner_kernel_is_thin():
