@@ -27,7 +27,8 @@ Detector = Callable[[Shapes], dict[str, Any] | None]
 class Architecture:
     """One buildable network family.
 
-    ``input_size`` is (channels, height, width) of the published input.
+    ``input_size`` is (channels, height, width) of the published input. ``unrecorded`` names the
+    builder's arguments that change the function and no tensor: whoever loads must say them.
     """
 
     name: str
@@ -35,18 +36,23 @@ class Architecture:
     input_size: tuple[int, int, int]
     source: str
     detect: Detector
+    unrecorded: tuple[str, ...] = ()
 
 
-_FAMILIES = ("skipnet",)  # one module per family; importing it registers its builders
+_FAMILIES = ("skipnet", "mobilenext", "acnet")  # modules; importing one registers its builders
 _architectures: dict[str, Architecture] = {}
 
 
 def register_model(
-    *, source: str, detect: Detector, input_size: tuple[int, int, int] = (3, 224, 224)
+    *,
+    source: str,
+    detect: Detector,
+    input_size: tuple[int, int, int] = (3, 224, 224),
+    unrecorded: tuple[str, ...] = (),
 ) -> Callable[[Callable[Arguments, Model]], Callable[Arguments, Model]]:
     """Register the decorated builder under its own function name.
 
-    ``source`` cites the paper or package.
+    ``source`` cites the paper or package; ``unrecorded`` as in :class:`Architecture`.
 
     Raises:
         ValueError: the name is already taken.
@@ -56,7 +62,7 @@ def register_model(
         name = build.__name__
         if name in _architectures:
             raise ValueError(f"the model name {name!r} is already registered")
-        _architectures[name] = Architecture(name, build, input_size, source, detect)
+        _architectures[name] = Architecture(name, build, input_size, source, detect, unrecorded)
         return build
 
     return register

@@ -7,7 +7,9 @@ import torch
 from pass_checks import check_pass
 from torch import nn
 
+from cnn_export.reparam.algebra import reading
 from cnn_export.reparam.order import DEFAULT_PASSES
+from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
 
 README = Path(__file__).parents[2] / "reparam" / "README.md"
 
@@ -24,6 +26,16 @@ def test_example_pass_and_its_test_run():
     names["test_merges"]()
     kept = check_pass(names["MergeRelu"](), nn.Sequential(nn.ReLU(), nn.Tanh()), torch.randn(2, 3))
     assert kept.ops == ["relu", "tanh"]
+
+
+def test_example_operator_and_its_test_run(monkeypatch):
+    source = next(block for block in _blocks() if "def read_unshuffle" in block)
+    test = next(block for block in _blocks() if "def test_unshuffle" in block)
+    names = {"nn": nn, "torch": torch, "check_pass": check_pass, "__name__": "example",
+             "MergeLinearBranches": MergeLinearBranches}  # fmt: skip
+    exec(compile(source + test, str(README), "exec"), names)  # noqa: S102 - our own document
+    monkeypatch.setattr(reading, "READERS", (*reading.READERS, names["read_unshuffle"]))
+    names["test_unshuffle_merges_with_a_strided_convolution"]()
 
 
 def test_usage_example_runs():
