@@ -9,6 +9,7 @@ import operator
 from collections.abc import Iterator
 
 from torch import fx
+from torch.fx.node import map_arg
 
 from cnn_export.reparam.operators import arguments, operator_name, overload, schema
 
@@ -52,16 +53,16 @@ def aliased_arguments(node: fx.Node) -> Iterator[fx.Node]:
 
 
 def written_arguments(node: fx.Node) -> list[fx.Node]:
-    """Return the arguments a node writes to."""
+    """Return the arguments a node writes to, members of lists of tensors included."""
     op = overload(node)
     if op is None or not schema(op).is_mutable:
         return []
     bound = arguments(node)
-    return [
-        bound[argument.name]
-        for argument in schema(op).arguments
-        if argument.is_write and isinstance(bound[argument.name], fx.Node)
-    ]
+    written: list[fx.Node] = []
+    for argument in schema(op).arguments:
+        if argument.is_write:
+            map_arg(bound[argument.name], written.append)
+    return written
 
 
 def written_nodes(graph: fx.Graph) -> set[fx.Node]:
@@ -77,8 +78,10 @@ def written_nodes(graph: fx.Graph) -> set[fx.Node]:
 
 
 def _merge(groups: dict[fx.Node, set[fx.Node]], left: fx.Node, right: fx.Node) -> None:
-    if groups[left] is groups[right]:
+    """Unite two groups: the smaller joins the larger, so that a chain of views stays cheap."""
+    small, large = sorted((groups[left], groups[right]), key=len)
+    if small is large:
         return
-    merged = groups[left] | groups[right]
-    for member in merged:
-        groups[member] = merged
+    large |= small
+    for member in small:
+        groups[member] = large

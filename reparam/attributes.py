@@ -59,8 +59,14 @@ def drop_unused_attributes(graph_module: fx.GraphModule) -> None:
 
 def _fresh_name(graph_module: fx.GraphModule, hint: str) -> str:
     base = re.sub(r"\W", "_", hint) or "constant"
-    name, count = base, 0
-    while hasattr(graph_module, name):
-        count += 1
-        name = f"{base}_{count}"
-    return name
+    if not hasattr(graph_module, base):
+        return base
+    # Trying one number after the other would take time with the square of equal hints.
+    taken, free = 0, 1
+    while hasattr(graph_module, f"{base}_{free}"):
+        taken, free = free, 2 * free
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        is_taken = hasattr(graph_module, f"{base}_{middle}")
+        taken, free = (middle, free) if is_taken else (taken, middle)
+    return f"{base}_{free}"

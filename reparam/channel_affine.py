@@ -9,7 +9,12 @@ import torch
 from torch import fx
 
 from cnn_export.reparam.attributes import constant
-from cnn_export.reparam.batch_norm import Affine, batch_norm_affine
+from cnn_export.reparam.batch_norm import (
+    Affine,
+    all_finite,
+    batch_norm_affine,
+    batch_norm_fault,
+)
 from cnn_export.reparam.operators import (
     arguments,
     has_tensor,
@@ -24,32 +29,31 @@ CHANNEL_DIM = 1
 
 @dataclasses.dataclass(frozen=True)
 class ChannelAffine:
-    """``node = affine(input)`` along dimension 1; the shapes of ``node`` and ``input`` agree."""
+    """``node = affine(input)`` along the channels; shapes of ``node`` and ``input`` agree."""
 
     node: fx.Node
     input: fx.Node
     affine: Affine
 
 
-def read_channel_affine(graph_module: fx.GraphModule, node: Any) -> ChannelAffine | None:
+def read_channel_affine(
+    graph_module: fx.GraphModule, node: Any, channel_dim: int = CHANNEL_DIM
+) -> ChannelAffine | None:
     """Read evaluation-mode batch norm, ``x·c``, ``x/c``, ``x + c``, ``x - c``, ``c - x``, ``-x``.
 
-    ``c`` is a number or a stored tensor that varies along dimension 1 at most. ``None`` for
-    anything else, for a map that is not finite in float64, and where broadcasting would change
-    the shape of ``x``.
+    ``c`` is a number or a stored tensor that varies along ``channel_dim`` (from 0) at most.
+    ``None`` for anything else, for integers, for a map that is not finite in float64, and where
+    broadcasting would change the shape of ``x``.
     """
-    if not has_tensor(node):
+    if not has_tensor(node) or not value_of(node).is_floating_point():
         return None
-    name = operator_name(node)
-    found = (
-        _batch_norm(graph_module, node)
-        if name == "batch_norm"
-        else _elementwise(graph_module, node, name)
-    )
+    if operator_name(node) == "batch_norm":
+        found = _batch_norm(graph_module, node) if channel_dim == CHANNEL_DIM else None
+    else:
+        found = _Elementwise(graph_module, node, channel_dim).read()
     if found is None or not same_tensor_type(value_of(found.input), value_of(node)):
         return None
-    both = (found.affine.scale, found.affine.shift)
-    return found if all(bool(each.isfinite().all()) for each in both) else None
+    return found if all_finite(found.affine.scale, found.affine.shift) else None
 
 
 def batch_norm_map(graph_module: fx.GraphModule, node: fx.Node) -> Affine | str:
@@ -63,7 +67,11 @@ def batch_norm_map(graph_module: fx.GraphModule, node: fx.Node) -> Affine | str:
     computed = [name for name in names if bound[name] is not None and tensors[name] is None]
     if mean is None or variance is None or computed:
         return f"its {' and '.join(computed)} is computed in the graph"
-    return batch_norm_affine(mean, variance, tensors["weight"], tensors["bias"], bound["eps"])
+    numbers = (mean, variance, tensors["weight"], tensors["bias"], bound["eps"])
+    fault = batch_norm_fault(*numbers)
+    if fault is None and (len(mean),) != _channels(node, CHANNEL_DIM):
+        fault = f"its {len(mean)} statistics do not fit its input"
+    return fault or batch_norm_affine(*numbers)
 
 
 def _batch_norm(graph_module: fx.GraphModule, node: fx.Node) -> ChannelAffine | None:
@@ -73,80 +81,90 @@ def _batch_norm(graph_module: fx.GraphModule, node: fx.Node) -> ChannelAffine | 
     )
 
 
-def _elementwise(graph_module: fx.GraphModule, node: fx.Node, name: str) -> ChannelAffine | None:
-    if name not in ("mul", "div", "add", "sub", "rsub", "neg"):
+@dataclasses.dataclass(frozen=True)
+class _Elementwise:
+    """An elementwise operator that may be one of the spellings."""
+
+    graph_module: fx.GraphModule
+    node: fx.Node
+    channel_dim: int
+
+    def read(self) -> ChannelAffine | None:
+        name = operator_name(self.node)
+        if name not in ("mul", "div", "add", "sub", "rsub", "neg"):
+            return None
+        bound = arguments(self.node)
+        if bound.get("rounding_mode") is not None or not has_tensor(bound["self"]):
+            return None
+        if name == "neg":
+            return self._map(bound["self"], -1.0, 0.0)
+        left, right = (
+            per_channel(self.graph_module, bound[key], self.node, self.channel_dim)
+            for key in ("self", "other")
+        )
+        alpha = float(bound.get("alpha", 1))
+        if right is not None and left is None:
+            return self._by_constant(bound["self"], name, right, alpha)
+        if left is not None and right is None and has_tensor(bound["other"]):
+            return self._of_constant(bound["other"], name, left, alpha)
         return None
-    bound = arguments(node)
-    if bound.get("rounding_mode") is not None or not has_tensor(bound["self"]):
+
+    def _by_constant(
+        self, source: fx.Node, name: str, value: torch.Tensor, alpha: float
+    ) -> ChannelAffine | None:
+        """Read ``source OP value``."""
+        if name == "div":
+            return self._map(source, value.reciprocal(), 0.0)
+        if name == "mul":
+            return self._map(source, value, 0.0)
+        if name == "rsub":
+            return self._map(source, -alpha, value)
+        return self._map(source, 1.0, value * (alpha if name == "add" else -alpha))
+
+    def _of_constant(
+        self, source: fx.Node, name: str, value: torch.Tensor, alpha: float
+    ) -> ChannelAffine | None:
+        """Read ``value OP source``."""
+        if name == "mul":
+            return self._map(source, value, 0.0)
+        if name in ("add", "sub"):
+            return self._map(source, alpha if name == "add" else -alpha, value)
         return None
-    if name == "neg":
-        return _map(node, bound["self"], -1.0, 0.0)
-    left = per_channel(graph_module, bound["self"], node)
-    right = per_channel(graph_module, bound["other"], node)
-    alpha = float(bound.get("alpha", 1))
-    if right is not None and left is None:
-        return _by_constant(node, bound["self"], name, right, alpha)
-    if left is not None and right is None and has_tensor(bound["other"]):
-        return _of_constant(node, bound["other"], name, left, alpha)
-    return None
+
+    def _map(
+        self, source: fx.Node, scale: torch.Tensor | float, shift: torch.Tensor | float
+    ) -> ChannelAffine | None:
+        channels = _channels(self.node, self.channel_dim)
+        if channels is None:
+            return None
+
+        def spread(value: torch.Tensor | float) -> torch.Tensor:
+            return torch.as_tensor(value, dtype=torch.float64).reshape(-1).expand(channels)
+
+        return ChannelAffine(self.node, source, Affine(spread(scale), spread(shift)))
 
 
-def _by_constant(
-    node: fx.Node, source: fx.Node, name: str, value: torch.Tensor, alpha: float
-) -> ChannelAffine | None:
-    """Read ``source OP value``."""
-    if name == "div":
-        return _map(node, source, value.reciprocal(), 0.0)
-    if name == "mul":
-        return _map(node, source, value, 0.0)
-    if name == "rsub":
-        return _map(node, source, -alpha, value)
-    return _map(node, source, 1.0, value * (alpha if name == "add" else -alpha))
-
-
-def _of_constant(
-    node: fx.Node, source: fx.Node, name: str, value: torch.Tensor, alpha: float
-) -> ChannelAffine | None:
-    """Read ``value OP source``."""
-    if name == "mul":
-        return _map(node, source, value, 0.0)
-    if name in ("add", "sub"):
-        return _map(node, source, alpha if name == "add" else -alpha, value)
-    return None
-
-
-def per_channel(graph_module: fx.GraphModule, argument: Any, node: fx.Node) -> torch.Tensor | None:
+def per_channel(
+    graph_module: fx.GraphModule, argument: Any, node: fx.Node, channel_dim: int = CHANNEL_DIM
+) -> torch.Tensor | None:
     """Return a number or stored tensor as (channels,) of ``node`` in float64, else ``None``."""
-    channels = _channels(node)
+    channels = _channels(node, channel_dim)
     if channels is None:
         return None
     if isinstance(argument, (int, float)) and not isinstance(argument, bool):
-        return torch.full((channels,), float(argument), dtype=torch.float64)
+        return torch.full(channels, float(argument), dtype=torch.float64)
     tensor = constant(graph_module, argument)
     if tensor is None or not tensor.is_floating_point():
         return None
     rank = value_of(node).ndim
     shape = (1,) * (rank - tensor.ndim) + tuple(tensor.shape)
     varies = [dim for dim, size in enumerate(shape) if size != 1]
-    if len(shape) != rank or varies not in ([], [CHANNEL_DIM]):
+    if len(shape) != rank or varies not in ([], [channel_dim]):
         return None
     return tensor.double().reshape(-1).expand(channels)
 
 
-def _channels(node: fx.Node) -> int | None:
-    shape = value_of(node).shape
-    sizes = static_sizes(shape[CHANNEL_DIM : CHANNEL_DIM + 1])
-    return sizes[0] if sizes else None
-
-
-def _map(
-    node: fx.Node, source: fx.Node, scale: torch.Tensor | float, shift: torch.Tensor | float
-) -> ChannelAffine | None:
-    channels = _channels(node)
-    if channels is None:
-        return None
-
-    def spread(value: torch.Tensor | float) -> torch.Tensor:
-        return torch.as_tensor(value, dtype=torch.float64).reshape(-1).expand(channels)
-
-    return ChannelAffine(node, source, Affine(spread(scale), spread(shift)))
+def _channels(node: fx.Node, channel_dim: int) -> tuple[int] | None:
+    """Return the size along the channels, as a shape."""
+    sizes = static_sizes(value_of(node).shape[channel_dim : channel_dim + 1])
+    return (sizes[0],) if sizes else None

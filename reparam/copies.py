@@ -37,3 +37,17 @@ def adopt(graph_module: fx.GraphModule, source: fx.GraphModule) -> None:
     for name, buffer in source.named_buffers("", False, False):
         graph_module.register_buffer(name, buffer)
     graph_module.graph = source.graph
+
+
+def own_tensors(graph_module: fx.GraphModule) -> None:
+    """Replace every stored tensor by a copy; tensors stored under two names stay one."""
+    copies: dict[int, torch.Tensor] = {}
+    for owner in graph_module.modules():
+        stored = (
+            *owner.named_parameters("", False, False),
+            *owner.named_buffers("", False, False),
+        )
+        for name, tensor in stored:
+            if id(tensor) not in copies:
+                copies[id(tensor)] = copy.deepcopy(tensor)
+            setattr(owner, name, copies[id(tensor)])

@@ -63,9 +63,7 @@ def _convolution(bound: dict[str, Any], output: torch.Tensor) -> int:
 
 def _transposed(bound: dict[str, Any], _: torch.Tensor) -> int:
     """Every input element is spread over out/groups channels and the kernel."""
-    return elements(value_of(bound["input"]).shape) * elements(
-        value_of(bound["weight"]).shape[1:]
-    )
+    return elements(value_of(bound["input"]).shape) * elements(value_of(bound["weight"]).shape[1:])
 
 
 def _any_convolution(bound: dict[str, Any], output: torch.Tensor) -> int:

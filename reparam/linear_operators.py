@@ -15,6 +15,8 @@ CONVOLUTIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
 TRANSPOSED_CONVOLUTIONS = {"conv_transpose1d": 1, "conv_transpose2d": 2, "conv_transpose3d": 3}
 """Operator → number of spatial dimensions; weights (in, out/groups, *kernel)."""
 
+_MATRIX = 2
+
 
 @dataclasses.dataclass(frozen=True)
 class LinearOperator:
@@ -39,6 +41,8 @@ def read_linear_operator(node: fx.Node) -> LinearOperator | None:
     if spatial is None and name != "linear":
         return None
     bound = arguments(node)
+    if value_of(bound["weight"]).ndim < _MATRIX:
+        return None  # a product with one vector: its result has no channels
     rank = value_of(node).ndim
     return LinearOperator(
         node=node,
@@ -51,7 +55,7 @@ def read_linear_operator(node: fx.Node) -> LinearOperator | None:
     )
 
 
-def with_weights(operator: LinearOperator, weight: fx.Node, bias: fx.Node) -> None:
+def with_weights(operator: LinearOperator, weight: fx.Node, bias: fx.Node | None) -> None:
     """Let the operator read other weights of the same shapes; all else stays."""
     args: list[Any] = list(operator.node.args)
     kwargs = {k: v for k, v in operator.node.kwargs.items() if k not in ("weight", "bias")}

@@ -5,13 +5,23 @@ from __future__ import annotations
 import dataclasses
 
 from cnn_export.reparam.passes.canonical_averages import CanonicalAverages
+from cnn_export.reparam.passes.canonical_operators import CanonicalOperators
 from cnn_export.reparam.passes.canonical_reshape import CanonicalReshape
+from cnn_export.reparam.passes.carry_split import CarrySplit
+from cnn_export.reparam.passes.constant_border import ConstantBorder
 from cnn_export.reparam.passes.constant_folding import FoldConstants
+from cnn_export.reparam.passes.fold_affine_before import FoldAffineBefore
 from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
 from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
 from cnn_export.reparam.passes.hard_activations import RecoverHardActivations
+from cnn_export.reparam.passes.indices_to_slices import IndicesToSlices
 from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
+from cnn_export.reparam.passes.partial_residual import PartialResidual
 from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.passes.scatter_to_concat import ScatterToConcat
+from cnn_export.reparam.passes.simplify_slices import SimplifySlices
+from cnn_export.reparam.passes.split_to_slices import SplitToSlices
+from cnn_export.reparam.passes.standalone_batch_norm import StandaloneBatchNorm
 from cnn_export.reparam.passes.static_pools import StaticPools
 from cnn_export.reparam.program_pass import ProgramPass
 
@@ -26,8 +36,16 @@ class OrderedPass:
 
 ORDER: tuple[OrderedPass, ...] = (
     OrderedPass(
+        CanonicalOperators(),
+        "first: all other passes know one spelling; replaces no memory that is written to",
+    ),
+    OrderedPass(
+        SplitToSlices(),
+        "before FunctionalizeInplace, which follows writes through slices but not through splits",
+    ),
+    OrderedPass(
         FunctionalizeInplace(),
-        "first: every other pass leaves memory alone that is written to in place",
+        "before all others, which leave memory alone that is written to in place",
     ),
     OrderedPass(
         CanonicalReshape(),
@@ -40,6 +58,26 @@ ORDER: tuple[OrderedPass, ...] = (
     OrderedPass(
         FoldConstants(),
         "before weights are read: computed weights and lifted scalars become stored ones",
+    ),
+    OrderedPass(
+        IndicesToSlices(),
+        "after FoldConstants, which stores the indices",
+    ),
+    OrderedPass(
+        ScatterToConcat(),
+        "after RemoveNoOps, which reads functional copies through",
+    ),
+    OrderedPass(
+        SimplifySlices(),
+        "after ScatterToConcat and FunctionalizeInplace, whose chains of pieces it shortens",
+    ),
+    OrderedPass(
+        PartialResidual(),
+        "after SimplifySlices: it reads slices and concatenations of one level",
+    ),
+    OrderedPass(
+        ConstantBorder(),
+        "after FoldConstants, which makes the border's values known",
     ),
     OrderedPass(
         RecoverHardActivations(),
@@ -58,8 +96,20 @@ ORDER: tuple[OrderedPass, ...] = (
         "after all removals: what stood between a convolution and its normalization is gone by now",
     ),
     OrderedPass(
+        FoldAffineBefore(),
+        "after FoldBatchNorm: a fold into the convolution before leaves no sum behind",
+    ),
+    OrderedPass(
         MergeLinearBranches(),
         "after FoldBatchNorm, whose fold it could do too, at the price of weighing a region",
+    ),
+    OrderedPass(
+        StandaloneBatchNorm(),
+        "after all that folds or merges normalizations: it spells what is left of them",
+    ),
+    OrderedPass(
+        CarrySplit(),
+        "last: it splits weights, which all folds and merges must have made final",
     ),
 )
 

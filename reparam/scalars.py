@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from torch import fx
 
 from cnn_export.reparam.attributes import constant
 from cnn_export.reparam.operators import arguments, has_tensor, operator_name
-
-_RELATIVE_TOLERANCE = 1e-12
-"""``1/6`` may be spelled ``0.16666666666666666`` but not ``0.16667``: that is another function."""
 
 
 def scalar(graph_module: fx.GraphModule, argument: Any) -> float | None:
@@ -22,11 +18,6 @@ def scalar(graph_module: fx.GraphModule, argument: Any) -> float | None:
     if tensor is None or tensor.ndim > 0:
         return None
     return float(tensor.item())
-
-
-def is_close(value: float | None, expected: float) -> bool:
-    """Whether the scalar is that number up to its spelling."""
-    return value is not None and math.isclose(value, expected, rel_tol=_RELATIVE_TOLERANCE)
 
 
 def scaled_input(graph_module: fx.GraphModule, node: Any) -> tuple[fx.Node, float] | None:
@@ -40,14 +31,6 @@ def scaled_input(graph_module: fx.GraphModule, node: Any) -> tuple[fx.Node, floa
         divisor = scalar(graph_module, bound["other"])
         return (bound["self"], 1.0 / divisor) if divisor and has_tensor(bound["self"]) else None
     return _commuted(graph_module, bound)
-
-
-def shifted_input(graph_module: fx.GraphModule, node: Any) -> tuple[fx.Node, float] | None:
-    """Read ``x + c`` or ``c + x`` as ``(x, c)``."""
-    if not has_tensor(node) or operator_name(node) != "add":
-        return None
-    bound = arguments(node)
-    return _commuted(graph_module, bound) if bound["alpha"] == 1 else None
 
 
 def clipped_input(graph_module: fx.GraphModule, node: Any) -> tuple[fx.Node, float, float] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch._dispatch.python import enable_python_dispatcher
 from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.node import map_arg
@@ -52,7 +53,11 @@ def insert_call(
 
 
 def fake_result(node: fx.Node) -> Any:
-    """Return what a call yields on its arguments' fake tensors; symbolic sizes stay symbolic."""
+    """Return what a call yields on its arguments' fake tensors; symbolic sizes stay symbolic.
+
+    The dispatcher is the one of a trace: without it a constant pad asks for the sizes as numbers
+    and so fixes the batch of the whole graph.
+    """
 
     def value_at(argument: fx.Node) -> Any:
         return argument.meta["val"]
@@ -60,7 +65,7 @@ def fake_result(node: fx.Node) -> Any:
     args: Any = map_arg(node.args, value_at)
     kwargs: Any = map_arg(node.kwargs, value_at)
     target: Any = node.target
-    with torch.no_grad(), _fake_mode(node.graph):
+    with torch.no_grad(), _fake_mode(node.graph), enable_python_dispatcher():
         return target(*args, **kwargs)
 
 

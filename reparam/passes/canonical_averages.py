@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import fx
 
-from cnn_export.reparam.operators import arguments, expand_list, operator_name, value_of
-from cnn_export.reparam.program_pass import PassResult, ProgramPass
+from cnn_export.reparam.operators import (
+    arguments,
+    expand_list,
+    operator_name,
+    static_sizes,
+    value_of,
+)
+from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 from cnn_export.reparam.surgery import insert_call, replace
 
 _aten = torch.ops.aten
@@ -15,57 +23,95 @@ _SPATIAL = (2, 3)
 
 
 class CanonicalAverages(ProgramPass):
-    """avg_pool(x, k) without padding  ⇒  the same, not counting the padding.
+    """avg_pool(x, k) without padding  ⇒  the same, not counting the padding, rounding down.
 
     mean(x, (2, 3))  ⇒  flatten(mean(x, (2, 3), keepdim), 1)
 
     *Given* an average pool with no padding, for which it is all the same whether padding counts,
-    or a spatial mean that drops its dimensions. *Result* the only spellings that XNNPACK
-    delegates; with the others a network falls into pieces.
+    and whose windows end where the map ends, if it rounds its size up; or a spatial mean that
+    drops its dimensions. *Result* the only spellings that XNNPACK delegates; with the others a
+    network falls into pieces.
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
         """Respell every such average."""
         rewrites: list[str] = []
+        refusals: list[Refusal] = []
         for node in list(graph_module.graph.nodes):
-            name = operator_name(node)
-            if (name == "avg_pool2d" and _discount_padding(node)) or (
-                name == "mean" and _keep_dimensions(node)
-            ):
+            reason: str | None
+            if operator_name(node) == "avg_pool2d" and _is_unusual_pool(node):
+                reason = _pool_obstacle(node) or _discount_padding(node)
+            elif operator_name(node) == "mean" and _drops_spatial(node):
+                reason = _keep_dimensions(node)
+            else:
+                continue
+            if reason:
+                refusals.append(Refusal(node.name, reason))
+            else:
                 rewrites.append(node.name)
-        return PassResult(self.name, tuple(rewrites))
+        return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
 
-def _discount_padding(node: fx.Node) -> bool:
+def _is_unusual_pool(node: fx.Node) -> bool:
     bound = arguments(node)
-    padded = any(expand_list(bound["padding"], 2))
-    if padded or bound["ceil_mode"] or not bound["count_include_pad"]:
+    return bool(bound["ceil_mode"] or bound["count_include_pad"])
+
+
+def _pool_obstacle(node: fx.Node) -> str | None:
+    bound = arguments(node)
+    padding = expand_list(bound["padding"], 2)
+    if any(padding) and bound["count_include_pad"]:
+        return f"its averages count a padding of {padding[0]}x{padding[1]}"
+    if bound["ceil_mode"] and not _ends_with_the_map(node, bound):
+        return "it rounds its size up: its last windows reach beyond the map"
+    return None
+
+
+def _ends_with_the_map(node: fx.Node, bound: dict[str, Any]) -> bool:
+    """Whether rounding down gives as many windows."""
+    sizes = static_sizes(value_of(bound["self"]).shape[-2:])
+    result = static_sizes(value_of(node).shape[-2:])
+    if sizes is None or result is None:
         return False
+    kernel = expand_list(bound["kernel_size"], 2)
+    stride = expand_list(bound["stride"] or kernel, 2)
+    padding = expand_list(bound["padding"], 2)
+    floor = tuple(
+        (size + 2 * pad - window) // step + 1
+        for size, pad, window, step in zip(sizes, padding, kernel, stride, strict=True)
+    )
+    return floor == result
+
+
+def _discount_padding(node: fx.Node) -> None:
+    bound = arguments(node)
     node.args = (
         bound["self"],
         bound["kernel_size"],
         bound["stride"] or bound["kernel_size"],
-        [0, 0],
+        bound["padding"],
         False,
         False,
         *([] if bound["divisor_override"] is None else [bound["divisor_override"]]),
     )
     node.kwargs = {}
-    return True
 
 
-def _keep_dimensions(node: fx.Node) -> bool:
+def _drops_spatial(node: fx.Node) -> bool:
     bound = arguments(node)
-    source: fx.Node = bound["self"]
-    rank = value_of(source).dim()
+    rank = value_of(bound["self"]).dim()
     dims = bound.get("dim")
-    if rank != _IMAGE_RANK or not dims or bound["keepdim"] or bound["dtype"] is not None:
+    if rank != _IMAGE_RANK or not dims or bound["keepdim"]:
         return False
-    if tuple(sorted(d % rank for d in dims)) != _SPATIAL:
-        return False
-    kept = insert_call(
-        node.graph, _aten.mean.dim, (source, list(_SPATIAL), True), before=node, like=node
-    )
+    return tuple(sorted(dim % rank for dim in dims)) == _SPATIAL
+
+
+def _keep_dimensions(node: fx.Node) -> str | None:
+    bound = arguments(node)
+    if bound["dtype"] is not None:
+        return f"it converts to {bound['dtype']}"
+    args = (bound["self"], list(_SPATIAL), True)
+    kept = insert_call(node.graph, _aten.mean.dim, args, before=node, like=node)
     flat = insert_call(node.graph, _aten.flatten.using_ints, (kept, 1), before=node, like=node)
     replace(node, flat)
-    return True
+    return None

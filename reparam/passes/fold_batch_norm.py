@@ -1,4 +1,4 @@
-"""Fold batch normalization into the convolution or fully connected layer before it."""
+"""Fold batch normalization and other per-channel maps into the convolution before them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,20 @@ from torch import fx
 
 from cnn_export.reparam.aliases import written_nodes
 from cnn_export.reparam.attributes import constant
-from cnn_export.reparam.batch_norm import fold_affine
-from cnn_export.reparam.channel_affine import batch_norm_map
-from cnn_export.reparam.linear_operators import (
-    LinearOperator,
-    read_linear_operator,
-    with_weights,
-)
+from cnn_export.reparam.batch_norm import Affine, all_finite, fold_affine
+from cnn_export.reparam.channel_affine import batch_norm_map, read_channel_affine
+from cnn_export.reparam.linear_operators import LinearOperator, read_linear_operator
 from cnn_export.reparam.operators import arguments, operator_name, readers
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
-from cnn_export.reparam.surgery import insert_constant, replace
+from cnn_export.reparam.stored_weights import StoredWeights
+from cnn_export.reparam.surgery import replace
 
 
 @dataclasses.dataclass(frozen=True)
 class _Match:
-    """A batch normalization, the operator before it, and the folded weights."""
+    """A per-channel map, the operator before it, and the folded weights."""
 
-    batch_norm: fx.Node
+    node: fx.Node
     operator: LinearOperator
     weight: torch.Tensor
     bias: torch.Tensor
@@ -37,47 +34,73 @@ class FoldBatchNorm(ProgramPass):
     ``W' = W·γ/σ    b' = (b - μ)·γ/σ + β    σ = √(var + ε)``
 
     *Given* conv1d/2d/3d, their transposed forms (grouped too) or linear, read by one
-    evaluation-mode batch_norm only. *Result* the same operator with its own new weights: a weight
-    that other operators share stays as it is for them. Source: arXiv 1502.03167, section 3.1.
+    evaluation-mode batch_norm only, or by one other map per channel: a product or sum with numbers
+    or stored tensors (layer scale). *Result* the same operator with its own new weights: a weight
+    that other operators share stays as it is for them, and two calls of one layer under one
+    normalization share the new one. Source: arXiv 1502.03167, section 3.1.
+
+    A convolution that others read stays: a copy of it would cost at least as much as the
+    normalization does alone.
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
-        """Fold every batch normalization that can be folded."""
+        """Fold every map that can be folded."""
         rewrites: list[str] = []
         refusals: list[Refusal] = []
         written = written_nodes(graph_module.graph)
+        store = StoredWeights(graph_module)
         for node in list(graph_module.graph.nodes):
-            if operator_name(node) != "batch_norm":
-                continue
             match = _match(graph_module, node, written)
             if isinstance(match, Refusal):
                 refusals.append(match)
-            else:
-                _fold(graph_module, match)
+            elif match is not None:
+                _fold(store, match)
                 rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
 
-def _match(graph_module: fx.GraphModule, node: fx.Node, written: set[fx.Node]) -> _Match | Refusal:
-    operator = read_linear_operator(arguments(node)["input"])
+def _match(
+    graph_module: fx.GraphModule, node: fx.Node, written: set[fx.Node]
+) -> _Match | Refusal | None:
+    operator = _operator_before(node)
     if operator is None:
-        return Refusal(node.name, f"no convolution before it but {arguments(node)['input'].name}")
-    reason = _structural_obstacle(node, operator, written)
-    if reason:
-        return Refusal(node.name, reason)
-    weight = constant(graph_module, operator.weight)
-    bias = constant(graph_module, operator.bias)
-    if weight is None or (operator.bias is not None and bias is None):
-        return Refusal(node.name, f"the weights of {operator.node.name} are computed in the graph")
-    affine = batch_norm_map(graph_module, node)
-    if isinstance(affine, str):
-        return Refusal(node.name, affine)
-    folded = fold_affine(
-        weight, bias, affine, groups=operator.groups, transposed=operator.transposed
-    )
-    if not all(bool(tensor.isfinite().all()) for tensor in folded):
-        return Refusal(node.name, f"the folded weights are not finite in {weight.dtype}")
+        return None
+    affine = _map_of(graph_module, node, operator)
+    if affine is None:
+        return None
+    obstacle = _structural_obstacle(node, operator, written)
+    if obstacle or isinstance(affine, str):
+        return Refusal(node.name, obstacle or str(affine))
+    folded = _folded(graph_module, operator, affine)
+    if isinstance(folded, str):
+        return Refusal(node.name, folded)
     return _Match(node, operator, *folded)
+
+
+def _operator_before(node: fx.Node) -> LinearOperator | None:
+    """Return the one linear operator among the inputs of a node."""
+    found = [read_linear_operator(each) for each in node.all_input_nodes]
+    operators = [each for each in found if each is not None]
+    return operators[0] if len(operators) == 1 else None
+
+
+def _map_of(
+    graph_module: fx.GraphModule, node: fx.Node, operator: LinearOperator
+) -> Affine | str | None:
+    """Return the node as a map of the operator's channels, why a normalization has none, or None.
+
+    Of all other nodes nothing is said: most of them were never meant as a map per channel.
+    """
+    if operator_name(node) == "batch_norm":
+        if operator.channel_dim != 1:
+            return (
+                f"it normalizes dimension 1, but the channels of {operator.node.name} "
+                f"lie in dimension {operator.channel_dim}"
+            )
+        is_input = arguments(node)["input"] is operator.node
+        return batch_norm_map(graph_module, node) if is_input else None
+    found = read_channel_affine(graph_module, node, operator.channel_dim)
+    return found.affine if found is not None and found.input is operator.node else None
 
 
 def _structural_obstacle(
@@ -85,27 +108,27 @@ def _structural_obstacle(
 ) -> str | None:
     if len(operator.node.users) > 1:
         return f"{operator.node.name} is also read: {readers(operator.node)}"
-    if operator.channel_dim != 1:
-        return (
-            f"it normalizes dimension 1, but the channels of {operator.node.name} "
-            f"lie in dimension {operator.channel_dim}"
-        )
-    changed = [
-        each
-        for each in (*operator.node.all_input_nodes[1:], *node.all_input_nodes)
-        if each in written
-    ]
-    if changed:
-        return f"{changed[0].name} is written to in place"
+    for each in (*operator.node.all_input_nodes[1:], *node.all_input_nodes):
+        if each in written:
+            return f"{each.name} is written to in place"
     return None
 
 
-def _fold(graph_module: fx.GraphModule, match: _Match) -> None:
-    operator, node = match.operator, match.operator.node
-    stem = str(operator.weight.target).removesuffix(".weight")
-    weight = insert_constant(
-        graph_module, f"{stem}_folded_weight", match.weight, before=node, like=node
+def _folded(
+    graph_module: fx.GraphModule, operator: LinearOperator, affine: Affine
+) -> tuple[torch.Tensor, torch.Tensor] | str:
+    weight = constant(graph_module, operator.weight)
+    bias = constant(graph_module, operator.bias)
+    if weight is None or (operator.bias is not None and bias is None):
+        return f"the weights of {operator.node.name} are computed in the graph"
+    folded = fold_affine(
+        weight, bias, affine, groups=operator.groups, transposed=operator.transposed
     )
-    bias = insert_constant(graph_module, f"{stem}_folded_bias", match.bias, before=node, like=node)
-    with_weights(operator, weight, bias)
-    replace(match.batch_norm, node)
+    if not all_finite(*folded):
+        return f"the folded weights are not finite in {weight.dtype}"
+    return folded
+
+
+def _fold(store: StoredWeights, match: _Match) -> None:
+    store.give(match.operator, match.weight, match.bias)
+    replace(match.node, match.operator.node)

@@ -2,121 +2,101 @@
 
 from __future__ import annotations
 
-import torch
+import dataclasses
+
 from torch import fx
-from torch._ops import OpOverload
 
-from cnn_export.reparam.aliases import aliased_arguments, storage_groups, written_arguments
-from cnn_export.reparam.operators import operator_name, overload, same_tensor_type, schema, value_of
-from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
-from cnn_export.reparam.surgery import insert_call, replace
-
-Groups = dict[fx.Node, set[fx.Node]]
+from cnn_export.reparam.aliases import written_arguments
+from cnn_export.reparam.functional_forms import functional_value
+from cnn_export.reparam.memory import WrittenMemory, written_memory
+from cnn_export.reparam.program_pass import PassResult, ProgramPass
+from cnn_export.reparam.views import is_same_node, replayed, write_back
 
 
 class FunctionalizeInplace(ProgramPass):
-    """relu_(x)  ⇒  relu(x).
+    """relu_(x)  ⇒  relu(x),    y[:, :k] += x  ⇒  y' = cat([y[:, :k] + x, y[:, k:]], 1).
 
-    *Given* an in-place operator on a value whose storage nobody reads afterwards except through
-    the operator's result or the very node it wrote to. *Result* its functional form; later
-    readers of the written node read the result. Writing through a view of a value that is read
-    later (a slice assignment) and writing to parameters or buffers is refused.
+    *Given* memory whose every write goes to the whole tensor or through slices, selections,
+    reshapes and permutations of it. *Result* a new value of the whole tensor after each write;
+    views read after a write are views of the new value. Refused, for the whole of the memory
+    concerned, are writes to stored tensors, through views of repeated elements, and where it
+    depends on strides whether a later reader would see the write (``reshape`` may copy).
 
     Writing to an *input* becomes functional as well: an artifact has no caller's tensor to change.
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
-        """Sweep until no operator can be changed: each change frees storage of later ones."""
-        rewrites: list[str] = []
-        while True:
-            fired, refusals = _sweep(graph_module.graph)
-            rewrites += fired
-            if not fired:
-                return PassResult(self.name, tuple(rewrites), tuple(refusals))
+        """Walk the graph once, carrying the current value of all memory written to."""
+        graph = graph_module.graph
+        memory = written_memory(graph)
+        state = _State(memory)
+        writers: dict[fx.Node, None] = {}
+        for node in list(graph.nodes) if memory.bases else ():
+            written = [each for each in written_arguments(node) if each in memory.bases]
+            _read_current(node, memory, state)
+            if written:
+                state.write(node, written[0])
+                writers[node] = None
+        for node in reversed(graph.nodes):
+            if node in writers or (node in memory.parents and not node.users):
+                graph.erase_node(node)
+        names = tuple(writer.name for writer in writers)
+        return PassResult(self.name, names, memory.refusals)
 
 
-def _sweep(graph: fx.Graph) -> tuple[list[str], list[Refusal]]:
-    fired: list[str] = []
-    refusals: list[Refusal] = []
-    writers = [node for node in graph.nodes if written_arguments(node)]
-    groups = storage_groups(graph) if writers else {}
-    for node in writers:
-        reason = _obstacle(node, groups) or _make_functional(node, groups)
-        if reason:
-            refusals.append(Refusal(node.name, reason))
-        else:
-            fired.append(node.name)
-    return fired, refusals
+def _read_current(node: fx.Node, memory: WrittenMemory, state: _State) -> None:
+    """Let a node read what its arguments hold now. A view reads nothing: its readers do."""
+    viewed = memory.parents.get(node) if not written_arguments(node) else None
+    base = memory.bases.get(node) if viewed is not None else None
+    for member in node.all_input_nodes:
+        if member not in memory.bases or (base is not None and memory.bases[member] is base):
+            continue
+        value = state.current(member, node)
+        if value is not member:
+            node.replace_input_with(member, value)
 
 
-def _obstacle(node: fx.Node, groups: Groups) -> str | None:
-    written = written_arguments(node)
-    if len(written) != 1:
-        return f"it writes to {len(written)} tensors"
-    group = groups[written[0]]
-    state = next((member for member in group if member.op == "get_attr"), None)
-    if state is not None:
-        return f"it changes the stored tensor {state.target}"
-    stale = _stale_readers(node, written[0], group)
-    if stale:
-        return f"it writes to memory of {stale[0].name}, which {stale[1].name} reads later"
-    return None
+@dataclasses.dataclass(frozen=True)
+class _Value:
+    """A node holding what some memory or view held after ``writes`` writes to its memory."""
+
+    node: fx.Node
+    writes: int
 
 
-def _stale_readers(
-    node: fx.Node, written: fx.Node, group: set[fx.Node]
-) -> tuple[fx.Node, fx.Node] | None:
-    """Return a (value, later reader) that would miss the write, were it functional."""
-    order = {each: position for position, each in enumerate(node.graph.nodes)}
-    fresh = {node}
-    for member in sorted(group, key=order.__getitem__):
-        sources = set(aliased_arguments(member))
-        if order[member] > order[node] and (sources & fresh or written in sources):
-            fresh.add(member)
-    for member in sorted(group - fresh - {written}, key=order.__getitem__):
-        for user in member.users:
-            if order[user] > order[node]:
-                return member, user
-    return None
+class _State:
+    """What every piece of written memory, and every view of it, holds at one point of the graph."""
 
+    def __init__(self, memory: WrittenMemory) -> None:
+        self._memory = memory
+        self._writes = dict.fromkeys(memory.bases.values(), 0)
+        self._values: dict[fx.Node, _Value] = {}
 
-def _make_functional(node: fx.Node, groups: Groups) -> str | None:
-    """Replace the node; return a reason instead if there is no equal functional operator."""
-    target = _functional_overload(node)
-    if target is None:
-        return f"{operator_name(node)} has no functional form that keeps shape and dtype"
-    new = insert_call(node.graph, target, node.args, dict(node.kwargs), before=node, like=node)
-    if not same_tensor_type(value_of(new), value_of(node)):
-        node.graph.erase_node(new)
-        return f"{operator_name(node)} has no functional form that keeps shape and dtype"
-    _redirect_later_readers(node, new)
-    groups[node].add(new)
-    groups[node].discard(node)
-    groups[new] = groups.pop(node)
-    replace(node, new)
-    return None
+    def current(self, member: fx.Node, before: fx.Node) -> fx.Node:
+        """Return a node with the member's value at ``before``; a view is read again if need be."""
+        writes = self._writes[self._memory.bases[member]]
+        known = self._values.get(member)
+        if known is not None and known.writes == writes:
+            return known.node
+        parent = self._memory.parents.get(member)
+        if parent is None:
+            # The base itself is noted with each write: here there was none yet.
+            return member
+        value = self.current(parent, before)
+        if not is_same_node(member):
+            value = member if value is parent else replayed(member, value, before)
+        self._values[member] = _Value(value, writes)
+        return value
 
-
-def _functional_overload(node: fx.Node) -> OpOverload | None:
-    """Return ``aten.relu.default`` for ``aten.relu_.default``; ``copy_`` is left to slices."""
-    op = overload(node)
-    name = operator_name(node)
-    if op is None or name == "copy_":
-        return None
-    packet = getattr(torch.ops.aten, name.removesuffix("_"), None)
-    functional: OpOverload | None = getattr(packet, schema(op).overload_name or "default", None)
-    if functional is None or schema(functional).is_mutable:
-        return None
-    known = {argument.name for argument in schema(functional).arguments}
-    same_types = [str(argument.type) for argument in schema(functional).arguments] == [
-        str(argument.type) for argument in schema(op).arguments
-    ]
-    return functional if same_types and node.kwargs.keys() <= known else None
-
-
-def _redirect_later_readers(node: fx.Node, new: fx.Node) -> None:
-    order = {each: position for position, each in enumerate(node.graph.nodes)}
-    for written in written_arguments(node):
-        for user in list(written.users):
-            if order[user] > order[node]:
-                user.replace_input_with(written, new)
+    def write(self, writer: fx.Node, member: fx.Node) -> None:
+        """Note what the writer leaves in ``member``, which it writes to, and in all around it."""
+        value = functional_value(writer)
+        around = [(member, value)]
+        while (parent := self._memory.parents.get(member)) is not None:
+            whole = self.current(parent, writer)
+            value = write_back(member, whole, value, writer)
+            around.append((parent, value))
+            member = parent
+        self._writes[member] += 1
+        for each, new in around:
+            self._values[each] = _Value(new, self._writes[member])

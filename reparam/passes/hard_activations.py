@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import math
+from collections.abc import Iterator
 
 import torch
 from torch import fx
 from torch._ops import OpOverload
 
 from cnn_export.reparam.aliases import written_nodes
+from cnn_export.reparam.clipped_line import ClippedLine, clipped_lines
 from cnn_export.reparam.operators import (
     arguments,
     has_tensor,
@@ -19,10 +21,15 @@ from cnn_export.reparam.operators import (
     value_of,
 )
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
-from cnn_export.reparam.scalars import clipped_input, is_close, scaled_input, shifted_input
+from cnn_export.reparam.scalars import scaled_input
 from cnn_export.reparam.surgery import insert_call, replace
 
-_SIXTH = 1.0 / 6.0
+_SIXTH, _HALF = 1.0 / 6.0, 0.5
+_EXACT = 1e-12
+"""``1/6`` may be spelled ``0.16666666666666666`` but not ``0.16667``: that is another function."""
+
+_NEAR = 0.25
+"""A clip this close to ``clip(x/6 + 1/2, 0, 1)`` is meant to be one: worth a refusal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +42,12 @@ class _Match:
 
 
 class RecoverHardActivations(ProgramPass):
-    """relu6(x + 3)/6  ⇒  hardsigmoid(x),  x·hardsigmoid(x)  ⇒  hardswish(x).
+    """clip(x/6 + 1/2, 0, 1)  ⇒  hardsigmoid(x),   x·hardsigmoid(x)  ⇒  hardswish(x).
 
-    *Given* any of ``relu6(x+3)/6``, ``clip(x/6 + 1/2, 0, 1)``, ``x·relu6(x+3)/6`` (the factor 1/6
-    anywhere, as product or quotient; relu6 as hardtanh or clamp), whose inner values nobody else
-    reads. *Result* one operator, which every mobile runtime has a kernel for. Source: Howard et
+    *Given* sums and products with numbers and clips of either side, in any order and number, that
+    come to this: ``relu6(x + 3)/6``, ``clamp((x + 3)/6, 0, 1)``, ``relu(x + 3).clamp(max=6)/6``;
+    and products with ``x`` where the factor 1/6 may stand anywhere. Nobody else reads the values
+    between. *Result* one operator, which every mobile runtime has a kernel for. Source: Howard et
     al., MobileNetV3 (arXiv 1905.02244), section 5.2.
     """
 
@@ -63,77 +71,49 @@ class RecoverHardActivations(ProgramPass):
 
 def _match(graph_module: fx.GraphModule, node: fx.Node) -> _Match | str | None:
     """Return what to put here, why a near miss is none, or ``None`` for anything else."""
-    if operator_name(node) in ("mul", "div") and has_tensor(node):
-        return (
-            _scaled_clip(graph_module, node)
-            or _gated(graph_module, node)
-            or _scaled_gate(graph_module, node)
-        )
-    return _unit_clip(graph_module, node)
+    near: str | None = None
+    for target, line in _candidates(graph_module, node):
+        if _distance(line) <= _EXACT:
+            return _Match(target, line.input, line.nodes[1:])
+        if near is None and _distance(line) <= _NEAR:
+            near = _near_miss(target, line)
+    return near
 
 
-def _scaled_clip(graph_module: fx.GraphModule, node: fx.Node) -> _Match | str | None:
-    """``relu6(x + 3)·(1/6)``."""
+def _candidates(
+    graph_module: fx.GraphModule, node: fx.Node
+) -> Iterator[tuple[OpOverload, ClippedLine]]:
+    """Yield each clipped line that this node is, and each that it multiplies its input with."""
+    for line in clipped_lines(graph_module, node):
+        yield torch.ops.aten.hardsigmoid.default, line
+    for factor, value, gate, nodes in _products(graph_module, node):
+        for line in _gates(graph_module, gate):
+            if line.input is value and factor > 0:
+                scaled = line.times(factor)
+                yield (
+                    torch.ops.aten.hardswish.default,
+                    dataclasses.replace(scaled, nodes=(*nodes, *line.nodes)),
+                )
+
+
+def _gates(graph_module: fx.GraphModule, gate: fx.Node) -> Iterator[ClippedLine]:
+    if operator_name(gate) == "hardsigmoid":
+        yield ClippedLine(arguments(gate)["self"], _SIXTH, _HALF, 0.0, 1.0, (gate,))
+    yield from clipped_lines(graph_module, gate)
+
+
+def _products(
+    graph_module: fx.GraphModule, node: fx.Node
+) -> Iterator[tuple[float, fx.Node, fx.Node, tuple[fx.Node, ...]]]:
+    """Read ``node`` as ``factor·value·gate`` in every way, with its nodes but value and gate."""
     scaled = scaled_input(graph_module, node)
-    clip = _shifted_relu6(graph_module, scaled[0]) if scaled else None
-    if scaled is None or clip is None:
-        return None
-    source, shift, inner = clip
-    if not is_close(shift, 3.0) or not is_close(scaled[1], _SIXTH):
-        return f"relu6(x + {shift:g}) times {scaled[1]:.9g} is no hard sigmoid (3 and 1/6 are)"
-    return _Match(torch.ops.aten.hardsigmoid.default, source, inner)
-
-
-def _unit_clip(graph_module: fx.GraphModule, node: fx.Node) -> _Match | None:
-    """``clip(x·(1/6) + 1/2, 0, 1)``."""
-    clip = clipped_input(graph_module, node)
-    shifted = shifted_input(graph_module, clip[0]) if clip else None
-    scaled = scaled_input(graph_module, shifted[0]) if shifted else None
-    if clip is None or shifted is None or scaled is None or clip[1:] != (0.0, 1.0):
-        return None
-    if not is_close(shifted[1], 0.5) or not is_close(scaled[1], _SIXTH):
-        return None
-    return _Match(torch.ops.aten.hardsigmoid.default, scaled[0], (clip[0], shifted[0]))
-
-
-def _gated(graph_module: fx.GraphModule, node: fx.Node) -> _Match | None:
-    """``x·hardsigmoid(x)`` and ``(x·(1/6))·relu6(x + 3)``."""
-    for value, gate in _factors(node):
-        if operator_name(gate) == "hardsigmoid" and arguments(gate)["self"] is value:
-            return _Match(torch.ops.aten.hardswish.default, value, (gate,))
-        scaled = scaled_input(graph_module, value)
-        clip = _shifted_relu6(graph_module, gate)
-        if scaled is None or clip is None:
-            continue
-        if clip[0] is scaled[0] and is_close(clip[1], 3.0) and is_close(scaled[1], _SIXTH):
-            return _Match(torch.ops.aten.hardswish.default, scaled[0], (value, *clip[2]))
-    return None
-
-
-def _scaled_gate(graph_module: fx.GraphModule, node: fx.Node) -> _Match | str | None:
-    """``(x·relu6(x + 3))·(1/6)``."""
-    scaled = scaled_input(graph_module, node)
-    for value, gate in _factors(scaled[0]) if scaled else ():
-        clip = _shifted_relu6(graph_module, gate)
-        if scaled is None or clip is None or clip[0] is not value:
-            continue
-        if not is_close(clip[1], 3.0) or not is_close(scaled[1], _SIXTH):
-            return (
-                f"x·relu6(x + {clip[1]:g}) times {scaled[1]:.9g} is no hard swish (3 and 1/6 are)"
-            )
-        return _Match(torch.ops.aten.hardswish.default, value, (scaled[0], *clip[2]))
-    return None
-
-
-def _shifted_relu6(
-    graph_module: fx.GraphModule, node: Any
-) -> tuple[fx.Node, float, tuple[fx.Node, ...]] | None:
-    """Read ``relu6(x + c)`` as ``(x, c, its nodes)``."""
-    clip = clipped_input(graph_module, node)
-    shifted = shifted_input(graph_module, clip[0]) if clip and clip[1:] == (0.0, 6.0) else None
-    if clip is None or shifted is None:
-        return None
-    return shifted[0], shifted[1], (node, clip[0])
+    factor, product = (scaled[1], scaled[0]) if scaled else (1.0, node)
+    outer = (node,) if product is node else (node, product)
+    for value, gate in _factors(product):
+        yield factor, value, gate, outer
+        inner = scaled_input(graph_module, value)
+        if inner is not None:
+            yield factor * inner[1], inner[0], gate, (*outer, value)
 
 
 def _factors(node: fx.Node) -> tuple[tuple[fx.Node, fx.Node], ...]:
@@ -143,6 +123,27 @@ def _factors(node: fx.Node) -> tuple[tuple[fx.Node, fx.Node], ...]:
     left, right = arguments(node)["self"], arguments(node)["other"]
     both = has_tensor(left) and has_tensor(right)
     return ((left, right), (right, left)) if both else ()
+
+
+def _distance(line: ClippedLine) -> float:
+    """Return how far a line is from ``clip(x/6 + 1/2, 0, 1)``; infinite without both bounds."""
+    if not math.isfinite(line.low) or not math.isfinite(line.high):
+        return math.inf
+    return max(
+        abs(line.slope - _SIXTH) / _SIXTH,
+        abs(line.offset - _HALF),
+        abs(line.low),
+        abs(line.high - 1),
+    )
+
+
+def _near_miss(target: OpOverload, line: ClippedLine) -> str:
+    swish = target is torch.ops.aten.hardswish.default
+    name, value = ("hard swish", "x·") if swish else ("hard sigmoid", "")
+    return (
+        f"{value}clip({line.slope:.9g}·x + {line.offset:.9g}, {line.low:.9g}, {line.high:.9g}) "
+        f"is no {name} (1/6, 1/2, 0 and 1 are)"
+    )
 
 
 def _obstacle(match: _Match, node: fx.Node, written: set[fx.Node]) -> str | None:

@@ -16,6 +16,12 @@ from cnn_export.reparam.operators import (
     value_of,
 )
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
+from cnn_export.reparam.resampling import (
+    INTERPOLATIONS,
+    POOLS,
+    has_unit_windows,
+    keeps_scale,
+)
 from cnn_export.reparam.surgery import replace
 
 _DROPOUTS = frozenset({"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"})
@@ -37,8 +43,9 @@ class RemoveNoOps(ProgramPass):
 
     *Given* dropout in evaluation mode, aliases, copies, conversions to the same dtype, slices over
     the whole dimension, reshapes to the same shape, padding by nothing, ``x ± 0``, ``x·1``,
-    ``x/1``, identity permutations, concatenation of one tensor, and assertions on metadata that
-    the trace has already established. *Result* their input.
+    ``x/1``, identity permutations, concatenation of one tensor, functional copies, pools over
+    single elements, interpolation to the same size, and assertions on metadata that the trace has
+    already established. *Result* their input.
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
@@ -128,6 +135,18 @@ def _cat(bound: dict[str, Any], _: fx.Node) -> fx.Node | None:
     return tensors[0] if len(tensors) == 1 else None
 
 
+def _pool(bound: dict[str, Any], node: fx.Node) -> fx.Node | None:
+    return _first(bound, node) if has_unit_windows(bound) else None
+
+
+def _interpolation(bound: dict[str, Any], node: fx.Node) -> fx.Node | None:
+    return _first(bound, node) if keeps_scale(bound) else None
+
+
+def _copied(bound: dict[str, Any], _: fx.Node) -> fx.Node | None:
+    return bound["src"]
+
+
 def _is(value: Any, number: int) -> bool:
     return isinstance(value, (int, float)) and value == number
 
@@ -142,4 +161,7 @@ _RULES: dict[str, _Rule] = {
     "permute": _permute,
     "transpose": _transpose,
     "cat": _cat,
+    "copy": _copied,
+    **dict.fromkeys(POOLS, _pool),
+    **dict.fromkeys(INTERPOLATIONS, _interpolation),
 }

@@ -26,6 +26,11 @@ class Averaged(nn.Module):
         return functional.relu(x).mean(self.dims, self.keepdim)
 
 
+class Converting(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(x).mean((2, 3), dtype=torch.float64)
+
+
 def calls(graph_module: torch.fx.GraphModule) -> list[str]:
     return [str(n.target) for n in graph_module.graph.nodes if n.op == "call_function"]
 
@@ -84,3 +89,34 @@ def test_spatial_mean_keeps_its_dimensions_until_flattened(
 def test_other_means_stay(module: nn.Module) -> None:
     program = capture(module.eval(), (torch.randn(1, 4, 7, 5),))
     assert not CanonicalAverages()(program.graph_module).modified
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (Pooled(kernel_size=3, padding=1), "its averages count a padding of 1x1"),
+        (Pooled(kernel_size=3, padding=(0, 1)), "its averages count a padding of 0x1"),
+        (
+            Pooled(kernel_size=3, ceil_mode=True, count_include_pad=False),
+            "it rounds its size up: its last windows reach beyond the map",
+        ),
+        (Converting(), "it converts to torch.float64"),
+    ],
+)
+def test_refuses(module: nn.Module, reason: str) -> None:
+    program = capture(module.eval(), (torch.randn(1, 3, 12, 9),))
+    result = CanonicalAverages()(program.graph_module)
+    assert not result.modified
+    assert [each.reason for each in result.refusals] == [reason]
+
+
+def test_rounding_up_goes_where_the_windows_fit() -> None:
+    module = Pooled(kernel_size=2, ceil_mode=True).eval()
+    program = capture(module, (torch.randn(1, 3, 12, 8),))
+    assert CanonicalAverages()(program.graph_module).refusals == ()
+    (node,) = program.graph_module.graph.find_nodes(
+        op="call_function", target=torch.ops.aten.avg_pool2d.default
+    )
+    assert node.args[4] is False
+    image = torch.randn(1, 3, 12, 8)
+    torch.testing.assert_close(program.graph_module(image)[0], module(image), rtol=0, atol=1e-6)

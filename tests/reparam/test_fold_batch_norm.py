@@ -119,9 +119,8 @@ def test_refuses_a_convolution_that_others_read():
     assert "conv2d is also read: batch_norm, sigmoid" in reasons[0]
 
 
-def test_refuses_without_a_convolution_before_it():
-    reasons = _refused(_stack(nn.ReLU(), nn.BatchNorm2d(3)), torch.randn(1, 3, 5, 7))
-    assert reasons == ["no convolution before it but relu"]
+def test_says_nothing_of_a_normalization_without_a_convolution():
+    assert _refused(_stack(nn.ReLU(), nn.BatchNorm2d(3)), torch.randn(1, 3, 5, 7)) == []
 
 
 def test_refuses_a_linear_layer_whose_features_are_not_normalized():
@@ -160,12 +159,113 @@ def test_refuses_computed_weights(which, text):
 
 
 def test_refuses_weights_that_are_not_finite():
-    module = _stack(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=0.0))
-    module[1].running_var[2] = 0.0
+    module = _stack(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    module[0].weight.data[1, 0, 2, 2] = torch.nan
     graph_module = graph_of(module, torch.randn(1, 3, 5, 7))
     result = FoldBatchNorm()(graph_module)
     assert "not finite" in result.refusals[0].reason
     assert "batch_norm" in operators(graph_module)
+
+
+def test_refuses_a_variance_that_epsilon_does_not_save():
+    module = _stack(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=0.0))
+    module[1].running_var[2] = 0.0
+    result = FoldBatchNorm()(graph_of(module, torch.randn(1, 3, 5, 7)))
+    assert "its running_var is 0 in channel 2: var + eps is not above 0" in (
+        result.refusals[0].reason
+    )
+
+
+class _Scaled(nn.Module):
+    """A layer, then a map per channel in some spelling."""
+
+    def __init__(self, layer, function, shape):
+        super().__init__()
+        self.layer, self.function = layer, function
+        self.constant = nn.Parameter(torch.randn(shape))
+
+    def forward(self, x):
+        return self.function(self.layer(x), self.constant)
+
+
+CONV, LINEAR = nn.Conv2d(4, 6, 3, groups=2, bias=False), nn.Linear(5, 6)
+MAPS = {
+    "layer scale": (CONV, lambda y, c: y * c, (6, 1, 1), (2, 4, 5, 7)),
+    "constant first": (CONV, lambda y, c: c - y, (1, 6, 1, 1), (2, 4, 5, 7)),
+    "numbers": (CONV, lambda y, c: (2 * y - 1) / 3 + c, (), (2, 4, 5, 7)),
+    "transposed": (nn.ConvTranspose2d(4, 6, 3, 2, groups=2), lambda y, c: y / c, (6, 1, 1),
+                   (1, 4, 5, 3)),
+    "features last": (LINEAR, lambda y, c: y * c, (6,), (2, 3, 4, 5)),
+    "features of a sequence": (LINEAR, lambda y, c: -(y + c), (1, 1, 6), (2, 7, 5)),
+    "one image": (CONV, lambda y, c: y * c, (6, 1, 1), (4, 5, 7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", MAPS)
+def test_folds_other_maps_per_channel(case):
+    layer, function, constant, shape = MAPS[case]
+    checked = check_pass(FoldBatchNorm(), _Scaled(layer, function, constant), torch.randn(shape))
+    assert len(checked.ops) == 1
+    assert checked.result.refusals == ()
+
+
+OTHERS = {
+    "rows": (CONV, lambda y, c: y * c, (3, 1), (2, 4, 5, 7)),
+    "widened": (nn.Conv2d(4, 1, 3), lambda y, c: y * c, (6, 1, 1), (2, 4, 5, 7)),
+    "divided by it": (CONV, lambda y, c: c / y, (6, 1, 1), (2, 4, 5, 7)),
+    "rounded": (CONV, lambda y, c: torch.div(y, c, rounding_mode="floor"), (6, 1, 1), (1, 4, 5, 7)),
+    "by itself": (CONV, lambda y, c: y * y, (1,), (2, 4, 5, 7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_leaves_other_products_alone(case):
+    layer, function, constant, shape = OTHERS[case]
+    module = _Scaled(layer, function, constant)
+    checked = check_pass(FoldBatchNorm(), module, torch.randn(shape))
+    assert not checked.result.modified
+    assert checked.reasons == []
+
+
+def test_a_product_with_one_vector_has_no_channels():
+    class Vector(_Scaled):
+        def forward(self, x):
+            return nn.functional.linear(x, self.constant) * 2
+
+    checked = check_pass(FoldBatchNorm(), Vector(None, None, (5,)), torch.randn(3, 4, 5))
+    assert checked.ops == ["linear", "mul"]
+
+
+def test_whole_numbers_stay_whole():
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("weight", torch.arange(9).reshape(1, 1, 3, 3))
+
+        def forward(self, x):
+            return nn.functional.conv2d(x, self.weight) * 2
+
+    graph_module = graph_of(Whole(), torch.arange(20).reshape(1, 1, 4, 5))
+    assert not FoldBatchNorm()(graph_module).modified
+    assert operators(graph_module) == ["conv2d", "mul"]
+
+
+class _CalledTwice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.other = nn.BatchNorm2d(4)
+        randomize_batch_norm(self)
+
+    def forward(self, x):
+        first, second, third = self.conv(x), self.conv(x.tanh()), self.conv(x.sigmoid())
+        return self.norm(second) + self.norm(first), self.other(third)
+
+
+def test_one_layer_called_twice_alike_is_stored_once():
+    checked = check_pass(FoldBatchNorm(), _CalledTwice(), torch.randn(1, 4, 5, 7))
+    assert sorted(checked.ops) == ["add", "conv2d", "conv2d", "conv2d", "sigmoid", "tanh"]
+    assert len(checked.graph_module.state_dict()) == 4
 
 
 class _ChangingState(nn.Module):

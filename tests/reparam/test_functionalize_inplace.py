@@ -59,20 +59,21 @@ def test_keeps_a_dynamic_batch():
     assert "add" in _run(lambda y, x, m: y.add_(x).relu_(), dynamic=True).ops
 
 
-def _write_part(y, x, m):
-    y[:, :2] += x[:, :2]
+def _write_through_possible_view(y, x, m):
+    y.flatten(1).relu_()
     return y
 
 
-def _write_whole_read_old_view(y, x, m):
-    old = y.view(1, 4, 35)
+def _write_after_possible_view(y, x, m):
+    old = y.reshape(1, 4, 35)
     y.mul_(2)
     return old
 
 
-def _write_through_view(y, x, m):
-    y.flatten(1).relu_()
-    return y
+def _write_beside_possible_view(y, x, m):
+    one, other = y.flatten(1), y.reshape(1, 4, 35)
+    one.mul_(2)
+    return other
 
 
 def _write_state(y, x, m):
@@ -80,17 +81,56 @@ def _write_state(y, x, m):
     return y * m.state
 
 
+def _write_part_of_state(y, x, m):
+    m.state[:2] = 3
+    return y * m.state
+
+
+def _write_through_strides(y, x, m):
+    torch.as_strided(y, (1, 4, 5, 7), (140, 35, 7, 1)).mul_(2)
+    return y
+
+
+def _write_diagonal(y, x, m):
+    y.diagonal(0, 2, 3).mul_(2)
+    return y
+
+
+def _change_shape(y, x, m):
+    y.mul_(2)
+    return y.unsqueeze_(1)
+
+
 REFUSED = {
-    "slice assignment": (_write_part, "writes to memory of conv2d, which slice_3 reads later"),
-    "old view": (_write_whole_read_old_view, "writes to memory of view"),
-    "through a view": (_write_through_view, "which output reads later"),
-    "state": (_write_state, "changes the stored tensor state"),
+    "possible view": (
+        _write_through_possible_view,
+        ("relu_", "it may or may not write to the memory that output reads later"),
+    ),
+    "old possible view": (
+        _write_after_possible_view,
+        ("mul_", "it may or may not write to the memory that output reads later"),
+    ),
+    "two possible views": (
+        _write_beside_possible_view,
+        ("mul_", "it may or may not write to the memory that output reads later"),
+    ),
+    "state": (_write_state, ("add_", "it changes the stored tensor state")),
+    "part of state": (_write_part_of_state, ("fill_", "it changes the stored tensor state")),
+    "strides": (_write_through_strides, ("mul_", "as_strided depends on memory strides")),
+    "diagonal": (
+        _write_diagonal,
+        ("mul_", "diagonal (node diagonal) is no view that can be written"),
+    ),
+    "shape": (
+        _change_shape,
+        ("unsqueeze_", "unsqueeze_ has no functional form that keeps shape and dtype"),
+    ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refuses(case):
-    function, reason = REFUSED[case]
+    function, expected = REFUSED[case]
     module = _Function(function).double()
     image = torch.randn(1, 4, 5, 7, dtype=torch.float64)
     graph_module = graph_of(module, image)
@@ -98,17 +138,40 @@ def test_refuses(case):
     result = FunctionalizeInplace()(graph_module)
     assert not result.modified
     assert operators(graph_module) == before
-    assert reason in result.refusals[0].reason
+    assert [(each.node, each.reason) for each in result.refusals] == [expected]
 
 
-def test_refuses_a_write_that_converts():
-    checked = _run(lambda y, x, m: y.argmax(1).mul_(2).add_(1).float())
-    assert checked.result.modified
-    integers = graph_of(
-        _Function(lambda y, x, m: y.argmax(1).copy_(x[:, 0])), torch.randn(1, 4, 5, 7)
-    )
-    result = FunctionalizeInplace()(integers)
-    assert "copy_ has no functional form" in result.refusals[0].reason
+def test_refusal_holds_for_its_own_memory_only():
+    def function(y, x, m):
+        z = y + 1
+        m.state.add_(1)
+        return z.mul_(2) * m.state
+
+    checked = _run_without_truth(function)
+    assert checked.rewrites == ("mul_",)
+    assert [each.node for each in checked.refusals] == ["add_"]
+
+
+def _run_without_truth(function):
+    """Writing to state cannot be compared: the module changes with each run."""
+    return FunctionalizeInplace()(graph_of(_Function(function), torch.randn(1, 4, 5, 7)))
+
+
+def test_lists_of_tensors_written_to_are_seen():
+    def function(y, x, m):
+        other = y + 1
+        torch._foreach_mul_([y, other], 2.0)
+        return y + other
+
+    result = _run_without_truth(function)
+    assert not result.modified
+    assert result.refusals[0].reason == "it writes to 2 tensors"
+
+
+def test_converts_to_the_dtype_written_to():
+    """The copy goes into integers, which truncates; so does its functional form."""
+    checked = _run(lambda y, x, m: (y * 9).argmax(1).copy_(x[:, 0] * 9).double())
+    assert checked.result.rewrites == ("copy_",)
 
 
 def test_groups_follow_views_and_in_place_results_but_not_copies():

@@ -34,6 +34,12 @@ SWISHES = {
     "unit clamp": lambda x, m: x * (x / 6 + 0.5).clamp(0, 1),
     "unit hardtanh": lambda x, m: x * F.hardtanh(x * (1 / 6) + 0.5, 0.0, 1.0),
     "torch hard sigmoid": lambda x, m: x * F.hardsigmoid(x),
+    "shift before scale": lambda x, m: x * ((x + 3) / 6).clamp(0, 1),
+    "two one-sided clips": lambda x, m: x * F.relu(x + 3).clamp(max=6) / 6,
+    "decomposed by torch": lambda x, m: x * (x + 3).clamp(min=0).clamp(max=6) / 6,
+    "factor outside": lambda x, m: (1 / 6) * (x * F.relu6(x + 3)),
+    "split factor": lambda x, m: (x / 2) * F.relu6(x + 3) / 3,
+    "difference": lambda x, m: x * (x - (-3)).clamp(0, 6) / 6,
     "stored six": lambda x, m: x * F.relu6(x + 3) / m.six,
 }
 SIGMOIDS = {
@@ -41,6 +47,13 @@ SIGMOIDS = {
     "multiply": lambda x, m: F.relu6(x + 3) * (1 / 6),
     "clamp": lambda x, m: (x + 3).clamp(0, 6).div(6),
     "unit clamp": lambda x, m: (x / 6 + 0.5).clamp(0, 1),
+    "unit clamp of a shift": lambda x, m: ((x + 3) * (1 / 6)).clamp(0, 1),
+    "offset first": lambda x, m: torch.clamp(0.5 + x / 6, 0, 1),
+    "multiplied relu6": lambda x, m: (1 / 6) * F.relu6(3 + x),
+    "halves": lambda x, m: F.hardtanh(x / 3, -1, 1) / 2 + 0.5,
+    "one-sided clamps": lambda x, m: (x + 3).clamp_min(0).clamp_max(6) / 6,
+    "negations": lambda x, m: -((-x / 6 - 0.5).clamp(-1, 0)),
+    "reversed difference": lambda x, m: torch.rsub(torch.rsub(x, 3).clamp(0, 6), 6) / 6,
 }
 
 
@@ -80,8 +93,14 @@ def test_gate_of_another_value_is_a_hard_sigmoid_only():
 
 
 NEAR_MISSES = {
-    "other shift": (lambda x, m: F.relu6(x + 2) / 6, "relu6(x + 2) times"),
-    "rounded sixth": (lambda x, m: F.relu6(x + 3) * 0.16667, "times 0.16667"),
+    "other shift": (
+        lambda x, m: F.relu6(x + 2) / 6,
+        "clip(0.166666667·x + 0.333333333, 0, 1) is no hard sigmoid",
+    ),
+    "rounded sixth": (
+        lambda x, m: F.relu6(x + 3) * 0.16667,
+        "clip(0.16667·x + 0.50001, 0, 1.00002) is no hard sigmoid",
+    ),
     "rounded sixth in swish": (lambda x, m: x * F.relu6(x + 3) * 0.16667, "no hard swish"),
     "fifth": (lambda x, m: x * F.relu6(x + 3) / 5, "no hard swish"),
     "inner value read": (
@@ -102,7 +121,14 @@ NEAR_MISSES = {
         None,
     ),
     "quotient turned round": (lambda x, m: 6 / (F.relu6(x + 3) + 1), None),
-    "unit clamp of another slope": (lambda x, m: (x / 5 + 0.5).clamp(0, 1), None),
+    "unit clamp of another slope": (
+        lambda x, m: (x / 5 + 0.5).clamp(0, 1),
+        "clip(0.2·x + 0.5, 0, 1) is no hard sigmoid",
+    ),
+    "far from it": (lambda x, m: (x / 2 + 0.5).clamp(0, 1), None),
+    "crossed bounds": (lambda x, m: (x / 6 + 0.5).clamp(1, 0), None),
+    "negative factor": (lambda x, m: x * F.relu6(x + 3) * (-1 / 6), None),
+    "input read through another tensor": (lambda x, m: (x + m.six) * (x / 6 + 0.5).relu(), None),
 }
 
 

@@ -1,0 +1,1 @@
+"""Carrying a tensor's channels as several tensors, so that nothing is sliced at run time."""

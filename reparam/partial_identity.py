@@ -1,0 +1,198 @@
+"""The identity tensor multiplier: let shortcuts carry only a part of their channels.
+
+Zhou et al., "Rethinking Bottleneck Structure for Efficient Mobile Network Design"
+(arXiv 2007.02269), section 3.2. This changes what a network computes: it is what the paper trains
+with, not a rewrite into an equal graph.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+
+from torch import fx
+
+from cnn_export.reparam.attributes import drop_unused_attributes
+from cnn_export.reparam.channel_ranges import (
+    ChannelRange,
+    channels,
+    concatenated,
+    insert_slice,
+)
+from cnn_export.reparam.errors import ReparameterizationError
+from cnn_export.reparam.operators import value_of
+from cnn_export.reparam.partial_sum import (
+    Addend,
+    PartialSum,
+    insert_partial_sum,
+    plain_sum,
+    read_partial_sum,
+)
+from cnn_export.reparam.passes.canonical_operators import CanonicalOperators
+from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
+from cnn_export.reparam.passes.partial_residual import PartialResidual
+from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.passes.scatter_to_concat import ScatterToConcat
+from cnn_export.reparam.passes.simplify_slices import SimplifySlices
+from cnn_export.reparam.passes.split_to_slices import SplitToSlices
+from cnn_export.reparam.surgery import replace
+
+_IMAGE_RANK = 4
+_NORMAL_FORM = (
+    CanonicalOperators(),
+    SplitToSlices(),
+    FunctionalizeInplace(),
+    RemoveNoOps(),
+    ScatterToConcat(),
+    SimplifySlices(),
+    PartialResidual(),
+)
+"""What makes a shortcut's sum, however written, readable."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shortcut:
+    """``node = branch + identity[:, :size]`` on the first channels."""
+
+    node: fx.Node
+    branch: fx.Node
+    identity: fx.Node
+    size: int
+
+
+def shorten_shortcuts(graph_module: fx.GraphModule, multiplier: Fraction) -> tuple[str, ...]:
+    """Give every identity shortcut of images the first ``C // round(1 / multiplier)`` channels.
+
+    ``add(f(x), x)`` becomes ``cat([f(x)[:, :k] + x[:, :k], f(x)[:, k:]], 1)``, with ``k = C`` plain
+    ``f(x) + x``, with ``k = 0`` ``f(x)``. A shortcut that is partial already gets the new ``k``,
+    larger or smaller. The graph is edited in place, and brought into normal form first.
+
+    Args:
+        graph_module: a captured graph of ATen operators.
+        multiplier: the paper's α: 1, 1/2, 1/3, 1/6 or any other ``1/n``.
+
+    Returns:
+        The names of the sums that were changed, in order.
+
+    Raises:
+        ReparameterizationError: ``multiplier`` is no ``1/n``, or a partial shortcut keeps too few
+            channels of its input to be made larger; the graph may be in normal form by then.
+    """
+    divisor = _divisor(multiplier)
+    for each in _NORMAL_FORM:
+        each(graph_module)
+    inner = _sums_inside(graph_module.graph)
+    positions = {node: position for position, node in enumerate(graph_module.graph.nodes)}
+    changed: list[str] = []
+    for node in list(positions):
+        shortcut = None if node in inner else _read_shortcut(node, positions)
+        if shortcut is None:
+            continue
+        size = (channels(shortcut.branch) or 0) // divisor
+        if size != shortcut.size:
+            positions[_resized(shortcut, size)] = positions[node]
+            changed.append(node.name)
+    _clean(graph_module)
+    return tuple(changed)
+
+
+def _divisor(multiplier: Fraction) -> int:
+    if multiplier <= 0 or round(1 / multiplier) * multiplier != 1:
+        raise ReparameterizationError(
+            f"the identity tensor multiplier {multiplier} is no 1/n; give 1, 1/2, 1/3 or 1/6"
+        )
+    return round(1 / multiplier)
+
+
+def _sums_inside(graph: fx.Graph) -> set[fx.Node]:
+    """Return the sums that are a part of a partial one: on their own they look like full ones.
+
+    Who else reads such a sum reads a slice of the whole afterwards: the sum itself may go.
+    """
+    found: set[fx.Node] = set()
+    for node in list(graph.nodes):
+        if read_partial_sum(node) is None:
+            continue
+        start = 0
+        for operand in concatenated(node) or ():
+            part = ChannelRange(node, start, start + (channels(operand) or 0))
+            if plain_sum(operand) is not None:
+                found.add(operand)
+                _read_through(operand, part)
+            start = part.stop
+    return found
+
+
+def _read_through(operand: fx.Node, part: ChannelRange) -> None:
+    """Let users of ``operand`` read ``part`` of the concatenation it is an operand of."""
+    users = [user for user in operand.users if user is not part.source and part.source < user]
+    if users:
+        first = min(users)
+        whole = insert_slice(part, before=first, like=part.source)
+        for user in users:
+            user.replace_input_with(operand, whole)
+
+
+def _read_shortcut(node: fx.Node, positions: dict[fx.Node, int]) -> _Shortcut | None:
+    both = plain_sum(node)
+    if both is not None:
+        return _full_shortcut(node, both, positions)
+    partial = read_partial_sum(node)
+    if partial is None or len(partial.addends) != 1:
+        return None
+    addend = partial.addends[0]
+    if addend.start != 0 or addend.values.start != 0:
+        return None
+    identity = addend.values.source
+    if not _is_ancestor(identity, partial.base, positions):
+        return None
+    return _Shortcut(node, partial.base, identity, addend.stop)
+
+
+def _full_shortcut(
+    node: fx.Node, both: tuple[fx.Node, fx.Node], positions: dict[fx.Node, int]
+) -> _Shortcut | None:
+    size = channels(node)
+    # In a tensor of another rank dimension 1 may be tokens or time.
+    if size is None or value_of(node).ndim != _IMAGE_RANK:
+        return None
+    for branch, identity in (both, both[::-1]):
+        if _is_ancestor(identity, branch, positions):
+            return _Shortcut(node, branch, identity, size)
+    return None
+
+
+def _is_ancestor(wanted: fx.Node, node: fx.Node, positions: dict[fx.Node, int]) -> bool:
+    """Whether ``node`` is computed from ``wanted``; looks at nodes between the two only."""
+    if wanted is node or wanted.op == "get_attr":
+        return False
+    first, seen, waiting = positions[wanted], {node}, [node]
+    while waiting:
+        for source in waiting.pop().all_input_nodes:
+            if source is wanted:
+                return True
+            if source not in seen and positions.get(source, first + 1) > first:
+                seen.add(source)
+                waiting.append(source)
+    return False
+
+
+def _resized(shortcut: _Shortcut, size: int) -> fx.Node:
+    available = channels(shortcut.identity) or 0
+    if size > available:
+        raise ReparameterizationError(
+            f"the shortcut at {shortcut.node.name} has {available} channels and cannot take {size};"
+            " give a smaller identity tensor multiplier"
+        )
+    addends = (Addend(0, ChannelRange(shortcut.identity, 0, size)),) if size else ()
+    wanted = PartialSum(shortcut.branch, addends)
+    new = insert_partial_sum(wanted, before=shortcut.node, like=shortcut.node)
+    replace(shortcut.node, new)
+    return new
+
+
+def _clean(graph_module: fx.GraphModule) -> None:
+    graph_module.graph.eliminate_dead_code()
+    drop_unused_attributes(graph_module)
+    graph_module.graph.lint()
+    graph_module.recompile()
