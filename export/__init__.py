@@ -11,9 +11,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from cnn_export.api import export
+    from cnn_export.models.acb import acb_convert
+    from cnn_export.module_api import reparameterize
     from cnn_export.request import Artifact, ExportResult
 
-__all__ = ["Artifact", "ExportResult", "__version__", "export"]
+__all__ = ["Artifact", "ExportResult", "__version__", "acb_convert", "export", "reparameterize"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +23,14 @@ def __getattr__(name: str) -> Any:
         from cnn_export.api import export
 
         return export
+    if name == "reparameterize":
+        from cnn_export.module_api import reparameterize
+
+        return reparameterize
+    if name == "acb_convert":
+        from cnn_export.models.acb import acb_convert
+
+        return acb_convert
     if name in ("Artifact", "ExportResult"):
         from cnn_export import request
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
 from torch import Tensor, nn
 
 from cnn_export.errors import UsageError, nearest
+from cnn_export.models.identity_tensor_multiplier import Multiplier, parse_multiplier
 from cnn_export.pipeline import run
+from cnn_export.pixels import usable_normalization
 from cnn_export.request import ExportRequest, ExportResult, Step, silent_step
 from cnn_export.targets.base import Layout, Precision, TargetOptions
 
@@ -32,7 +35,13 @@ class Settings(TypedDict, total=False):
         ir_version: ONNX IR version.
         minimum_deployment_target: Core ML's, for example ``"iOS16"``.
         image_input: make Core ML take an image.
+        normalize: ``"imagenet"`` or ``"m1,m2,m3/s1,s2,s3"``: take raw pixels, 0 to 255 in float32,
+            and normalize them inside the artifact.
         samples: images, ``.npy`` or ``.npz`` files that the artifact is also proven on.
+        identity_tensor_multiplier: 1, ``"1/2"``, 1/3 or 1/6: what a MobileNeXt was trained with,
+            where nothing else says it; with ``approximate``, what shortcuts are changed to.
+        approximate: let ``identity_tensor_multiplier`` change the network's function, and
+            measure how far that takes the outputs (default False).
         reparam: run the reparameterization stage (default True).
         dry_run: load, trace and check operators only.
         step: called with each step's name; the returned context spans the step.
@@ -52,7 +61,10 @@ class Settings(TypedDict, total=False):
     ir_version: int | None
     minimum_deployment_target: str | None
     image_input: bool
+    normalize: str | None
     samples: Sequence[str | Path]
+    identity_tensor_multiplier: Multiplier | None
+    approximate: bool
     reparam: bool
     dry_run: bool
     step: Step
@@ -84,6 +96,7 @@ def export(
         image_input=settings.get("image_input", False),
     )
     output, examples = settings.get("output"), settings.get("example_inputs")
+    normalize = settings.get("normalize")
     request = ExportRequest(
         source=source if isinstance(source, nn.Module) else Path(source),
         targets=(target,) if isinstance(target, str) else tuple(target),
@@ -96,6 +109,9 @@ def export(
         examples=None if examples is None else tuple(examples),
         batch=_batch(settings.get("batch", 1)),
         samples=tuple(Path(sample) for sample in settings.get("samples", ())),
+        normalize=None if normalize is None else usable_normalization(normalize),
+        identity_tensor_multiplier=_multiplier(settings.get("identity_tensor_multiplier")),
+        approximate=settings.get("approximate", False),
         reparam=settings.get("reparam", True),
         dry_run=settings.get("dry_run", False),
         options=options,
@@ -113,6 +129,13 @@ def _require_known(settings: Mapping[str, object]) -> None:
 
 def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return (size, size) if isinstance(size, int) else size
+
+
+def _multiplier(value: Multiplier | None) -> Fraction | None:
+    try:
+        return None if value is None else parse_multiplier(value)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _batch(batch: int | Literal["dynamic"]) -> int | None:

@@ -13,6 +13,8 @@ from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.targets import TARGETS
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from cnn_export.request import ExportResult
 
 _PRECISIONS = ("fp32", "fp16")
@@ -97,6 +99,11 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
 @click.option(
     "--minimum-deployment-target", metavar="NAME", help="For example iOS16 or macOS13 (coreml)."
 )
+@click.option(
+    "--normalize",
+    metavar="imagenet|MEAN/STD",
+    help="Take raw pixels, 0 to 255, and normalize them inside, e.g. 0.5,0.5,0.5/0.25,0.25,0.25.",
+)
 @click.option("--image-input", is_flag=True, help="Take an image instead of a tensor (coreml).")
 @click.option(
     "--sample",
@@ -104,6 +111,16 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     multiple=True,
     type=click.Path(path_type=Path),
     help="Image, .npy or .npz that the artifact is also proven on; repeatable.",
+)
+@click.option(
+    "--identity-tensor-multiplier",
+    metavar="1|1/2|1/3|1/6",
+    help="What a MobileNeXt was trained with; with --approximate, what shortcuts get instead.",
+)
+@click.option(
+    "--approximate",
+    is_flag=True,
+    help="Let --identity-tensor-multiplier change the function, and measure how far.",
 )
 @click.option("--no-reparam", is_flag=True, help="Export the graph as traced.")
 @click.option(
@@ -186,7 +203,17 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
         "shapes": {k: parse_shape(v) for k, v in _pairs("--input", given.pop("inputs")).items()},
         "batch": _batch(given["batch"]),
         "reparam": not given.pop("no_reparam"),
+        "identity_tensor_multiplier": _multiplier(given["identity_tensor_multiplier"]),
     }
+
+
+def _multiplier(text: str | None) -> Fraction | None:
+    from cnn_export.models.identity_tensor_multiplier import parse_multiplier
+
+    try:
+        return None if text is None else parse_multiplier(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

@@ -8,22 +8,24 @@ import json
 import os
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnn_export.explain import explanation
 from cnn_export.manifest import Partitions
 from cnn_export.request import ExportResult, Step, silent_step
 from cnn_export.terminal import printable
 
+if TYPE_CHECKING:
+    from cnn_export.reparam import Report
+
 _MILLION = 1e6
 _FILE_WIDTH = 4096
 """Columns of output that goes to a file or pipe, where nothing needs folding."""
-
-_NODES_SHOWN = 5
-"""Places of one pass that ``--explain`` names before it only counts."""
 
 _UNSPLIT_DELEGATES = frozenset({"CPUExecutionProvider", "Core ML"})
 """Delegates that take the whole file by construction: their one partition is no measurement."""
@@ -60,6 +62,9 @@ def as_json(result: ExportResult) -> str:
         "report": None if result.report is None else dataclasses.asdict(result.report),
         "refusals": {name: list(texts) for name, texts in result.refusals.items()},
         "notes": list(result.notes),
+        "approximation": (
+            None if result.approximation is None else result.approximation.model_dump(mode="json")
+        ),
     }
     return json.dumps(document, indent=2)
 
@@ -71,7 +76,7 @@ def show(result: ExportResult, *, explain: bool) -> None:
     for note in result.notes:
         notes.print(f"note: {printable(note)}", markup=False, highlight=False)
     if explain:
-        _show_report(console, result)
+        _show_report(console, result.report)
     if result.artifacts:
         _show_artifacts(console, result)
     for name, refusals in result.refusals.items():
@@ -110,27 +115,6 @@ def _relative(path: str) -> str:
     return path if relative.startswith("..") else relative
 
 
-def _show_report(console: Console, result: ExportResult) -> None:
-    report = result.report
-    if report is None:
-        console.print("reparameterization: switched off")
-        return
-    table = Table("pass", "rewrites", "refused", box=None, pad_edge=False)
-    for each in report.passes:
-        table.add_row(each.name, str(len(each.rewrites)), str(len(each.refusals)))
-    console.print(table)
-    for each in report.passes:
-        if each.rewrites:
-            console.print(f"{each.name} fired at {_first(each.rewrites)}", markup=False)
-        for refusal in each.refusals:
-            console.print(f"{each.name} at {refusal.node}: {refusal.reason}", markup=False)
-    before, after = report.before, report.after
-    for field in dataclasses.fields(before):
-        old, new = getattr(before, field.name), getattr(after, field.name)
-        console.print(f"{field.name}: {old:,} → {new:,}", highlight=False)
-
-
-def _first(names: Sequence[str]) -> str:
-    more = len(names) - _NODES_SHOWN
-    shown = ", ".join(names[:_NODES_SHOWN])
-    return f"{shown} and {more} more" if more > 0 else shown
+def _show_report(console: Console, report: Report | None) -> None:
+    text = "reparameterization: switched off" if report is None else explanation(report) + "\n"
+    console.print(text, markup=False, highlight=False)

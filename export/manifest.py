@@ -17,7 +17,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -64,20 +66,25 @@ class Source(_Model):
 
 
 class Normalization(_Model):
-    """Per-channel statistics: the network expects ``(pixel / 255 − mean) / std``."""
+    """Per-channel statistics: the checkpoint expects ``(pixel / 255 − mean) / std``."""
 
     mean: list[float]
     std: list[float]
 
 
 class Tensor(_Model):
-    """An input or output as the artifact declares it; ``-1`` marks the dynamic batch."""
+    """An input or output as the artifact declares it; ``-1`` marks the dynamic batch.
+
+    ``normalization`` is left to the caller; ``normalization_inside`` the artifact does itself to
+    raw pixels, 0 to 255.
+    """
 
     name: str
     shape: Shape
     dtype: DTypeName
     layout: Literal["nchw", "nhwc"] | None = None
     normalization: Normalization | None = None
+    normalization_inside: Normalization | None = None
 
     @model_validator(mode="after")
     def _channels_last_is_an_image(self) -> Self:
@@ -159,6 +166,29 @@ class Partitions(_Model):
     outside: list[OutsideOperator]
 
 
+class Drift(_Model):
+    """How far one output moved on one probe: max |changed − original|, also over the RMS."""
+
+    probe: str
+    output: str
+    max_abs_error: float
+    relative_error: float
+    rms: float
+
+
+class Approximation(_Model):
+    """A change of function that the user asked for: the artifact is not the checkpoint.
+
+    ``shortcuts`` are the changed sums in the traced graph; parity figures compare with the
+    changed network, ``drift`` compares that with the checkpoint, both in float64.
+    """
+
+    identity_tensor_multiplier: str
+    trained_with: str
+    shortcuts: Annotated[list[str], Field(max_length=4096)]
+    drift: list[Drift]
+
+
 class Manifest(_Model):
     """The whole record beside one artifact."""
 
@@ -179,6 +209,17 @@ class Manifest(_Model):
     partitions: Partitions
     parity: Parity
     probe: ProbeRecord
+    approximation: Approximation | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_empty_approximation(
+        self, serialize: SerializerFunctionWrapHandler
+    ) -> dict[str, object]:
+        """Leave the field out of what is the checkpoint, so that older readers take it."""
+        document: dict[str, object] = serialize(self)
+        if self.approximation is None:
+            document.pop("approximation", None)
+        return document
 
     def to_json(self) -> str:
         """Return the file's text."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -55,18 +55,23 @@ class OutputParity:
 
 
 def references(
-    module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
+    module: nn.Module,
+    probes: Sequence[Probe],
+    outputs: tuple[TensorSpec, ...],
+    *,
+    double: nn.Module | None = None,
 ) -> list[Reference]:
     """Run the original module in float64, and in float32 for the noise floor.
 
     A module that makes float32 tensors of its own cannot run in float64; then its float32 result
-    is the reference and the floor is zero.
+    is the reference and the floor is zero. ``double`` is the module in float64, by default a
+    copy whose tensors are converted.
 
     Raises:
         InputRefused: the checkpoint itself gives NaN or infinity on a probe.
     """
     singles = _float32_results(module, probes, outputs)
-    exacts = _float64_results(module, probes, outputs)
+    exacts = _float64_results(module, probes, outputs, double)
     dtype = "float32" if exacts is None else "float64"
     result: list[Reference] = []
     for probe, single, exact in zip(probes, singles, exacts or singles, strict=True):
@@ -88,11 +93,14 @@ def _float32_results(
 
 
 def _float64_results(
-    module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
+    module: nn.Module,
+    probes: Sequence[Probe],
+    outputs: tuple[TensorSpec, ...],
+    double: nn.Module | None,
 ) -> list[Tensors] | None:
     """Return the module's float64 outputs per probe, or None where it only runs in float32."""
     try:
-        double = copy.deepcopy(module).double()
+        double = double or copy.deepcopy(module).double()
         with one_thread():
             return [_run(double, probe, outputs, torch.float64) for probe in probes]
     except (RuntimeError, TypeError, ValueError):
@@ -153,6 +161,15 @@ def judge(figures: Sequence[OutputParity], target: str) -> None:
             f"{target}: output {worst.output!r} is off by {worst.relative_error:.2g} of its RMS "
             f"on the {worst.probe} probe (limit {worst.limit:.2g}); nothing was written"
         )
+
+
+def compare_references(
+    changed: Reference, original: Reference
+) -> Iterator[tuple[str, float, float, float]]:
+    """Yield per output its name, max |changed − original|, the same over the RMS, and the RMS."""
+    for name, exact in original.outputs.items():
+        actual = changed.outputs[name]
+        yield name, _max_abs(actual, exact), relative_error(actual, exact), _rms(exact)
 
 
 def relative_error(actual: Array, exact: Array) -> float:

@@ -7,7 +7,7 @@ files renamed to where they belong.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
@@ -15,10 +15,16 @@ from typing import TypeVar
 import torch
 from pydantic import ValidationError
 
+from cnn_export.approximation import (
+    approximate,
+    described,
+    refuse_contradiction,
+    wanted_multiplier,
+)
 from cnn_export.destination import Destination, plan_destination
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, ParityError, UsageError
 from cnn_export.inputs import sample_probe
-from cnn_export.manifest import Manifest, manifest_path
+from cnn_export.manifest import Approximation, Manifest, manifest_path
 from cnn_export.parity import OutputParity, Reference, judge, measure, references
 from cnn_export.probes import Probe, manifest_probe, pixel_probes, standard_probes
 from cnn_export.program import Program
@@ -48,6 +54,7 @@ class _Prepared:
     expected: list[Reference]
     report: Report | None
     options: TargetOptions
+    approximation: Approximation | None
 
     @property
     def uniform(self) -> Reference:
@@ -60,6 +67,7 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     Raises:
         ExportError: see :mod:`cnn_export.errors`; nothing has been written then.
     """
+    refuse_contradiction(request)
     targets = [load_target(name) for name in _target_names(request)]
     for target in targets:
         target.versions()
@@ -67,15 +75,22 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     if request.dry_run:
         prepared = _prepare(request, step)
         refusals = {t.name: _refusals(t, prepared, step) for t in targets}
-        return ExportResult((), prepared.report, prepared.subject.notes, refusals)
+        return _result(prepared, (), refusals)
     destination = plan_destination(request.output, default_stem(request), targets)
     prepared = _prepare(request, step)
     with staging(destination.folder) as folder:
         made = [_make(target, prepared, destination, folder, step) for target in targets]
         with step("write"):
             commit([move for _, moves in made for move in moves], folder)
-    artifacts = tuple(artifact for artifact, _ in made)
-    return ExportResult(artifacts, prepared.report, prepared.subject.notes, {})
+    return _result(prepared, tuple(artifact for artifact, _ in made), {})
+
+
+def _result(
+    prepared: _Prepared, artifacts: tuple[Artifact, ...], refusals: Mapping[str, tuple[str, ...]]
+) -> ExportResult:
+    return ExportResult(
+        artifacts, prepared.report, prepared.subject.notes, refusals, prepared.approximation
+    )
 
 
 def _target_names(request: ExportRequest) -> list[str]:
@@ -88,19 +103,26 @@ def _target_names(request: ExportRequest) -> list[str]:
 def _prepare(request: ExportRequest, step: Step) -> _Prepared:
     with step("load"):
         subject = load_subject(request)
+    multiplier = wanted_multiplier(request, subject)
     with step("trace"):
         program = capture_subject(subject, request)
     with step("reference"):
         probes = _probes(request, subject, program)
         expected = references(subject.module, probes, program.outputs)
+    approximation = None
+    if multiplier is not None:
+        with step("approximate"):
+            expected, approximation = approximate(program, multiplier, subject, expected)
+        subject = dataclasses.replace(subject, notes=(*subject.notes, described(approximation)))
     report = None
     if request.reparam:
         with step("reparameterize"):
             report = _reparameterized(program, expected[0])
     options = dataclasses.replace(
-        request.options, metadata=embedded_metadata(subject, program, request.options)
+        request.options,
+        metadata=embedded_metadata(subject, program, request.options, approximation),
     )
-    return _Prepared(subject, program, expected, report, options)
+    return _Prepared(subject, program, expected, report, options, approximation)
 
 
 def _reparameterized(program: Program, reference: Reference) -> Report:
@@ -114,7 +136,7 @@ def _reparameterized(program: Program, reference: Reference) -> Report:
 
 
 def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:
-    pixels = request.options.image_input
+    pixels = subject.takes_pixels
     batch = _DYNAMIC_PROBE_BATCH if program.dynamic_batch else 1
     samples = [
         sample_probe(path, program, subject.normalization, pixels=pixels)
@@ -122,7 +144,7 @@ def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[
     ]
     return [
         *(
-            pixel_probes(program.inputs)
+            pixel_probes(program.inputs, batch)
             if pixels
             else standard_probes(program.inputs, request.options.precision, batch)
         ),
@@ -205,6 +227,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
             tolerance=tolerance,
             partitions=target.partitions(staged),
             shared_versions={"torch": metadata.version("torch")},
+            approximation=prepared.approximation,
         )
     except ValidationError as error:
         first = error.errors()[0]

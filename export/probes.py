@@ -42,16 +42,16 @@ def manifest_probe(
     return Probe("uniform", inputs)
 
 
-def pixel_probes(specs: tuple[TensorSpec, ...]) -> list[Probe]:
+def pixel_probes(specs: tuple[TensorSpec, ...], batch: int = 1) -> list[Probe]:
     """Return the normal, constant and large probes of an image input: whole pixels 0 to 255."""
     normal = {
         name: np.clip(np.round(128 + 48 * value), 0, _PIXEL_LEVELS - 1)
-        for name, value in _normal(specs, 1, 1.0).items()
+        for name, value in _normal(specs, batch, 1.0).items()
     }
     return [
         Probe("normal", {name: value.astype(np.float32) for name, value in normal.items()}),
-        Probe("constant", {s.name: _as_dtype(np.full(s.shape, 128.0), s) for s in specs}),
-        Probe("large", {s.name: _as_dtype(np.full(s.shape, 255.0), s) for s in specs}),
+        Probe("constant", _full(specs, batch, 128.0)),
+        Probe("large", _full(specs, batch, 255.0)),
     ]
 
 
@@ -60,12 +60,13 @@ def standard_probes(specs: tuple[TensorSpec, ...], precision: str, batch: int = 
     scale = LARGE_SCALE[precision]
     return [
         Probe("normal", _normal(specs, batch, 1.0)),
-        Probe(
-            "constant",
-            {s.name: _as_dtype(np.full(_concrete(s, batch), 0.5), s) for s in specs},
-        ),
+        Probe("constant", _full(specs, batch, 0.5)),
         Probe("large", _normal(specs, batch, scale)),
     ]
+
+
+def _full(specs: tuple[TensorSpec, ...], batch: int, value: float) -> Tensors:
+    return {s.name: _as_dtype(np.full(_concrete(s, batch), value), s) for s in specs}
 
 
 def _normal(specs: tuple[TensorSpec, ...], batch: int, scale: float) -> Tensors:

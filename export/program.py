@@ -22,6 +22,7 @@ from torch import fx, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx.graph import CodeGen
 
+from cnn_export.calling import OutputTree
 from cnn_export.errors import InputRefused
 
 BATCH_MAX = 64
@@ -58,7 +59,8 @@ class TensorSpec:
 class Program:
     """A captured network: flat tensors in, flat tensors out, both named and ordered.
 
-    ``graph_module`` takes the inputs positionally and returns a tuple of tensors.
+    ``graph_module`` takes the inputs positionally and returns a tuple of tensors; ``output_tree``
+    is how the network itself had nested them (``None``: not at all).
     """
 
     graph_module: fx.GraphModule
@@ -66,6 +68,7 @@ class Program:
     outputs: tuple[TensorSpec, ...]
     example_inputs: tuple[torch.Tensor, ...]
     dynamic_batch: bool
+    output_tree: OutputTree | None = None
 
     def example_inputs_of_one(self) -> tuple[torch.Tensor, ...]:
         """Return the example inputs; with a dynamic batch, the first of each."""
@@ -101,7 +104,7 @@ def capture(
     if dynamic_batch:
         inputs = tuple(torch.cat([t[:1]] * _BATCH_TRACED) for t in inputs)
     exported = _trace(module, inputs, dynamic_batch)
-    graph_module = _flat_graph_module(exported)
+    graph_module, output_tree = _flat_graph_module(exported)
     names = _input_names(module, graph_module)
     values = _output_values(graph_module)
     output_names = _output_names(exported, len(values))
@@ -118,6 +121,7 @@ def capture(
         ),
         example_inputs=inputs,
         dynamic_batch=dynamic_batch,
+        output_tree=output_tree,
     )
 
 
@@ -165,20 +169,23 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _flat_graph_module(exported: ExportedProgram) -> fx.GraphModule:
-    """Return the unlifted graph taking and returning flat tensors (no pytree wrapping)."""
+def _flat_graph_module(exported: ExportedProgram) -> tuple[fx.GraphModule, OutputTree | None]:
+    """Return the unlifted graph taking and returning flat tensors, and what it did return."""
     unlifted = exported.module(check_guards=False)
     graph = unlifted.graph
     graph.set_codegen(CodeGen())
     output = graph.output_node()
-    kept = [v for v in flatten(output.args[0]) if v is not None]
-    for value in kept:
+    leaves = dict(enumerate(flatten(output.args[0])))
+    kept = {position: value for position, value in leaves.items() if value is not None}
+    for value in kept.values():
         if not isinstance(value, fx.Node):
             raise InputRefused(f"the model returns the constant {value!r}; return tensors only")
     if not kept:
         raise InputRefused("the model returns no tensor; its forward must return at least one")
-    output.args = (tuple(kept),)
-    return fx.GraphModule(unlifted, graph, class_name="Program")
+    output.args = (tuple(kept.values()),)
+    spec = exported.call_spec.out_spec
+    tree = None if spec is None else OutputTree(spec, tuple(kept))
+    return fx.GraphModule(unlifted, graph, class_name="Program"), tree
 
 
 def flatten(value: Any) -> list[Any]:

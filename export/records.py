@@ -14,6 +14,7 @@ from cnn_export.inputs import normalization_statistics
 from cnn_export.layout import artifact_spec, is_image, to_artifact
 from cnn_export.manifest import (
     PROBE_VALUES,
+    Approximation,
     DTypeName,
     Manifest,
     Normalization,
@@ -38,9 +39,14 @@ from cnn_export.tolerances import Tolerance
 PRODUCER = f"cnn-export {__version__}"
 
 
-def embedded_metadata(subject: Subject, program: Program, options: TargetOptions) -> dict[str, str]:
+def embedded_metadata(
+    subject: Subject,
+    program: Program,
+    options: TargetOptions,
+    approximation: Approximation | None = None,
+) -> dict[str, str]:
     """Return the string pairs that go inside the artifact."""
-    inputs = [_tensor(spec, options, subject.normalization) for spec in program.inputs]
+    inputs = [_input(spec, options, subject) for spec in program.inputs]
     return {
         "producer": PRODUCER,
         "model": subject.source.model,
@@ -48,7 +54,15 @@ def embedded_metadata(subject: Subject, program: Program, options: TargetOptions
         "precision": options.precision,
         "layout": options.layout,
         "inputs": json.dumps([t.model_dump(exclude_none=True) for t in inputs], sort_keys=True),
+        **_approximated(approximation),
     }
+
+
+def _approximated(approximation: Approximation | None) -> dict[str, str]:
+    if approximation is None:
+        return {}
+    multiplier = approximation.identity_tensor_multiplier
+    return {"approximation": f"identity_tensor_multiplier={multiplier}"}
 
 
 def build_manifest(
@@ -66,6 +80,7 @@ def build_manifest(
     tolerance: Tolerance,
     partitions: PartitionReport,
     shared_versions: Mapping[str, str],
+    approximation: Approximation | None = None,
 ) -> Manifest:
     """Return the validated record of the artifact at ``path``, to be called ``name``.
 
@@ -82,36 +97,51 @@ def build_manifest(
         precision=options.precision,
         source=subject.source,
         versions=dict(sorted({**shared_versions, **target.versions()}.items())),
-        inputs=[_tensor(spec, options, subject.normalization) for spec in program.inputs],
-        outputs=[_tensor(spec, options, None) for spec in program.outputs],
+        inputs=[_input(spec, options, subject) for spec in program.inputs],
+        outputs=[_tensor(spec, options) for spec in program.outputs],
         passes=_passes(report),
         macs=macs,
         parameter_bytes=parameter_bytes,
         partitions=_partitions(partitions),
         parity=Parity(
             runtime=target.runtime,
-            reference=f"the checkpoint in torch {uniform.dtype}",
+            reference=f"{_reference(approximation)} in torch {uniform.dtype}",
             tolerance_reason=tolerance.reason,
             figures=[_figure(figure) for figure in figures],
         ),
-        probe=_probe(uniform, program, options, tolerance),
+        probe=_probe(uniform, program, options, tolerance, subject.takes_pixels),
+        approximation=approximation,
     )
 
 
-def _tensor(spec: TensorSpec, options: TargetOptions, normalization: str | None) -> Tensor:
+def _reference(approximation: Approximation | None) -> str:
+    return "the checkpoint" if approximation is None else "the approximated checkpoint"
+
+
+def _input(spec: TensorSpec, options: TargetOptions, subject: Subject) -> Tensor:
+    return _tensor(spec, options).model_copy(
+        update={
+            "normalization": _statistics(spec, subject.normalization),
+            "normalization_inside": _statistics(spec, subject.normalization_inside),
+        }
+    )
+
+
+def _statistics(spec: TensorSpec, normalization: str | None) -> Normalization | None:
+    if normalization is None or not is_image(spec):
+        return None
+    mean, std = normalization_statistics(normalization)
+    # A mask beside the image is not normalized by it.
+    return Normalization(mean=mean, std=std) if len(mean) in (1, spec.shape[1]) else None
+
+
+def _tensor(spec: TensorSpec, options: TargetOptions) -> Tensor:
     declared = artifact_spec(spec, options.layout)
-    image = is_image(spec)
-    statistics = None
-    if image and normalization is not None:
-        mean, std = normalization_statistics(normalization)
-        if len(mean) in (1, spec.shape[1]):  # a mask beside the image is not normalized by it
-            statistics = Normalization(mean=mean, std=std)
     return Tensor(
         name=declared.name,
         shape=list(declared.shape),
         dtype=cast(DTypeName, declared.dtype_name),  # the schema checks it
-        layout=options.layout if image else None,
-        normalization=statistics,
+        layout=options.layout if is_image(spec) else None,
     )
 
 
@@ -151,11 +181,15 @@ def _figure(figure: OutputParity) -> ParityFigure:
 
 
 def _probe(
-    uniform: Reference, program: Program, options: TargetOptions, tolerance: Tolerance
+    uniform: Reference,
+    program: Program,
+    options: TargetOptions,
+    tolerance: Tolerance,
+    takes_pixels: bool,
 ) -> ProbeRecord:
     expected = to_artifact(uniform.outputs, program.outputs, options.layout)
     return ProbeRecord(
-        kind="pixel" if options.image_input else "unit",
+        kind="pixel" if takes_pixels else "unit",
         seed=PROBE_SEED,
         batch=next(iter(uniform.probe.inputs.values())).shape[0],
         outputs=[

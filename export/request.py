@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnn_export.manifest import Manifest
+from cnn_export.manifest import Approximation, Manifest
 from cnn_export.targets.base import TargetOptions
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ class ExportRequest:
 
     ``source`` is a checkpoint path or a module. ``input_size`` is (height, width); ``shapes``
     gives full shapes by input name instead, and ``examples`` real tensors. ``batch`` of None is
-    the dynamic batch. ``samples`` are files that join the parity probes.
+    the dynamic batch. ``samples`` are files that join the parity probes. ``normalize`` makes the
+    artifact take raw pixels and normalize them itself.
+    ``identity_tensor_multiplier`` states what the network was trained with, or, with
+    ``approximate``, what it shall have instead.
     """
 
     source: Path | nn.Module
@@ -48,6 +52,9 @@ class ExportRequest:
     examples: tuple[Tensor, ...] | None = None
     batch: int | None = 1
     samples: tuple[Path, ...] = ()
+    normalize: str | None = None
+    identity_tensor_multiplier: Fraction | None = None
+    approximate: bool = False
     reparam: bool = True
     dry_run: bool = False
     options: TargetOptions = dataclasses.field(default_factory=TargetOptions)
@@ -67,13 +74,15 @@ class ExportResult:
     """Everything a job gives back. ``artifacts`` is empty on a dry run.
 
     ``refusals`` names, per target, operators without a lowering (filled on a dry run only; a real
-    run ends with an error instead).
+    run ends with an error instead). ``approximation`` is set where the artifacts were asked to
+    compute another function than the checkpoint.
     """
 
     artifacts: tuple[Artifact, ...]
     report: Report | None
     notes: tuple[str, ...]
     refusals: Mapping[str, tuple[str, ...]]
+    approximation: Approximation | None = None
 
     @property
     def artifact(self) -> Artifact:

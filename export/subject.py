@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from cnn_export.errors import UsageError
-from cnn_export.inputs import example_inputs, ordered_shapes
+from cnn_export.inputs import example_inputs, normalization_statistics, ordered_shapes
 from cnn_export.manifest import Source
-from cnn_export.pixels import FromPixels
+from cnn_export.models.identity_tensor_multiplier import ARGUMENT
+from cnn_export.pixels import FromPixels, refuse_no_image
 from cnn_export.program import Program, capture
 from cnn_export.request import ExportRequest
 
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """The original module, which every artifact is compared with, and what is known of it."""
+    """The original module, which every artifact is compared with, and what is known of it.
+
+    ``normalization`` is what a caller has to do, ``normalization_inside`` what the module does
+    itself to raw pixels. ``identity_tensor_multiplier`` is what the network says it was trained
+    with; unread text where a user's own network says it.
+    """
 
     module: nn.Module
     source: Source
@@ -31,6 +37,9 @@ class Subject:
     normalization: str | None
     examples: tuple[Tensor, ...] | None
     notes: tuple[str, ...]
+    identity_tensor_multiplier: object = 1
+    takes_pixels: bool = False
+    normalization_inside: str | None = None
 
 
 def default_stem(request: ExportRequest) -> str:
@@ -44,14 +53,15 @@ def default_stem(request: ExportRequest) -> str:
 def load_subject(request: ExportRequest) -> Subject:
     """Load the checkpoint, or take the module as it is (in eval mode)."""
     if isinstance(request.source, Path):
-        subject = _from_checkpoint(request, request.source)
-        return _taking_pixels(subject) if request.options.image_input else subject
+        return _taking_pixels(_from_checkpoint(request, request.source), request)
     if request.model or request.model_args or request.allow_pickle:
         raise UsageError("model, model_args and allow_pickle are for checkpoint files")
     module = request.source.eval()
     name = type(module).__name__
     source = Source(file="", sha256=None, model=name, arguments={}, container="module")
-    return Subject(module, source, None, None, request.examples, ())
+    multiplier = getattr(module, ARGUMENT, 1)
+    subject = Subject(module, source, None, None, request.examples, (), multiplier)
+    return _taking_pixels(subject, request)
 
 
 def _recognised(request: ExportRequest, loaded: LoadedModel) -> tuple[str, ...]:
@@ -61,20 +71,61 @@ def _recognised(request: ExportRequest, loaded: LoadedModel) -> tuple[str, ...]:
     return (f"recognised as {loaded.name}" + (f"({arguments})" if arguments else ""),)
 
 
-def _taking_pixels(subject: Subject) -> Subject:
-    """Move a known normalization into the network; without one it takes pixels as they are."""
-    if subject.normalization is None:
+def _taking_pixels(subject: Subject, request: ExportRequest) -> Subject:
+    """Move the normalization into the network, where pixels are asked for.
+
+    ``normalize`` states it; an image package else does what is known of the checkpoint, and takes
+    pixels as they are where nothing is.
+    """
+    if request.normalize is None and not request.options.image_input:
         return subject
-    module = FromPixels(subject.module, subject.normalization).eval()
-    note = f"the package normalizes pixels itself ({subject.normalization})"
+    normalization = request.normalize or subject.normalization
+    if normalization is None:
+        return dataclasses.replace(subject, takes_pixels=True)
     return dataclasses.replace(
-        subject, module=module, normalization=None, notes=(*subject.notes, note)
+        subject,
+        module=FromPixels(subject.module, normalization).eval(),
+        normalization=None,
+        notes=(*subject.notes, *_normalization_notes(normalization, subject.normalization)),
+        takes_pixels=True,
+        normalization_inside=normalization,
     )
 
 
+def _normalization_notes(used: str, known: str | None) -> tuple[str, ...]:
+    note = f"the artifact takes raw pixels and normalizes them itself ({used})"
+    if known is None or normalization_statistics(used) == normalization_statistics(known):
+        return (note,)
+    return (note, f"{known} is known of the checkpoint and not used: check --normalize")
+
+
 def capture_subject(subject: Subject, request: ExportRequest) -> Program:
-    """Trace the module at the requested input sizes."""
-    return capture(subject.module, _examples(subject, request), dynamic_batch=request.batch is None)
+    """Trace the module at the requested input sizes; an input keeps the network's own name."""
+    examples = _examples(subject, request)
+    if request.normalize is not None:
+        refuse_no_image(request.normalize, examples)
+    program = capture(subject.module, examples, dynamic_batch=request.batch is None)
+    if request.normalize is None:
+        return program
+    name = _first_input(_network(subject, request))
+    if name in [spec.name for spec in program.outputs]:
+        return program
+    image = dataclasses.replace(program.inputs[0], name=name)
+    return dataclasses.replace(program, inputs=(image,))
+
+
+def _network(subject: Subject, request: ExportRequest) -> nn.Module:
+    """Return the module whose argument names the user knows."""
+    module = subject.module
+    if request.normalize is not None and isinstance(module, FromPixels):
+        return module.network
+    return module
+
+
+def _first_input(network: nn.Module) -> str:
+    if isinstance(network, fx.GraphModule):
+        return next(node.name for node in network.graph.nodes if node.op == "placeholder")
+    return next(iter(inspect.signature(network.forward).parameters))
 
 
 def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
@@ -85,6 +136,7 @@ def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
         model=request.model,
         model_args=request.model_args,
         allow_pickle=request.allow_pickle,
+        identity_tensor_multiplier=request.identity_tensor_multiplier,
     )
     source = Source(
         file=path.name,
@@ -100,6 +152,9 @@ def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
         normalization=loaded.normalization,
         examples=request.examples or loaded.example_inputs,
         notes=(*_recognised(request, loaded), *loaded.notes),
+        identity_tensor_multiplier=loaded.arguments.get(
+            ARGUMENT, getattr(loaded.module, ARGUMENT, 1)
+        ),
     )
 
 
@@ -108,7 +163,7 @@ def _examples(subject: Subject, request: ExportRequest) -> tuple[Tensor, ...]:
     if sum(bool(way) for way in ways) > 1:
         raise UsageError("--input-size, --input and example_inputs exclude one another; give one")
     if request.shapes:
-        shapes = _named_shapes(subject.module, request.shapes)
+        shapes = _named_shapes(_network(subject, request), request.shapes)
         _refuse_contradiction(request, shapes)
         return example_inputs(shapes)
     if request.input_size is None and subject.examples is not None:

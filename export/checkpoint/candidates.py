@@ -21,7 +21,8 @@ class Candidate:
     weights; foreign callables may not, they could compute with them. ``inferred`` names
     arguments read off the tensors, ``aliases`` maps this project's argument names to the builder's,
     and ``refused`` arguments would bring other weights than the checkpoint's. ``recorded`` tells
-    that the checkpoint's own ``model_args`` are among the arguments.
+    that the checkpoint's own ``model_args`` are among the arguments. ``unrecorded`` arguments
+    change the function and no tensor; the builder's defaults must not decide them.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Candidate:
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     refused: tuple[str, ...] = ()
     recorded: bool = False
+    unrecorded: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.label}{described(self.arguments)}"

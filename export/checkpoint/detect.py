@@ -29,12 +29,14 @@ class Detection:
 def detect(shapes: Shapes) -> Detection:
     """Compare the shapes with this package's families and torchvision's."""
     families = [family for family in FAMILIES if family.marker in shapes]
-    compared = _compared(shapes, ([candidate] for candidate in _registered_candidates(shapes)))
+    fitting, others = _registered_candidates(shapes)
+    compared = _compared(shapes, ([candidate] for candidate in fitting))
     for family in families:
         compared += _compared(shapes, family_candidates(family, shapes))
     matches = tuple(candidate for candidate, mismatch in compared if not mismatch)
     if matches:
         return Detection(matches)
+    compared += _compared(shapes, ([candidate] for candidate in others))
     if not families:
         compared += _alike(shapes)
     return Detection(nearest=_nearest(compared))
@@ -50,11 +52,15 @@ def registered_candidate(architecture: Architecture, shapes: Shapes) -> Candidat
         input_size=architecture.input_size,
         normalization="imagenet" if arguments.get("classes") == 1000 else None,
         inferred=frozenset(arguments),
+        unrecorded=architecture.unrecorded,
     )
 
 
-def _registered_candidates(shapes: Shapes) -> list[Candidate]:
-    return [registered_candidate(a, shapes) for a in architectures().values()]
+def _registered_candidates(shapes: Shapes) -> tuple[list[Candidate], list[Candidate]]:
+    """Return the families whose detector finds its arguments, and the others."""
+    candidates = [registered_candidate(a, shapes) for a in architectures().values()]
+    fitting = [each for each in candidates if each.inferred]
+    return fitting, [each for each in candidates if not each.inferred]
 
 
 def _compared(shapes: Shapes, networks: Iterable[list[Candidate]]) -> list[Compared]:

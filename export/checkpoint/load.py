@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Generator, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from cnn_export.checkpoint.arguments import parse_arguments
 from cnn_export.checkpoint.containers import Contents, open_container
 from cnn_export.checkpoint.exported import load_exported
 from cnn_export.checkpoint.formats import Format, sha256, sniff
+from cnn_export.checkpoint.multiplier import Hints, hints_for
 from cnn_export.checkpoint.reading import read
 from cnn_export.checkpoint.recorded import Size, recorded_input_size
 from cnn_export.checkpoint.resolve import network_for
@@ -55,14 +57,18 @@ def load_model(
     model: str | None = None,
     model_args: Mapping[str, str] = _NO_ARGUMENTS,
     allow_pickle: bool = False,
+    identity_tensor_multiplier: Fraction | None = None,
 ) -> LoadedModel:
     """Load a ``.pt``, ``.pth``, ``.pth.tar``, ``.safetensors`` or ``.pt2`` file.
 
     Without ``model`` the network is recognised by tensor names and shapes; every tensor of file
     and network must match either way. ``allow_pickle`` runs whatever code the file holds.
+    ``identity_tensor_multiplier`` states a MobileNeXt's where ``model_args``, the checkpoint and
+    its folder do not say it; otherwise it changes nothing here.
 
     Raises:
-        CheckpointError: missing, damaged, unsafe, not finite, ambiguous or not matching.
+        CheckpointError: missing, damaged, unsafe, not finite, ambiguous or not matching; or an
+            argument that no tensor shows is not said.
         UsageError: ``model`` or ``model_args`` name nothing that exists.
         TargetUnavailable: ``timm:`` is asked for and not installed.
     """
@@ -80,7 +86,8 @@ def load_model(
         contents = dataclasses.replace(contents, notes=(*notes, *contents.notes))
         if contents.module is not None and source is None and not given:
             return _unpickled(path, contents, contents.module)
-        return _recognised(path, contents, source, given)
+        hints = hints_for(path, identity_tensor_multiplier)
+        return _recognised(path, contents, source, given, hints)
 
 
 @contextlib.contextmanager
@@ -95,10 +102,14 @@ def _errors_name(path: Path) -> Generator[None]:
 
 
 def _recognised(
-    path: Path, contents: Contents, source: Source | None, given: Mapping[str, Any]
+    path: Path,
+    contents: Contents,
+    source: Source | None,
+    given: Mapping[str, Any],
+    hints: Hints,
 ) -> LoadedModel:
     tensors, conversions = usable(contents.tensors)
-    module, candidate, notes = network_for(tensors, contents.metadata, source, given)
+    module, candidate, notes = network_for(tensors, contents.metadata, source, given, hints)
     size, normalization, ignored = _recorded_input(contents, candidate.input_size)
     return LoadedModel(
         module=module,

@@ -12,6 +12,7 @@ from cnn_export.checkpoint.building import fill
 from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.containers import without_outer_name
 from cnn_export.checkpoint.matching import Mismatch, compare, shapes_of
+from cnn_export.checkpoint.multiplier import Hints, with_multiplier
 from cnn_export.checkpoint.recognise import recognise
 from cnn_export.checkpoint.sources import Source
 from cnn_export.errors import CheckpointError, UsageError
@@ -25,11 +26,13 @@ def network_for(
     metadata: Mapping[str, Any],
     source: Source | None,
     given: Mapping[str, Any],
+    hints: Hints,
 ) -> Network:
     """Return the filled network in eval mode, its candidate, and notes.
 
     Raises:
-        CheckpointError: no network, several, or differing tensors; names them.
+        CheckpointError: no network, several, or differing tensors; names them. Or nothing says
+            an argument that the tensors do not show.
         UsageError: the network cannot be built with the given arguments.
     """
     spellings = list(_spellings(tensors))
@@ -44,7 +47,11 @@ def network_for(
         module = _constructed(candidate, asked)
         mismatch = compare(shapes_of(named), module)
         if not mismatch:
-            return _filled(module, asked, named), asked, (*notes, *_counter_notes(mismatch))
+            said, said_notes = with_multiplier(candidate, given, hints)
+            if said.arguments != asked.arguments:
+                module = said.construct(empty=True)
+            notes = (*notes, *said_notes, *_counter_notes(mismatch))
+            return _filled(module, said, named), said, notes
         mismatches.append((candidate, mismatch))
     best = max(mismatches, key=lambda pair: pair[1].agreeing)
     raise _mismatched(*best, given)

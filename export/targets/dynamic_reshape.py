@@ -16,6 +16,7 @@ from torch import fx
 from cnn_export.errors import OperatorRefused
 from cnn_export.program import Program
 from cnn_export.targets.diagnosis import source_line
+from cnn_export.targets.graph_copy import with_edited_copy
 
 _RESHAPES = {
     torch.ops.aten.flatten.using_ints,
@@ -30,18 +31,22 @@ def spelled_out(program: Program) -> Program:
     Raises:
         OperatorRefused: a reshape does more than drop or add dimensions of size 1.
     """
-    nodes = [n for n in program.graph_module.graph.nodes if n.target in _RESHAPES]
-    if not program.dynamic_batch or not nodes:
+    if not program.dynamic_batch or not _reshapes(program.graph_module.graph):
         return program
-    graph = fx.Graph()
-    copies: dict[fx.Node, Any] = {}
-    graph.output(graph.graph_copy(program.graph_module.graph, copies))
-    for node in nodes:
-        _replace(graph, node, copies[node])
-    return program.with_graph(fx.GraphModule(program.graph_module, graph))
+    return with_edited_copy(program, _replace_all)
 
 
-def _replace(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> None:
+def _reshapes(graph: fx.Graph) -> list[fx.Node]:
+    return [node for node in graph.nodes if node.target in _RESHAPES]
+
+
+def _replace_all(module: fx.GraphModule) -> None:
+    for node in _reshapes(module.graph):
+        _replace(node)
+
+
+def _replace(node: fx.Node) -> None:
+    graph = node.graph
     source: Any = node.args[0]
     before, after = source.meta["val"].shape, node.meta["val"].shape
     if _without_ones(before) != _without_ones(after):
@@ -49,12 +54,14 @@ def _replace(graph: fx.Graph, node: fx.Node, copy: fx.Node) -> None:
             f"tflite: {node.target} (node {node.name} at {source_line(node)}) cannot be converted "
             "with a dynamic batch; use --batch N"
         )
-    with graph.inserting_before(copy):
-        value = graph.call_function(torch.ops.aten.squeeze.dims, (copy.args[0], _ones(before)))
+    with graph.inserting_before(node):
+        value = graph.call_function(torch.ops.aten.squeeze.dims, (source, _ones(before)))
         for axis in _ones(after):
             value = graph.call_function(torch.ops.aten.unsqueeze.default, (value, axis))
-    copy.replace_all_uses_with(value)
-    graph.erase_node(copy)
+    # The next reshape in a row looks up this one's shape.
+    value.meta["val"] = node.meta["val"]
+    node.replace_all_uses_with(value)
+    graph.erase_node(node)
 
 
 def _ones(shape: torch.Size) -> list[int]:

@@ -13,23 +13,22 @@ import torch
 from torch import fx
 
 from cnn_export.program import Program
+from cnn_export.targets.graph_copy import with_edited_copy
 
 _HARD_SIGMOID = torch.ops.aten.hardsigmoid.default
 
 
 def spelled_out(program: Program) -> Program:
     """Return the program without ``aten.hardsigmoid``; unchanged where there is none."""
-    if not any(node.target is _HARD_SIGMOID for node in program.graph_module.graph.nodes):
+    graph = program.graph_module.graph
+    if not graph.find_nodes(op="call_function", target=_HARD_SIGMOID):
         return program
-    graph = fx.Graph()
-    graph.output(graph.graph_copy(program.graph_module.graph, {}))
-    module = fx.GraphModule(program.graph_module, graph)
-    for node in list(graph.nodes):
-        if node.target is _HARD_SIGMOID:
-            _replace(module, node)
-    graph.eliminate_dead_code()
-    module.recompile()
-    return program.with_graph(module)
+    return with_edited_copy(program, _replace_all)
+
+
+def _replace_all(module: fx.GraphModule) -> None:
+    for node in module.graph.find_nodes(op="call_function", target=_HARD_SIGMOID):
+        _replace(module, node)
 
 
 def _replace(module: fx.GraphModule, node: fx.Node) -> None:

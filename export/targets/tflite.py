@@ -18,7 +18,7 @@ from torch.export import Dim
 from cnn_export.errors import OperatorRefused
 from cnn_export.layout import NCHW_TO_NHWC, NHWC_TO_NCHW, is_image
 from cnn_export.program import BATCH_MAX, Program, TensorSpec
-from cnn_export.targets import diagnosis, dynamic_reshape, litert_partitions
+from cnn_export.targets import diagnosis, dynamic_reshape, litert_partitions, zero_padded_pool
 from cnn_export.targets.base import (
     Layout,
     OpRefusal,
@@ -79,7 +79,8 @@ class TFLite:
 
     def export(self, program: Program, options: TargetOptions, path: Path) -> None:
         """Convert and write; the same program gives the same bytes."""
-        content = _convert(dynamic_reshape.spelled_out(program), options)
+        spelled = zero_padded_pool.spelled_out(dynamic_reshape.spelled_out(program))
+        content = _convert(spelled, options)
         if options.precision == "fp16":
             content = _float16_weights(content)
         path.write_bytes(content)

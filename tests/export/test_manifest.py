@@ -21,7 +21,8 @@ SHA = "0f" * 32
 
 def document() -> dict[str, Any]:
     """A manifest as a program in another language would write it."""
-    tensor = {"name": "image", "shape": [-1, 3, 13, 18], "dtype": "float32", "layout": "nchw"}
+    tensor = {"name": "image", "shape": [-1, 3, 13, 18], "dtype": "float32", "layout": "nchw",
+              "normalization_inside": None}  # fmt: skip
     return {
         "schema_version": 1,
         "producer": "cnn-export 0.1.0",

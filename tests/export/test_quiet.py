@@ -158,8 +158,8 @@ def test_explain_shows_passes_and_costs(
     assert main(arguments) == 0
     lines = capfd.readouterr().out.splitlines()
     fold = next(line.split() for line in lines if line.startswith("FoldBatchNorm"))
-    assert fold[1:] == ["1", "0"]  # the network has one batch normalization
-    assert any(line.startswith("macs: ") and "→" in line for line in lines)
+    assert fold[1:3] == ["1", "0"]  # the network has one batch normalization
+    assert any(line.startswith("MACs  ") for line in lines)
     assert main([*arguments, "--no-reparam"]) == 0
     assert "reparameterization: switched off" in capfd.readouterr().out
 
@@ -216,4 +216,3 @@ def test_a_terminal_without_unicode_fails_no_job(
     assert main([*arguments, "--explain"]) == 0
     sys.stdout.flush()
     assert rb"gr\xf6\xdfe" in content.getvalue()
-    assert rb"\u2192" in content.getvalue()

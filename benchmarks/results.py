@@ -1,0 +1,145 @@
+"""Lines of a results file: everything measured, one JSON object a line.
+
+A file is appended to, never rewritten: ``run`` opens a run, ``artifact`` says once per run what a
+file is, ``repeat``, ``pair`` and ``memory`` are one worker process each. Times are raw
+nanoseconds of a monotonic clock; whatever is shown is derived from them. Schema changes raise
+:data:`SCHEMA_VERSION`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Nanoseconds = Annotated[int, Field(ge=0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def to_line(self) -> str:
+        """Return the record as one line, with its newline."""
+        return self.model_dump_json(exclude_none=True) + "\n"
+
+
+class Device(_Record):
+    """The machine, as far as results on it may be compared with one another.
+
+    ``id`` names the unit (``host``, or an adb serial); ``memory_bytes`` and ``cpus`` are what a
+    container limit leaves.
+    """
+
+    id: str
+    kind: Literal["host", "adb"]
+    model: str
+    cpus: int = Field(ge=1)
+    memory_bytes: int = Field(ge=0)
+    system: str
+    governor: str | None = None
+
+
+class Run(_Record):
+    """One call of ``cnn-bench run``: its plan, so that it can be completed later."""
+
+    cnn_bench: Literal["run"] = "run"
+    schema_version: int = SCHEMA_VERSION
+    run_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    producer: str
+    started_at: str
+    device: Device
+    seed: int
+    repeats: int = Field(ge=1)
+    min_time_s: float = Field(gt=0)
+
+
+class Artifact(_Record):
+    """A measured file; figures come from the file and its manifest, ``None`` where unknown."""
+
+    cnn_bench: Literal["artifact"] = "artifact"
+    run_id: str
+    sha256: Sha256
+    name: str
+    model: str
+    target: Literal["tflite", "onnx", "executorch", "coreml"]
+    precision: str
+    file_bytes: int = Field(ge=0)
+    macs: int | None = None
+    mac_bytes: int | None = None
+    delegate: str | None = None
+    partitions: int | None = None
+    ops_outside: int | None = None
+
+
+class Conditions(_Record):
+    """The machine around one worker process. ``clock_khz`` are samples during the timing.
+
+    ``others_load`` is the share of all CPUs that other processes used meanwhile; ``flags`` name
+    each unfit condition (``throttled``, ``others_busy``, ``clock_moved``, …).
+    """
+
+    cpus: list[int] = []
+    clock_khz: list[int] = []
+    others_load: float | None = None
+    flags: list[str] = []
+
+
+class Repeat(_Record):
+    """One artifact in one process. ``position`` is its place in the run's order."""
+
+    cnn_bench: Literal["repeat"] = "repeat"
+    run_id: str
+    artifact: Sha256
+    repeat: int = Field(ge=0)
+    position: int = Field(ge=0)
+    threads: int = Field(ge=1)
+    runtime: str
+    runtime_version: str
+    runtime_args: dict[str, str] = {}
+    load_ns: Nanoseconds
+    first_ns: Nanoseconds
+    warm_up: int = Field(ge=0)
+    samples_ns: list[Nanoseconds] = Field(min_length=1)
+    conditions: Conditions = Conditions()
+
+
+class Pair(_Record):
+    """Two artifacts in one process, inferences alternated; ``b_first`` swaps their order."""
+
+    cnn_bench: Literal["pair"] = "pair"
+    run_id: str
+    a: Sha256
+    b: Sha256
+    repeat: int = Field(ge=0)
+    position: int = Field(ge=0)
+    b_first: bool
+    threads: int = Field(ge=1)
+    runtimes: tuple[str, str]
+    runtime_versions: tuple[str, str]
+    runtime_args: dict[str, str] = {}
+    a_ns: list[Nanoseconds] = Field(min_length=1)
+    b_ns: list[Nanoseconds] = Field(min_length=1)
+    conditions: Conditions = Conditions()
+
+
+class Memory(_Record):
+    """Peak memory of one process that loads and runs an artifact, timing nothing.
+
+    ``baseline_rss_bytes`` is the same process with the runtime imported and no artifact loaded.
+    """
+
+    cnn_bench: Literal["memory"] = "memory"
+    run_id: str
+    artifact: Sha256
+    threads: int = Field(ge=1)
+    runtime: str
+    runtime_version: str
+    peak_rss_bytes: int = Field(ge=0)
+    peak_pss_bytes: int | None = None
+    baseline_rss_bytes: int = Field(ge=0)
+
+
+Record = Annotated[Run | Artifact | Repeat | Pair | Memory, Field(discriminator="cnn_bench")]

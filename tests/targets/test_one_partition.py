@@ -1,0 +1,144 @@
+"""After the stage XNNPACK takes a whole network of every family in one partition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import networks
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from cnn_export import export
+
+TARGETS = ["tflite", "executorch"]
+IMAGE = (1, 3, 20, 28)
+
+
+def _conv(inputs: int, outputs: int, **options: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, bias=False, **options), nn.BatchNorm2d(outputs))
+
+
+class _Sandglass(nn.Module):
+    """MobileNeXt's block with its official slice assignment, ``shared`` channels of 16."""
+
+    def __init__(self, shared: int) -> None:
+        super().__init__()
+        self.shared = shared
+        self.conv = nn.Sequential(
+            _conv(16, 16, kernel_size=3, padding=1, groups=16),
+            nn.ReLU6(inplace=True),
+            _conv(16, 4, kernel_size=1),
+            _conv(4, 16, kernel_size=1),
+            nn.ReLU6(inplace=True),
+            _conv(16, 16, kernel_size=3, padding=1, groups=16),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out = self.conv(x)
+        out[:, : self.shared] = out[:, : self.shared] + x[:, : self.shared]
+        return out
+
+
+class _Shuffle(nn.Module):
+    """ShuffleNetV2's unit: split, one half through convolutions, concatenate, shuffle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            _conv(8, 8, kernel_size=1),
+            nn.ReLU(inplace=True),
+            _conv(8, 8, kernel_size=3, padding=1, groups=8),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kept, worked = x.chunk(2, 1)
+        out = torch.cat([kept, self.branch(worked)], 1)
+        batch, channels, height, width = out.shape
+        grouped = out.view(batch, 2, channels // 2, height, width).transpose(1, 2).contiguous()
+        return grouped.view(batch, channels, height, width)
+
+
+class _Ghost(nn.Module):
+    """GhostNet's module: cheap features beside dear ones, cut to size by a slice of them all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dear = _conv(16, 8, kernel_size=1)
+        self.cheap = _conv(8, 8, kernel_size=3, padding=1, groups=8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        dear = F.relu(self.dear(x), inplace=True)
+        return torch.cat([dear, self.cheap(dear)], 1)[:, :16]
+
+
+class _SqueezeExcite(nn.Module):
+    """SkipNet's gate, with the hard sigmoid as authors write it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Linear(16, 4), nn.Linear(4, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        pooled = F.adaptive_avg_pool2d(x, 1).view(x.shape[0], 16)
+        gate = F.relu6(self.up(F.relu(self.down(pooled))) + 3) / 6
+        return x * gate.view(x.shape[0], 16, 1, 1)
+
+
+class _Bordered(nn.Module):
+    """A convolution after a border of per-channel values, assigned side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(16, 16, 3)
+        self.register_buffer("value", torch.linspace(-1, 1, 16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        padded = F.pad(F.relu(x), (1, 1, 1, 1))
+        value = self.value.view(1, -1, 1, 1)
+        for side in (slice(0, 1), slice(-1, None)):
+            padded[:, :, side, :] = value
+            padded[:, :, :, side] = value
+        return F.relu(self.conv(padded))
+
+
+class _Network(nn.Module):
+    """A stem with a padded max pool, one block, and a classifier."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.stem, self.block, self.head = _conv(3, 16, kernel_size=3), block, nn.Linear(16, 5)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = F.max_pool2d(F.relu(self.stem(image), inplace=True), 3, 2, 1)
+        return self.head(self.block(x).mean((2, 3)))
+
+
+BLOCKS = {
+    "MobileNeXt, all channels": lambda: _Sandglass(16),
+    "MobileNeXt, half of them": lambda: _Sandglass(8),
+    "ShuffleNetV2": _Shuffle,
+    "GhostNet": _Ghost,
+    "SkipNet": _SqueezeExcite,
+    "constant border": _Bordered,
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_small_networks(block: str, out: Path) -> None:
+    torch.manual_seed(3)
+    module = networks.seeded(_Network(BLOCKS[block]()))
+    result = export(module, TARGETS, output=out, example_inputs=[torch.randn(IMAGE)])
+    splits = {each.manifest.target: each.manifest.partitions for each in result.artifacts}
+    assert {name: split.partitions for name, split in splits.items()} == dict.fromkeys(TARGETS, 1)
+    assert all(split.outside == [] for split in splits.values())
+    assert all(split.delegated_ops >= 5 for split in splits.values())
+
+
+def test_without_the_stage_the_pieces_are_many(out: Path) -> None:
+    """The measure is one that can fail."""
+    module = networks.seeded(_Network(_Sandglass(8)))
+    options = {"output": out, "example_inputs": [torch.randn(IMAGE)], "reparam": False}
+    result = export(module, TARGETS, **options)
+    assert all(each.manifest.partitions.partitions > 1 for each in result.artifacts)
