@@ -20,7 +20,6 @@ from cnn_export.reparam.aliases import written_nodes
 from cnn_export.reparam.copies import own_tensors
 from cnn_export.reparam.order import DEFAULT_PASSES
 from cnn_export.reparam.program_pass import ProgramPass
-from cnn_export.reparam.proof import TOLERANCE
 
 ExampleInputs = torch.Tensor | Sequence[torch.Tensor] | Mapping[str, torch.Tensor]
 
@@ -31,7 +30,7 @@ def reparameterize(
     *,
     passes: Sequence[ProgramPass] = DEFAULT_PASSES,
     dynamic_batch: bool = False,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> tuple[fx.GraphModule, Report]:
     """Return a smaller network in evaluation mode that computes the same, and what was done.
 
@@ -47,7 +46,8 @@ def reparameterize(
             their names; a program may go without.
         passes: what to run, in order; :data:`~cnn_export.reparam.order.DEFAULT_PASSES` by default.
         dynamic_batch: keep dimension 0 of every input free, from 1 to 64.
-        tolerance: limit of the proof, ``max |a - b| / rms(a)`` in float64.
+        tolerance: limit of the proof, ``max |a - b| / rms(a)`` in float64; default 1e-9, or what
+            rounding alone does to the network where that is more.
 
     Raises:
         InputRefused: the network cannot be traced at these inputs, keeps state between calls,

@@ -41,22 +41,24 @@ def prove(
     rewritten: fx.GraphModule,
     steps: Sequence[ProgramPass],
     original: Callable[[], fx.GraphModule],
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
 ) -> Proof:
     """Return the relative error of ``rewritten`` on the probe, and its limit: one forward.
 
     ``steps`` are the passes that changed the graph, in order, and ``original`` makes fresh copies
-    of what they started from; both serve only when the error is above ``tolerance``: to measure
-    how far rounding alone moves the original, and to find the guilty pass.
+    of what they started from; both serve only when the error is above the limit: to measure how
+    far rounding alone moves the original, and to find the guilty pass. A ``tolerance`` given is
+    the limit whatever the network does; ``None`` is :data:`TOLERANCE`, or what rounding excuses.
 
     Raises:
         ReparameterizationError: the error is above the limit; names the guilty pass.
     """
     error = _measure(probe, rewritten)
-    if error <= tolerance:
-        return Proof(error, tolerance)
-    rounding = ROUNDING_FACTOR * _measure(_nudged(probe), original())
-    limit = max(tolerance, min(rounding, CAP))
+    limit = TOLERANCE if tolerance is None else tolerance
+    rounding = 0.0
+    if error > limit and tolerance is None:
+        rounding = ROUNDING_FACTOR * _measure(_nudged(probe), original())
+        limit = max(limit, min(rounding, CAP))
     if error <= limit:
         return Proof(error, limit)
     if rounding > CAP:

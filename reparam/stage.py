@@ -44,7 +44,7 @@ def reparameterize_graph(
     *,
     prove_equal: bool = True,
     probe: Probe | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
     max_rounds: int = MAX_ROUNDS,
 ) -> Report:
     """Rewrite a captured graph in place into a smaller, equal one.
@@ -54,7 +54,7 @@ def reparameterize_graph(
     which costs one more forward). The given graph changes only if everything succeeded.
 
     Raises:
-        ReparameterizationError: a pass failed, changed the result by more than ``tolerance``
+        ReparameterizationError: a pass failed, changed the result by more than the limit
             (relative, see :func:`~cnn_export.reparam.proof.relative_error`), gave weights beyond
             the dtype's range, or still fired after ``max_rounds``.
     """
@@ -70,7 +70,7 @@ def reparameterize_graph(
     steps = history.steps(passes)
     proof = None
     if prove_equal:
-        proof = Proof(0.0, tolerance)
+        proof = Proof(0.0, TOLERANCE if tolerance is None else tolerance)
         if steps:
             probe = probe or make_probe(graph_module)
             with default_dtype(promoted_default(dtype)):
