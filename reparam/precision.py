@@ -16,6 +16,7 @@ from torch.fx.node import map_aggregate
 from torch.utils import _pytree as pytree
 
 from cnn_export.reparam.errors import ReparameterizationError
+from cnn_export.reparam.operators import static_sizes
 
 
 def working_dtype(graph_module: fx.GraphModule) -> torch.dtype:
@@ -43,11 +44,12 @@ def cast(graph_module: fx.GraphModule, source: torch.dtype, to: torch.dtype) -> 
     if source == to:
         return
     _cast_attributes(graph_module, source, to)
+    seen: dict[Any, torch.Tensor] = {}
     for node in graph_module.graph.nodes:
         node.args = _map_dtype(node.args, source, to)
         node.kwargs = _map_dtype(node.kwargs, source, to)
         if "val" in node.meta:
-            node.meta["val"] = _cast_fake(node.meta["val"], source, to)
+            node.meta["val"] = _cast_fake(node.meta["val"], source, to, seen)
     graph_module.recompile()
 
 
@@ -103,11 +105,21 @@ def _map_dtype(value: Any, source: torch.dtype, to: torch.dtype) -> Any:
     return map_aggregate(value, moved)
 
 
-def _cast_fake(value: Any, source: torch.dtype, to: torch.dtype) -> Any:
+def _cast_fake(
+    value: Any, source: torch.dtype, to: torch.dtype, seen: dict[Any, torch.Tensor]
+) -> Any:
+    """Cast the tensors in ``value``; those of equal static layout share one result in ``seen``."""
+
     def leaf(each: Any) -> Any:
-        if isinstance(each, torch.Tensor) and each.dtype == source:
+        if not isinstance(each, torch.Tensor) or each.dtype != source:
+            return each
+        if static_sizes(each.shape) is None:
             return each.to(to)
-        return each
+        # A cast of a fake tensor takes as long as a small convolution, and networks repeat sizes.
+        layout = (tuple(each.shape), each.stride(), each.device)
+        if layout not in seen:
+            seen[layout] = each.to(to)
+        return seen[layout]
 
     with torch.no_grad():
         return pytree.tree_map(leaf, value)

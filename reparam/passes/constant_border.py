@@ -6,7 +6,8 @@ import torch
 from torch import fx
 
 from cnn_export.reparam.aliases import written_nodes
-from cnn_export.reparam.border import Border, read_border, read_boxes
+from cnn_export.reparam.border import Border, read_border
+from cnn_export.reparam.boxes import read_boxes
 from cnn_export.reparam.channel_affine import read_channel_affine
 from cnn_export.reparam.operators import operator_name, overload, value_of
 from cnn_export.reparam.program_pass import PassResult, ProgramPass

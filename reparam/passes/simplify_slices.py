@@ -42,19 +42,29 @@ class SimplifySlices(ProgramPass):
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
-        """Simplify in order, so that a chain collapses in one walk."""
+        """Sweep until nothing changes: what loses its last reader may free its neighbours."""
+        graph = graph_module.graph
+        written = written_nodes(graph)
         rewrites: list[str] = []
-        written = written_nodes(graph_module.graph)
-        for node in list(graph_module.graph.nodes):
-            if node in written or not has_tensor(node):
-                continue
-            name = operator_name(node)
-            new = _simpler_slice(node, written) if name == "slice" else None
-            new = _simpler_concat(node, written) if name == "cat" else new
-            if new is not None:
-                replace(node, new)
-                rewrites.append(node.name)
+        while fired := _sweep(graph, written):
+            rewrites += fired
+            graph.eliminate_dead_code()
         return PassResult(self.name, tuple(rewrites))
+
+
+def _sweep(graph: fx.Graph, written: set[fx.Node]) -> list[str]:
+    """Simplify in order, so that a chain collapses in one walk."""
+    rewrites: list[str] = []
+    for node in list(graph.nodes):
+        if node in written or not has_tensor(node):
+            continue
+        name = operator_name(node)
+        new = _simpler_slice(node, written) if name == "slice" else None
+        new = _simpler_concat(node, written) if name == "cat" else new
+        if new is not None:
+            replace(node, new)
+            rewrites.append(node.name)
+    return rewrites
 
 
 def read_slice(node: fx.Node) -> Range | None:
@@ -74,14 +84,21 @@ def _simpler_slice(node: fx.Node, written: set[fx.Node]) -> fx.Node | None:
     region = read_slice(node)
     if region is None or region.source in written or region.start == region.end:
         return None
-    within = read_slice(region.source)
-    if within is not None and within.dim == region.dim and within.source not in written:
-        start, end = within.start + region.start, within.start + region.end
-        return piece(within.source, region.dim, start, end, before=node, like=node)
-    covering = _covering_piece(region)
-    if covering is None or covering.source in written:
+    nearest = region
+    while (further := _further_up(nearest)) is not None and further.source not in written:
+        nearest = further
+    if nearest is region:
         return None
-    return piece(covering.source, region.dim, covering.start, covering.end, before=node, like=node)
+    return piece(nearest.source, nearest.dim, nearest.start, nearest.end, before=node, like=node)
+
+
+def _further_up(region: Range) -> Range | None:
+    """Return the same range as one of what its source is a slice or a concatenation of."""
+    within = read_slice(region.source)
+    if within is not None and within.dim == region.dim:
+        start, end = within.start + region.start, within.start + region.end
+        return Range(within.source, region.dim, start, end)
+    return _covering_piece(region)
 
 
 def _covering_piece(region: Range) -> Range | None:

@@ -21,7 +21,7 @@ class _Network(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(4, 6, 3, stride=(2, 1), padding=1, dilation=(1, 2), groups=2)
         self.norm = nn.BatchNorm2d(6)
-        self.up = nn.ConvTranspose2d(6, 4, 3, stride=2, output_padding=1, groups=2, bias=False)
+        self.up = nn.ConvTranspose2d(6, 4, 3, 2, 1, 1, groups=2, bias=False, dilation=(1, 2))
         self.norm_up = nn.BatchNorm2d(4, affine=False)
         self.line = nn.Conv1d(4, 3, 3, padding=2)
         self.head, self.plain = nn.Linear(3, 5), nn.Linear(5, 2, bias=False)

@@ -34,6 +34,7 @@ SIMPLER = {
     "second of a concatenation": (lambda a, b: _cat(a, b)[:, 6:], []),
     "within the second": (lambda a, b: _cat(a, b)[:, 7:9], ["slice"]),
     "rows of a concatenation of rows": (lambda a, b: _cat(a, b, dim=2)[:, :, 5:-1], ["slice"]),
+    "within a slice within the first": (lambda a, b: _cat(a[:, :2], a)[:, :1], ["slice"]),
     "concatenation of a concatenation": (lambda a, b: _cat(_cat(a, b), a), ["cat"]),
     "neighbours": (lambda a, b: _cat(a[:, :2], a[:, 2:5], b), ["slice", "cat"]),
     "all of it again": (lambda a, b: _cat(a[:, :2], a[:, 2:4], a[:, 4:]), []),

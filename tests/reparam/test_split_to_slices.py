@@ -74,6 +74,15 @@ def test_refuses_a_split_of_the_dynamic_batch():
     assert result.refusals[0].reason == "the range along dimension 0 is not known"
 
 
+def test_items_counted_from_the_end():
+    """The trace counts from the start; a graph from elsewhere may not."""
+    graph_module = graph_of(_Function(lambda x: x.split([1, 3, 2], 1)[2] * 2), IMAGE)
+    (item,) = (n for n in graph_module.graph.nodes if n.args[1:] == (2,) and "getitem" in n.name)
+    item.args = (item.args[0], -1)
+    SplitToSlices()(graph_module)
+    assert torch.equal(graph_module(IMAGE)[0], IMAGE.neg()[:, 4:] * 2)
+
+
 def test_refuses_a_list_read_as_a_whole():
     graph_module = graph_of(_Function(lambda x: x.split(3, 1)), IMAGE)
     graph = graph_module.graph

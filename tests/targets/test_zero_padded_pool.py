@@ -52,6 +52,7 @@ STAYS = {
     "one of two": lambda y: _pooled(torch.cat([F.relu(y), y], 1)),
     "relu and another reader": lambda y: F.relu(p := _pooled(y)) + p,
     "written afterwards": lambda y: _pooled(F.relu(y).sub_(1)),
+    "part of it written afterwards": lambda y: (z := F.relu(y), z[:, :2].sub_(1), _pooled(z))[2],
     "ceil mode": lambda y: F.max_pool2d(F.relu(y), 3, 2, 1, ceil_mode=True),
     "no padding": lambda y: F.max_pool2d(F.relu(y), 3, 2),
 }
