@@ -65,7 +65,7 @@ def _copy(y, x):
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("function", [_assign, _add, _copy])
+@pytest.mark.parametrize("function", [_assign, _add, _add_view, _copy])
 def test_partial_residual_becomes_its_canonical_form(function, dynamic):
     checked = _functional(function, dynamic=dynamic)
     graph_module = checked.graph_module
