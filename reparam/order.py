@@ -17,6 +17,7 @@ from cnn_export.reparam.passes.hard_activations import RecoverHardActivations
 from cnn_export.reparam.passes.indices_to_slices import IndicesToSlices
 from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
 from cnn_export.reparam.passes.partial_residual import PartialResidual
+from cnn_export.reparam.passes.pool_before_pointwise import PoolBeforePointwise
 from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
 from cnn_export.reparam.passes.scatter_to_concat import ScatterToConcat
 from cnn_export.reparam.passes.simplify_slices import SimplifySlices
@@ -98,6 +99,11 @@ ORDER: tuple[OrderedPass, ...] = (
     OrderedPass(
         FoldAffineBefore(),
         "after FoldBatchNorm: a fold into the convolution before leaves no sum behind",
+    ),
+    OrderedPass(
+        PoolBeforePointwise(),
+        "after FoldBatchNorm, which joins the two; before MergeLinearBranches, which would spend "
+        "weights to make one strided convolution of them",
     ),
     OrderedPass(
         MergeLinearBranches(),

@@ -11,6 +11,7 @@ from torch import fx
 from cnn_export.reparam.copies import adopt, float64_copy
 from cnn_export.reparam.cost import measure
 from cnn_export.reparam.errors import ReparameterizationError
+from cnn_export.reparam.one_thread import one_thread
 from cnn_export.reparam.order import DEFAULT_PASSES
 from cnn_export.reparam.precision import cast, default_dtype, promoted_default, working_dtype
 from cnn_export.reparam.probe import Probe, make_probe
@@ -38,6 +39,7 @@ class _History:
         ]
 
 
+@one_thread()
 def reparameterize_graph(
     graph_module: fx.GraphModule,
     passes: Sequence[ProgramPass] = DEFAULT_PASSES,

@@ -18,7 +18,7 @@ from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 from cnn_export.reparam.surgery import insert_constant
 
 MAX_SWEEPS = 200
-"""Sweeps over all pairs in one run; MobileNetV2 needs two, a chain of ten layers about twenty."""
+"""Sweeps over all pairs in one run; MobileNetV2 needs 6, with ReLU 19, a chain of 13 layers 46."""
 
 _Layers = dict[fx.Node, LayerWeights]
 

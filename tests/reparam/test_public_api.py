@@ -112,6 +112,16 @@ def test_the_module_given_stays_as_it_was() -> None:
     assert all(after[n] is t and torch.equal(t, copied) for n, (t, copied) in before.items())
 
 
+@pytest.mark.parametrize("module", [nn.Conv2d(3, 4, 3), networks.small_net().double()])
+def test_no_tensor_is_shared(module: nn.Module) -> None:
+    """Neither where nothing fires, nor in float64, where no cast makes a copy."""
+    given = {tensor.data_ptr() for tensor in module.state_dict().values()}
+    image = IMAGE.to(next(module.parameters()).dtype)
+    graph_module, _ = cnn_export.reparameterize(module, image)
+    assert given
+    assert not given & {tensor.data_ptr() for tensor in graph_module.state_dict().values()}
+
+
 def test_modes_come_back_after_a_refusal_too() -> None:
     module = networks.two_in_two_out().train()
     with pytest.raises(InputRefused):
