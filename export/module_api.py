@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import math
 import warnings
 from collections.abc import Generator, Mapping, Sequence
 
@@ -13,7 +14,7 @@ from torch import fx, nn
 from torch.export import ExportedProgram
 
 from cnn_export.calling import call_by_name
-from cnn_export.errors import InputRefused, nearest
+from cnn_export.errors import InputRefused, UsageError, nearest
 from cnn_export.program import Program, capture
 from cnn_export.reparam import Report, reparameterize_graph
 from cnn_export.reparam.aliases import written_nodes
@@ -50,10 +51,13 @@ def reparameterize(
             rounding alone does to the network where that is more.
 
     Raises:
+        UsageError: an argument is not of the kind described.
         InputRefused: the network cannot be traced at these inputs, keeps state between calls,
             or lives on another device.
         ReparameterizationError: a pass failed or changed the result; ``pass_name`` names it.
     """
+    if tolerance is not None and not (0 < tolerance < math.inf):
+        raise UsageError(f"tolerance is {tolerance}; give a positive number, or leave it out")
     program = _captured(source, example_inputs, dynamic_batch)
     _require_stateless(program.graph_module)
     trainable = _trainable(source)
@@ -75,7 +79,7 @@ def _captured(
         if given is not None or dynamic_batch:
             raise InputRefused("a program has its own inputs and batch; give the program alone")
         return source
-    network = source if isinstance(source, nn.Module) else source.module(check_guards=False)
+    network = _network(source)
     if given is None:
         raise InputRefused(
             f"{type(network).__name__} is traced on example inputs; give one tensor per argument"
@@ -85,16 +89,32 @@ def _captured(
         return capture(evaluated, _ordered(evaluated, given), dynamic_batch=dynamic_batch)
 
 
+def _network(source: nn.Module | ExportedProgram) -> nn.Module:
+    if isinstance(source, nn.Module):
+        return source
+    if not isinstance(source, ExportedProgram):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without types
+        raise UsageError(f"reparameterize() takes a torch.nn.Module, not a {type(source).__name__}")
+    return source.module(check_guards=False)
+
+
 def _ordered(module: nn.Module, given: ExampleInputs) -> tuple[torch.Tensor, ...]:
     """Return the example inputs in the order of ``forward``'s arguments."""
     if isinstance(given, torch.Tensor):
-        return (given,)
+        given = (given,)
+    if not isinstance(given, (Sequence, Mapping)):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without types
+        raise UsageError(f"example_inputs is a {type(given).__name__}; give tensors")
     values = _by_name(module, given) if isinstance(given, Mapping) else tuple(given)
+    if not values:
+        raise InputRefused("the network has no input; give one example tensor per argument")
     for position, value in enumerate(values):
         if not isinstance(value, torch.Tensor):  # pyright: ignore[reportUnnecessaryIsInstance] # callers without types
             raise InputRefused(
                 f"example input {position} is a {type(value).__name__}; give tensors, one per "
                 "argument of forward"
+            )
+        if value.numel() == 0:
+            raise InputRefused(
+                f"example input {position} of shape {tuple(value.shape)} is empty; give an image"
             )
     return values
 

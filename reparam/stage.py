@@ -116,9 +116,10 @@ def _run_pass(program_pass: ProgramPass, graph_module: fx.GraphModule) -> PassRe
 
 
 def _commit(graph_module: fx.GraphModule, work: fx.GraphModule, dtype: torch.dtype) -> None:
+    infinite = set(_infinite_names(work))
     cast(work, torch.float64, dtype)
-    overflown = _infinite_names(work)
-    if overflown and not _infinite_names(graph_module):
+    overflown = [name for name in _infinite_names(work) if name not in infinite]
+    if overflown:
         raise ReparameterizationError(
             f"folded weights exceed the range of {dtype}: {overflown[0]}; export in float32"
         )

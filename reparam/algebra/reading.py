@@ -12,6 +12,7 @@ from cnn_export.reparam.algebra.operators.convolution import read_convolution
 from cnn_export.reparam.algebra.operators.fully_connected import read_fully_connected
 from cnn_export.reparam.algebra.operators.padding import read_padding
 from cnn_export.reparam.algebra.operators.per_channel import read_per_channel
+from cnn_export.reparam.algebra.operators.slicing import read_slice
 from cnn_export.reparam.operators import arguments, has_tensor, operator_name, same_tensor_type
 from cnn_export.reparam.operators import value_of as _value
 
@@ -20,6 +21,7 @@ READERS: tuple[Reader, ...] = (
     read_fully_connected,
     read_average_pool,
     read_padding,
+    read_slice,
     read_per_channel,  # after the others: it looks at constants, which costs most
 )
 

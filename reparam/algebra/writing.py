@@ -37,17 +37,33 @@ def explicit_padding(footprint: Footprint) -> list[int] | None:
     return [width for axis in reversed(footprint.axes) for width in (axis.before, axis.after)]
 
 
+class MergedTensors:
+    """Weights stored by one run of the merge: a block that is called twice gives equal ones."""
+
+    def __init__(self, graph_module: fx.GraphModule) -> None:
+        self._graph_module = graph_module
+        self._known: dict[tuple[object, ...], list[tuple[torch.Tensor, fx.Node]]] = {}
+
+    def store(self, name: str, tensor: torch.Tensor, before: fx.Node) -> fx.Node:
+        """Return a node in front of ``before`` that reads the tensor."""
+        known = self._known.setdefault((*tensor.shape, float(tensor.sum())), [])
+        for each, node in known:
+            if torch.equal(each, tensor):
+                with before.graph.inserting_before(before):
+                    return before.graph.node_copy(node)
+        node = insert_constant(self._graph_module, name, tensor, before=before, like=before)
+        known.append((tensor, node))
+        return node
+
+
 def insert_convolution(
-    graph_module: fx.GraphModule, found: ConvolutionMap, source: fx.Node, *, before: fx.Node
+    tensors: MergedTensors, found: ConvolutionMap, source: fx.Node, *, before: fx.Node
 ) -> fx.Node:
     """Add ``found(source)`` in front of ``before``, with weights in the dtype of ``source``."""
-    graph, dtype = graph_module.graph, value_of(source).dtype
+    graph, dtype = before.graph, value_of(source).dtype
 
     def store(hint: str, tensor: torch.Tensor) -> fx.Node:
-        name = f"{before.name}_merged_{hint}"
-        return insert_constant(
-            graph_module, name, tensor.to(dtype).contiguous(), before=before, like=before
-        )
+        return tensors.store(f"{before.name}_merged_{hint}", tensor.to(dtype).contiguous(), before)
 
     weight = store("weight", dense_kernel(found))
     bias = store("bias", found.bias) if bool(found.bias.any()) else None

@@ -10,10 +10,14 @@ from cnn_export.reparam.border import Border, read_border
 from cnn_export.reparam.boxes import read_boxes
 from cnn_export.reparam.channel_affine import read_channel_affine
 from cnn_export.reparam.operators import operator_name, overload, value_of
-from cnn_export.reparam.program_pass import PassResult, ProgramPass
+from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 from cnn_export.reparam.surgery import insert_call, insert_constant, replace
 
 _aten = torch.ops.aten
+
+LARGEST_VALUE = 8.0
+"""Beyond it ``(x - v) + v`` would cost too many digits of ``x`` in float32, let alone float16; the
+proof, in float64, would not see it. A batch norm's shift is a few units."""
 
 _ROUNDING = 1e-12
 """Relative difference of two ways to compute a batch norm's value at 0 in float64."""
@@ -27,7 +31,8 @@ class ConstantBorder(ProgramPass):
     *Given* concatenations (what slice assignments have become) of a whole map and one constant
     per channel on some of its sides. *Result* a pad with zeros between two affine maps, which
     fold into the convolutions around it; without them where ``v`` is 0, and before the affine map
-    that makes ``v`` of 0. Source: the border of Diverse Branch Block (arXiv 2103.13425).
+    that makes ``v`` of 0. A large ``v`` (a border of minus infinity) is refused: see
+    :data:`LARGEST_VALUE`. Source: the border of Diverse Branch Block (arXiv 2103.13425).
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
@@ -39,17 +44,24 @@ class ConstantBorder(ProgramPass):
         boxes = read_boxes(graph_module)
         written = written_nodes(graph)
         rewrites: list[str] = []
+        refusals: list[Refusal] = []
         for node in reversed(concatenations):
             border = read_border(node, boxes[node]) if node in boxes and node.users else None
             if border is None or node in written or border.source in written:
                 continue
-            replace(node, _bordered(graph_module, node, border))
+            bordered = _bordered(graph_module, node, border)
+            if bordered is None:
+                worst = float(border.value.abs().max())
+                reason = f"its border of {worst:.3g} would cost the map inside its digits"
+                refusals.append(Refusal(node.name, reason))
+                continue
+            replace(node, bordered)
             rewrites.append(node.name)
-        return PassResult(self.name, tuple(reversed(rewrites)))
+        return PassResult(self.name, tuple(reversed(rewrites)), tuple(refusals))
 
 
-def _bordered(graph_module: fx.GraphModule, node: fx.Node, border: Border) -> fx.Node:
-    """Return the map and its border, built anew in the node's place."""
+def _bordered(graph_module: fx.GraphModule, node: fx.Node, border: Border) -> fx.Node | None:
+    """Return the map and its border, built anew in the node's place; ``None`` if inexact."""
     before = read_channel_affine(graph_module, border.source)
     if before is not None and _agree(before.affine.shift, border.value):
         padded = _padded(node, before.input, border)
@@ -59,6 +71,8 @@ def _bordered(graph_module: fx.GraphModule, node: fx.Node, border: Border) -> fx
             return insert_call(node.graph, target, args, before=node, like=node)
     if not bool(border.value.any()):
         return _padded(node, border.source, border)
+    if not bool((border.value.abs() <= LARGEST_VALUE).all()):
+        return None
     shifted = _plus(graph_module, node, border.source, -border.value)
     return _plus(graph_module, node, _padded(node, shifted, border), border.value)
 

@@ -12,7 +12,7 @@ from cnn_export.reparam.algebra.footprint import NotRepresentable
 from cnn_export.reparam.algebra.forms import Outlines, outline, weights
 from cnn_export.reparam.algebra.regions import LinearGraph, Region
 from cnn_export.reparam.algebra.weighing import cost_after, cost_before, is_cheaper
-from cnn_export.reparam.algebra.writing import insert_convolution
+from cnn_export.reparam.algebra.writing import MergedTensors, insert_convolution
 from cnn_export.reparam.aliases import written_nodes
 from cnn_export.reparam.program_pass import Decision, PassResult, ProgramPass, Refusal
 from cnn_export.reparam.surgery import insert_call, replace
@@ -54,6 +54,7 @@ class MergeLinearBranches(ProgramPass):
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
         """Go from the last value to the first, so that the largest regions are met first."""
         linear = LinearGraph(graph_module, written_nodes(graph_module.graph))
+        tensors = MergedTensors(graph_module)
         rewrites: list[str] = []
         refusals: list[Refusal] = []
         decisions: list[Decision] = []
@@ -74,7 +75,7 @@ class MergeLinearBranches(ProgramPass):
                 continue
             decisions.append(best.decision)
             if found is not None:
-                removed |= _merge(graph_module, best, found, linear)
+                removed |= _merge(tensors, best, found, linear)
                 rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals), tuple(decisions))
 
@@ -108,18 +109,16 @@ def _is_finite(found: ConvolutionMap) -> bool:
 
 
 def _merge(
-    graph_module: fx.GraphModule, chosen: _Candidate, found: ConvolutionMap, linear: LinearGraph
+    tensors: MergedTensors, chosen: _Candidate, found: ConvolutionMap, linear: LinearGraph
 ) -> set[fx.Node]:
     """Replace the region's terms; return the nodes that are gone."""
     region, node = chosen.region, chosen.region.node
-    result = insert_convolution(graph_module, found, region.source, before=node)
+    result = insert_convolution(tensors, found, region.source, before=node)
     for term, factor in region.rest:
         scaled = {} if factor == 1 else {"alpha": factor}
-        result = insert_call(
-            graph_module.graph, _add, (result, term), scaled, before=node, like=node
-        )
+        result = insert_call(node.graph, _add, (result, term), scaled, before=node, like=node)
     replace(node, result)
     gone = {node, *region.sums, *chosen.removed}
     for each in sorted(gone - {node}, key=linear.position, reverse=True):
-        graph_module.graph.erase_node(each)
+        node.graph.erase_node(each)
     return gone

@@ -6,6 +6,7 @@ from pass_checks import check_pass
 from torch import nn
 from torch.nn import functional as F
 
+import cnn_export
 from cnn_export.reparam.passes.constant_border import ConstantBorder
 from cnn_export.reparam.passes.constant_folding import FoldConstants
 from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
@@ -208,3 +209,21 @@ def test_leaves_memory_that_is_written_to():
         ConstantBorder(), _Bordered(function), torch.randn(2, 3, 6, 8), before=(FoldConstants(),)
     )
     assert not checked.result.modified
+
+
+@pytest.mark.parametrize("value", [-1e5, -100.0, float("-inf")])
+def test_border_that_would_cost_digits_is_refused(value):
+    """In float64 the detour over x - v would pass the proof; in float32 it would not be x."""
+
+    class Padded(nn.Module):
+        def forward(self, x):
+            y = torch.full((1, 4, x.shape[2] + 2, x.shape[3] + 2), value, dtype=x.dtype)
+            y[:, :, 1:-1, 1:-1] = x
+            return nn.functional.max_pool2d(y, 3, 1)
+
+    module, image = Padded(), torch.randn(1, 4, 9, 11)
+    rewritten, report = cnn_export.reparameterize(module, image)
+    torch.testing.assert_close(rewritten(image), module(image), rtol=0, atol=0)
+    border = next(each for each in report.passes if each.name == "ConstantBorder")
+    assert not border.rewrites
+    assert any("digits" in refusal.reason for refusal in border.refusals)

@@ -23,7 +23,9 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 
+from cnn_export.models.acb import acb_convert
 from cnn_export.reparam.operators import operator_name
+from cnn_export.reparam.passes.canonical_operators import CanonicalOperators
 from cnn_export.reparam.passes.constant_folding import FoldConstants
 from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
 from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
@@ -200,6 +202,36 @@ def test_shared_convolution_is_left_to_its_other_place():
     conv = nn.Conv2d(4, 4, 3, padding=1)
     checked = _check(_Function(lambda x, f: f(torch.relu(f(x) + x)), conv))
     assert checked.ops == ["conv2d", "relu", "conv2d"]
+
+
+def test_block_called_twice_is_stored_once():
+    block = repvgg(4, 4)
+    checked = _check(_Function(lambda x, f: f(torch.relu(f(x))), block))
+    assert checked.ops == ["conv2d", "relu", "conv2d"]
+    assert sum(p.numel() for p in checked.graph_module.parameters()) == 4 * 4 * 9 + 4
+
+
+def test_crops_and_strides_written_as_slices():
+    square, point = nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 1)
+    _merges(_Function(lambda x, f, g: f(x) + g(x[:, :, 1:-1, 1:-1]), square, point))
+    _merges(_Function(lambda x, f, g: f(x) + g(x)[:, :, 1:-1, 1:-1], square, point))
+    strided = nn.Conv2d(4, 4, 3, stride=2, padding=1)
+    _merges(_Function(lambda x, f, g: f(x) + g(x[:, :, ::2, ::2]), strided, point))
+    _merges(_Function(lambda x, f, g: f(x) + g(x)[:, :, :, ::2][:, :, ::2], strided, point))
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2, "valid", "same"])
+@pytest.mark.parametrize("size", [3, 5])
+def test_converted_convolution_comes_back(size, padding):
+    """Training blocks of any padding end as the plain convolution they came from."""
+    plain = nn.Sequential(nn.Conv2d(4, 6, size, padding=padding), nn.BatchNorm2d(6), nn.ReLU())
+    randomize_batch_norm(plain)
+    module = acb_convert(plain.eval())
+    randomize_batch_norm(module)
+    before = (CanonicalOperators(), RemoveNoOps(), FoldConstants())
+    checked = check_pass(MergeLinearBranches(), module, _image(), before=before)
+    assert checked.ops == ["conv2d", "relu"]
+    assert sum(p.numel() for p in checked.graph_module.parameters()) == 4 * 6 * size**2 + 6
 
 
 KEPT = {

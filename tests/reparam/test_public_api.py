@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import math
 import pickle
 from collections import OrderedDict
 from typing import Any
@@ -15,7 +16,7 @@ from pass_checks import operators
 from torch import fx, nn
 
 import cnn_export
-from cnn_export.errors import InputRefused
+from cnn_export.errors import ExportError, InputRefused, UsageError
 from cnn_export.program import capture
 from cnn_export.reparam import ReparameterizationError
 from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
@@ -321,3 +322,28 @@ def test_the_tolerance_is_the_proof_s() -> None:
     assert report.proof.tolerance == 1e-3
     with pytest.raises(ReparameterizationError, match="allowed is 1e-30"):
         cnn_export.reparameterize(networks.small_net(), IMAGE, tolerance=1e-30)
+
+
+class _Nothing(torch.nn.Module):
+    def forward(self) -> torch.Tensor:
+        return torch.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "says"),
+    [
+        ("model.pt", IMAGE, "takes a torch.nn.Module, not a str"),
+        (networks.small_net(), 5, "example_inputs is a int"),
+        (networks.small_net(), IMAGE[:0], "is empty"),
+        (_Nothing(), (), "has no input"),
+    ],
+)
+def test_what_is_no_network_or_input_is_named(source: Any, inputs: Any, says: str) -> None:
+    with pytest.raises(ExportError, match=says):
+        cnn_export.reparameterize(source, inputs)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, math.nan, math.inf])
+def test_a_tolerance_is_a_positive_number(tolerance: float) -> None:
+    with pytest.raises(UsageError, match="tolerance"):
+        cnn_export.reparameterize(networks.small_net(), IMAGE, tolerance=tolerance)
