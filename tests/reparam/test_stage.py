@@ -19,6 +19,7 @@ IMAGE = torch.randn(1, 3, 9, 7)
 
 
 def _network():
+    torch.manual_seed(0)
     module = nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Dropout(),
         nn.Conv2d(4, 5, 3, bias=False), nn.BatchNorm2d(5), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
