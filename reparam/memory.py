@@ -16,6 +16,7 @@ from torch import fx
 from cnn_export.reparam.aliases import aliased_arguments, storage_groups, written_arguments
 from cnn_export.reparam.functional_forms import without_functional_form
 from cnn_export.reparam.operators import operator_name, overload
+from cnn_export.reparam.overlap import overlapping_source
 from cnn_export.reparam.program_pass import Refusal
 from cnn_export.reparam.views import is_identity, unwritable, viewed
 
@@ -199,4 +200,6 @@ def _obstacle(
     while reason is None and member in parents:
         reason = unwritable(member)
         member = parents[member]
+    if reason is None and (source := overlapping_source(writer, bases)) is not None:
+        reason = f"it reads {source.name}, which overlaps what it writes: the result is undefined"
     return Refusal(writer.name, reason) if reason else None

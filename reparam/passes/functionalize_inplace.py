@@ -19,8 +19,9 @@ class FunctionalizeInplace(ProgramPass):
     *Given* memory whose every write goes to the whole tensor or through slices, selections,
     reshapes and permutations of it. *Result* a new value of the whole tensor after each write;
     views read after a write are views of the new value. Refused, for the whole of the memory
-    concerned, are writes to stored tensors, through views of repeated elements, and where it
-    depends on strides whether a later reader would see the write (``reshape`` may copy).
+    concerned, are writes to stored tensors, through views of repeated elements, of values read from
+    an overlapping part of the memory (undefined), and where it depends on strides whether a later
+    reader would see the write (``reshape`` may copy).
 
     Writing to an *input* becomes functional as well: an artifact has no caller's tensor to change.
     """

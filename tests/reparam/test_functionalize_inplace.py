@@ -6,6 +6,7 @@ from pass_checks import check_pass, graph_of, operators
 from torch import nn
 from torch.nn import functional as F
 
+from cnn_export.reparam import reparameterize_graph
 from cnn_export.reparam.aliases import storage_groups, written_nodes
 from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
 
@@ -101,6 +102,30 @@ def _change_shape(y, x, m):
     return y.unsqueeze_(1)
 
 
+def _overlap(writer, source):
+    return writer, f"it reads {source}, which overlaps what it writes: the result is undefined"
+
+
+def _write_overlapping(y, x, m):
+    y[:, 1:3] = y[:, :2]
+    return y
+
+
+def _add_broadcast_overlap(y, x, m):
+    y += y[:, 1:2]
+    return y
+
+
+def _write_turned(y, x, m):
+    y[..., :5].copy_(y[..., :5].transpose(2, 3))
+    return y
+
+
+def _write_possibly_overlapping(y, x, m):
+    y[:, 1:3] = y[:, :2].reshape(1, 2, 5, 7)
+    return y
+
+
 REFUSED = {
     "possible view": (
         _write_through_possible_view,
@@ -121,6 +146,10 @@ REFUSED = {
         _write_diagonal,
         ("mul_", "diagonal (node diagonal) is no view that can be written"),
     ),
+    "overlap": (_write_overlapping, _overlap("copy_", "slice_1")),
+    "broadcast overlap": (_add_broadcast_overlap, _overlap("add_", "slice_1")),
+    "overlap turned": (_write_turned, _overlap("copy_", "transpose")),
+    "possible overlap": (_write_possibly_overlapping, _overlap("copy_", "reshape")),
     "shape": (
         _change_shape,
         ("unsqueeze_", "unsqueeze_ has no functional form that keeps shape and dtype"),
@@ -139,6 +168,26 @@ def test_refuses(case):
     assert not result.modified
     assert operators(graph_module) == before
     assert [(each.node, each.reason) for each in result.refusals] == [expected]
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_parts_of_one_memory_that_do_not_overlap_are_written(dynamic):
+    def function(y, x, m):
+        y[:, 2:] += y[:, :2]
+        y[:, 1::2] = y[:, ::2].contiguous()
+        y[..., 3:] *= y[..., 3:]
+        return y
+
+    checked = _run(function, dynamic)
+    assert checked.result.refusals == ()
+    assert written_nodes(checked.graph_module.graph) == set()
+
+
+def test_the_stage_leaves_an_overlapping_write_alone():
+    graph_module = graph_of(_Function(_write_overlapping), torch.randn(2, 4, 5, 7))
+    report = reparameterize_graph(graph_module)
+    assert "overlaps what it writes" in str(report.passes)
+    assert "copy_" in operators(graph_module)
 
 
 def test_refusal_holds_for_its_own_memory_only():
