@@ -6,7 +6,6 @@ from pass_checks import check_pass, graph_of, operators
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam import reparameterize_graph
 from cnn_export.reparam.aliases import storage_groups, written_nodes
 from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
 
@@ -181,13 +180,6 @@ def test_parts_of_one_memory_that_do_not_overlap_are_written(dynamic):
     checked = _run(function, dynamic)
     assert checked.result.refusals == ()
     assert written_nodes(checked.graph_module.graph) == set()
-
-
-def test_the_stage_leaves_an_overlapping_write_alone():
-    graph_module = graph_of(_Function(_write_overlapping), torch.randn(2, 4, 5, 7))
-    report = reparameterize_graph(graph_module)
-    assert "overlaps what it writes" in str(report.passes)
-    assert "copy_" in operators(graph_module)
 
 
 def test_refusal_holds_for_its_own_memory_only():
