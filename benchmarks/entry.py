@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -27,6 +28,8 @@ def run_command(command: click.Command, name: str, argv: Sequence[str] | None) -
     except ExportError as error:
         return _fail(name, str(error), error.exit_code)
     except Exception as error:  # the contract: one line, whatever happens
+        if "--debug" in arguments:
+            sys.stderr.write(printable(traceback.format_exc()))
         return _fail(name, f"internal error: {type(error).__name__}: {error}", 1)
     return 0
 

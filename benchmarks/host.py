@@ -1,83 +1,117 @@
-"""This host as a device: start a worker process, read its report, bound its time."""
+"""This host as a device: start a worker process, read its report, watch and bound it."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import tempfile
-import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
-from cnn_export.benchmarks.protocol import bounded_lines, messages
-from cnn_export.benchmarks.session import IncompleteRun, Repeat, complete_repeat
+from cnn_export.benchmarks import results
+from cnn_export.benchmarks.cgroup import read_limits
+from cnn_export.benchmarks.conditions import judge
+from cnn_export.benchmarks.device import Job, Kind, Outcome
+from cnn_export.benchmarks.environment import allowed_cpus, describe_host, usable_cpus
+from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample
+from cnn_export.benchmarks.session import Measurement, Session
+from cnn_export.benchmarks.snapshots import take_snapshot
+from cnn_export.benchmarks.worker_process import run_process
+from cnn_export.errors import UsageError
 
 THREADS = 1
-_WORKER = "cnn_export.benchmarks.worker"
-_PATIENCE_S = 300.0
+PATIENCE_S = 300.0
 """What loading, checking and reporting may take on a busy machine, besides the measuring."""
-_LOG_BYTES = 300
+
+_WORKER = (sys.executable, "-P", "-m", "cnn_export.benchmarks.worker")
+_MEASUREMENTS: dict[Kind, type[Measurement]] = {
+    "time": Sample,
+    "pair": PairSample,
+    "memory": MemoryUse,
+}
+_LOOK_S = 0.5
 
 
-def run_worker(artifact: Path, min_time_s: float, patience_s: float = _PATIENCE_S) -> Repeat:
-    """Run one repeat in a fresh single-threaded process.
+class HostDevice:
+    """Runs workers as processes of this machine. ``command`` is what starts one."""
 
-    Raises:
-        ExportError: what the worker reported; see :func:`complete_repeat`.
-        IncompleteRun: it crashed, hung, or its report has a gap.
-    """
-    arguments = [str(artifact), "--min-time-s", str(min_time_s), "--threads", str(THREADS)]
-    return run_process([sys.executable, "-m", _WORKER, *arguments], min_time_s * 2 + patience_s)
+    def __init__(self, patience_s: float = PATIENCE_S, command: Sequence[str] = _WORKER) -> None:
+        self._patience_s = patience_s
+        self._command = tuple(command)
 
+    def describe(self) -> results.Device:
+        """Return the host as results know it."""
+        return describe_host()
 
-def run_process(arguments: list[str], limit_s: float) -> Repeat:
-    """Run any process that speaks the protocol on its standard output.
+    def unfit(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
+        """Watch the machine for half a second with nothing of ours running.
 
-    Raises:
-        ExportError: as :func:`run_worker`.
-    """
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            arguments, stdout=subprocess.PIPE, stderr=log, env=_environment(), bufsize=-1
+        Raises:
+            UsageError: this process may not run on one of ``cpus``.
+        """
+        flags = self._static_flags(threads, cpus)
+        own = (os.getpid(),)
+        before = take_snapshot(own, allowed_cpus())
+        time.sleep(_LOOK_S)
+        after = take_snapshot(own, allowed_cpus())
+        moments = [moment for moment in (before, after) if moment is not None]
+        # An idle machine's clock moves as it likes; that says nothing about a busy one.
+        return [flag for flag in judge(moments, given=flags).flags if flag != "clock_moved"]
+
+    def run(self, job: Job) -> Outcome:
+        """Run one worker process.
+
+        Raises:
+            ExportError: what the worker reported; see :func:`complete_session`.
+            IncompleteRun: it crashed, hung, or its report has a gap.
+            UsageError: this process may not run on one of the job's CPUs.
+            DeviceUnfit: no process can be started.
+        """
+        given = self._static_flags(job.threads, job.cpus)
+        limit_s = 4 * job.min_time_s * len(job.artifacts) + self._patience_s
+        session, snapshots = run_process(
+            [*self._command, *arguments(job)],
+            limit_s,
+            _MEASUREMENTS[job.kind],
+            job.threads,
+            set(job.cpus) or None,
         )
-        watchdog = threading.Timer(limit_s, process.kill)
-        watchdog.start()
-        try:
-            return _read(process, log)
-        finally:
-            watchdog.cancel()
-            process.kill()
-            process.wait()
+        if not session.end.settled:
+            given.append("not_settled")
+        return Outcome(session, judge(snapshots, job.cpus, given))
+
+    def _static_flags(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
+        allowed = allowed_cpus()
+        missing = sorted(set(cpus) - allowed)
+        if missing:
+            raise UsageError(
+                f"CPU {missing[0]} is not among those this process may use"
+                f" ({', '.join(map(str, sorted(allowed)))}); change --cpus"
+            )
+        count = min(len(set(cpus)) or len(allowed), usable_cpus(read_limits().cpus))
+        return ["too_few_cpus"] if threads > count else []
 
 
-def _read(process: subprocess.Popen[bytes], log: IO[bytes]) -> Repeat:
-    stream = process.stdout
-    if stream is None:
-        raise IncompleteRun("the worker has no standard output")
-    with stream:
-        received = list(messages(bounded_lines(stream)))
-    exit_code = process.wait()
-    try:
-        repeat = complete_repeat(received)
-    except IncompleteRun as error:
-        raise IncompleteRun(f"{error} (worker {_ending(exit_code)}){_last_words(log)}") from None
-    if exit_code != 0:
-        raise IncompleteRun(f"the worker {_ending(exit_code)} after its report{_last_words(log)}")
-    return repeat
+def arguments(job: Job) -> list[str]:
+    """Return the worker's command line for a job."""
+    line = [*map(str, job.artifacts), "--threads", str(job.threads)]
+    line += ["--min-time-s", str(job.min_time_s)]
+    if job.cpus:
+        line += ["--cpus", ",".join(map(str, job.cpus))]
+    for key, value in job.runtime_args.items():
+        line += ["--runtime-arg", f"{key}={value}"]
+    if job.kind == "memory":
+        line.append("--memory")
+    if job.kind == "pair":
+        line += ["--block", str(job.block)] + ["--b-first"] * job.b_first
+    return line
 
 
-def _ending(exit_code: int) -> str:
-    return f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+def run_worker(artifact: Path, min_time_s: float, patience_s: float = PATIENCE_S) -> Session:
+    """Time an artifact in a fresh single-threaded process.
 
-
-def _last_words(log: IO[bytes]) -> str:
-    log.seek(0)
-    text = " ".join(log.read()[-_LOG_BYTES:].decode(errors="replace").split())
-    return f": …{text}" if text else ""
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment with every thread pool that reads one bound to one thread."""
-    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return os.environ | dict.fromkeys(pools, str(THREADS))
+    Raises:
+        ExportError: as :meth:`HostDevice.run`.
+    """
+    job = Job("time", (artifact,), THREADS, min_time_s)
+    return HostDevice(patience_s).run(job).session

@@ -18,7 +18,7 @@ from cnn_export.benchmarks.host import THREADS, run_worker
 from cnn_export.benchmarks.host_report import Conditions, Timing
 from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
 from cnn_export.benchmarks.schedule import interleaved
-from cnn_export.benchmarks.session import Repeat
+from cnn_export.benchmarks.session import Session
 from cnn_export.benchmarks.summary import summarize
 from cnn_export.errors import ExportError, UsageError
 from cnn_export.manifest import Manifest, manifest_path, read_manifest
@@ -81,8 +81,8 @@ def _checked(path: Path) -> Manifest:
     return read_manifest(manifest_path(path))
 
 
-def _measured(artifacts: Sequence[Path], conditions: Conditions) -> dict[Path, list[Repeat]]:
-    repeats: dict[Path, list[Repeat]] = {path: [] for path in artifacts}
+def _measured(artifacts: Sequence[Path], conditions: Conditions) -> dict[Path, list[Session]]:
+    repeats: dict[Path, list[Session]] = {path: [] for path in artifacts}
     turns = interleaved(artifacts, conditions.repeats, conditions.seed)
     progress = Console(stderr=True, quiet=not sys.stderr.isatty())
     with progress.status("starting") as status:
@@ -92,7 +92,7 @@ def _measured(artifacts: Sequence[Path], conditions: Conditions) -> dict[Path, l
     return repeats
 
 
-def _repeat(path: Path, min_time_s: float) -> Repeat:
+def _repeat(path: Path, min_time_s: float) -> Session:
     try:
         return run_worker(path, min_time_s)
     except ExportError as error:

@@ -1,8 +1,10 @@
 """What a worker says on its standard output: one JSON object a line, told apart by ``cnn_bench``.
 
-A good session is one ``hello``, then a ``sample`` per inference, then one ``end`` with their
-count; or a ``failure`` at any point. A line without the key ``cnn_bench`` is somebody else's
-(runtimes log where they like) and is skipped; a line with the key that does not parse is damage.
+A good session is a ``hello`` per artifact (one, or two that alternate), then the measurements,
+then one ``end`` with their count; or a ``failure`` at any point. Measurements are of one kind: a
+``sample`` per inference, a ``pair`` per alternation of two artifacts, or one ``memory``. A line
+without the key ``cnn_bench`` is somebody else's (runtimes log where they like) and is skipped; a
+line with the key that does not parse is damage.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_LINE_BYTES = 4096
 """Longer lines are never a worker's."""
 
@@ -29,13 +31,19 @@ class _Message(BaseModel):
 
 
 class Hello(_Message):
-    """The worker has loaded and checked its artifact and starts to time it."""
+    """The worker has loaded an artifact and checked its outputs, and starts to measure.
+
+    ``load_ns`` is from the file to inputs in place, with the runtime already imported and the
+    file in the page cache; ``first_ns`` is the first inference.
+    """
 
     cnn_bench: Literal["hello"] = "hello"
     protocol: int = PROTOCOL_VERSION
     runtime: str
     version: str
     threads: int = Field(ge=1)
+    load_ns: int = Field(ge=0)
+    first_ns: int = Field(ge=0)
 
 
 class Sample(_Message):
@@ -45,11 +53,33 @@ class Sample(_Message):
     ns: int = Field(ge=0)
 
 
+class PairSample(_Message):
+    """One inference of each of two artifacts in one process, in nanoseconds."""
+
+    cnn_bench: Literal["pair"] = "pair"
+    a_ns: int = Field(ge=0)
+    b_ns: int = Field(ge=0)
+
+
+class MemoryUse(_Message):
+    """What loading and running the artifact took of memory; nothing was timed."""
+
+    cnn_bench: Literal["memory"] = "memory"
+    peak_rss_bytes: int = Field(ge=0)
+    peak_pss_bytes: int | None = Field(default=None, ge=0)
+    baseline_rss_bytes: int = Field(ge=0)
+
+
 class End(_Message):
-    """The worker is done and has written this many samples."""
+    """The worker is done and has written this many measurements.
+
+    ``warm_up`` inferences came before them; ``settled`` says whether times had become stable.
+    """
 
     cnn_bench: Literal["end"] = "end"
     count: int = Field(ge=0)
+    warm_up: int = Field(default=0, ge=0)
+    settled: bool = True
 
 
 class Failure(_Message):
@@ -60,7 +90,7 @@ class Failure(_Message):
     message: str = Field(max_length=1000)
 
 
-Message = Hello | Sample | End | Failure
+Message = Hello | Sample | PairSample | MemoryUse | End | Failure
 
 _PARSER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="cnn_bench")])
 

@@ -6,7 +6,6 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.host import THREADS
 from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs
 from cnn_export.benchmarks.runtimes import Model, runtime_of
 from cnn_export.benchmarks.schedule import interleaved
@@ -14,6 +13,7 @@ from cnn_export.benchmarks.timing_loop import timed_inferences
 from cnn_export.manifest import manifest_path, read_manifest
 
 TARGETS = ("tflite", "onnx")
+_THREADS = 1
 _SEED = 20210711
 
 
@@ -46,7 +46,7 @@ def time_in_turns(paths: Sequence[Path], rounds: int, min_time_s: float) -> dict
     models = {path: _load(path) for path in paths}
     medians: dict[str, list[float]] = {str(path): [] for path in paths}
     for path in interleaved(paths, rounds, _SEED):
-        samples = timed_inferences(models[path].infer, min_time_s)
+        (samples,) = timed_inferences(models[path].infer, min_time_s).series
         medians[str(path)].append(statistics.median(samples))
     return medians
 
@@ -54,7 +54,7 @@ def time_in_turns(paths: Sequence[Path], rounds: int, min_time_s: float) -> dict
 def _load(path: Path) -> Model:
     manifest = read_manifest(manifest_path(path))
     names = [output.name for output in manifest.outputs]
-    model = runtime_of(path).load(path, probe_inputs(manifest), names, THREADS)
+    model = runtime_of(path).load(path, probe_inputs(manifest), names, _THREADS)
     model.infer()
     require_probe_outputs(manifest, model.outputs())
     return model

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnn_export.benchmarks import reparam_artifacts
-
 
 def counts(network: str) -> Any:
     """Count what each form of a network holds."""
@@ -35,14 +33,16 @@ def chains(*sizes: str) -> Any:
 
 def artifacts(network: str, folder: str) -> Any:
     """Export each form of a network."""
-    return [str(path) for path in reparam_artifacts.write(network, Path(folder))]
+    from cnn_export.benchmarks.reparam_artifacts import write
+
+    return [str(path) for path in write(network, Path(folder))]
 
 
 def timing(rounds: str, min_time_s: str, *paths: str) -> Any:
     """Time artifacts in turns."""
-    return reparam_artifacts.time_in_turns(
-        [Path(path) for path in paths], int(rounds), float(min_time_s)
-    )
+    from cnn_export.benchmarks.reparam_artifacts import time_in_turns
+
+    return time_in_turns([Path(path) for path in paths], int(rounds), float(min_time_s))
 
 
 JOBS: dict[str, Callable[..., Any]] = {

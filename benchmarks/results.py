@@ -43,7 +43,10 @@ class Device(_Record):
 
 
 class Run(_Record):
-    """One call of ``cnn-bench run``: its plan, so that it can be completed later."""
+    """One call of ``cnn-bench run``: its plan, so that it can be completed later.
+
+    ``artifacts`` are the SHA-256 of the files in the order given.
+    """
 
     cnn_bench: Literal["run"] = "run"
     schema_version: int = SCHEMA_VERSION
@@ -54,6 +57,12 @@ class Run(_Record):
     seed: int
     repeats: int = Field(ge=1)
     min_time_s: float = Field(gt=0)
+    artifacts: list[Sha256] = []
+    threads: list[int] = [1]
+    cpus: list[int] = []
+    runtime_args: dict[str, str] = {}
+    compare: bool = False
+    block: int = Field(default=1, ge=1)
 
 
 class Artifact(_Record):
@@ -78,11 +87,13 @@ class Conditions(_Record):
     """The machine around one worker process. ``clock_khz`` are samples during the timing.
 
     ``others_load`` is the share of all CPUs that other processes used meanwhile; ``flags`` name
-    each unfit condition (``throttled``, ``others_busy``, ``clock_moved``, …).
+    each unfit condition (``throttled``, ``others_busy``, ``clock_moved``, …). ``temperature_c``
+    are samples as well, of the hottest sensor in °C, empty where the device has none.
     """
 
     cpus: list[int] = []
     clock_khz: list[int] = []
+    temperature_c: list[float] = []
     others_load: float | None = None
     flags: list[str] = []
 
@@ -107,7 +118,10 @@ class Repeat(_Record):
 
 
 class Pair(_Record):
-    """Two artifacts in one process, inferences alternated; ``b_first`` swaps their order."""
+    """Two artifacts in one process, ``block`` inferences in turns; ``b_first`` swaps their order.
+
+    ``a_ns`` and ``b_ns`` are of equal length; the i-th of both ran in adjacent blocks.
+    """
 
     cnn_bench: Literal["pair"] = "pair"
     run_id: str
@@ -116,6 +130,7 @@ class Pair(_Record):
     repeat: int = Field(ge=0)
     position: int = Field(ge=0)
     b_first: bool
+    block: int = Field(default=1, ge=1)
     threads: int = Field(ge=1)
     runtimes: tuple[str, str]
     runtime_versions: tuple[str, str]

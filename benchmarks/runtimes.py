@@ -5,8 +5,10 @@ Vendor packages load inside :meth:`Runtime.load`; only ExecuTorch's brings torch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,6 +16,8 @@ import numpy as np
 from cnn_export.benchmarks.probe import Array
 from cnn_export.errors import InputRefused
 from cnn_export.targets.packages import require
+
+NO_ARGUMENTS: Mapping[str, str] = MappingProxyType({})
 
 
 class Model(Protocol):
@@ -34,10 +38,22 @@ class Runtime(Protocol):
     package: ClassVar[str]
     """The distribution that holds it, which is also its name."""
 
+    def import_package(self) -> None:
+        """Import what :meth:`load` needs, so that the time of a load is the artifact's own."""
+        ...
+
     def load(
-        self, path: Path, inputs: dict[str, Array], output_names: Sequence[str], threads: int
+        self,
+        path: Path,
+        inputs: dict[str, Array],
+        output_names: Sequence[str],
+        threads: int,
+        arguments: Mapping[str, str] = NO_ARGUMENTS,
     ) -> Model:
-        """Load ``path`` and place ``inputs``, given in the artifact's order."""
+        """Load ``path`` and place ``inputs``, given in the artifact's order.
+
+        ``arguments`` are those of :mod:`cnn_export.benchmarks.runtime_arguments`, checked.
+        """
         ...
 
 
@@ -46,13 +62,27 @@ class LiteRT:
 
     package: ClassVar[str] = "ai-edge-litert"
 
+    def import_package(self) -> None:
+        """Import the vendor's modules."""
+        importlib.import_module("ai_edge_litert.interpreter")
+
     def load(
-        self, path: Path, inputs: dict[str, Array], output_names: Sequence[str], threads: int
+        self,
+        path: Path,
+        inputs: dict[str, Array],
+        output_names: Sequence[str],
+        threads: int,
+        arguments: Mapping[str, str] = NO_ARGUMENTS,
     ) -> Model:
         """Load, resize the inputs (a dynamic batch needs it), allocate and copy them in."""
-        from ai_edge_litert.interpreter import Interpreter
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-        interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
+        resolver = OpResolverType.AUTO
+        if arguments.get("xnnpack") == "off":
+            resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter: Any = Interpreter(
+            model_path=str(path), num_threads=threads, experimental_op_resolver_type=resolver
+        )
         slots, results = _signature_slots(interpreter)
         for name, value in inputs.items():
             interpreter.resize_tensor_input(slots[name], value.shape)
@@ -89,8 +119,17 @@ class OnnxRuntime:
 
     package: ClassVar[str] = "onnxruntime"
 
+    def import_package(self) -> None:
+        """Import the vendor's modules."""
+        importlib.import_module("onnxruntime")
+
     def load(
-        self, path: Path, inputs: dict[str, Array], output_names: Sequence[str], threads: int
+        self,
+        path: Path,
+        inputs: dict[str, Array],
+        output_names: Sequence[str],
+        threads: int,
+        arguments: Mapping[str, str] = NO_ARGUMENTS,
     ) -> Model:
         """Load a session that runs operators one after the other."""
         import onnxruntime as ort
@@ -99,8 +138,25 @@ class OnnxRuntime:
         options.log_severity_level = 3
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        _apply(options, arguments)
         session: Any = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return _OnnxModel(session, inputs)
+
+
+def _apply(options: Any, arguments: Mapping[str, str]) -> None:
+    import onnxruntime as ort
+
+    levels: Any = ort.GraphOptimizationLevel
+    if "graph_optimization" in arguments:
+        level = {"off": "DISABLE_ALL"}.get(
+            arguments["graph_optimization"], f"ENABLE_{arguments['graph_optimization'].upper()}"
+        )
+        options.graph_optimization_level = getattr(levels, f"ORT_{level}")
+    if "spinning" in arguments:
+        allowed = "1" if arguments["spinning"] == "on" else "0"
+        options.add_session_config_entry("session.intra_op.allow_spinning", allowed)
+    if "arena" in arguments:
+        options.enable_cpu_mem_arena = arguments["arena"] == "on"
 
 
 class _OnnxModel:
@@ -122,10 +178,21 @@ class ExecuTorch:
 
     package: ClassVar[str] = "executorch"
 
+    def import_package(self) -> None:
+        """Import the vendor's modules."""
+        importlib.import_module("torch")
+        importlib.import_module("executorch.runtime")
+
     def load(
-        self, path: Path, inputs: dict[str, Array], output_names: Sequence[str], threads: int
+        self,
+        path: Path,
+        inputs: dict[str, Array],
+        output_names: Sequence[str],
+        threads: int,
+        arguments: Mapping[str, str] = NO_ARGUMENTS,
     ) -> Model:
         """Load the method ``forward``; the format has no names, so the manifest's are used."""
+        del arguments  # it has none that matter to a time
         import torch
         from executorch.extension.pybindings import portable_lib
         from executorch.runtime import Runtime as Vendor

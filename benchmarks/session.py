@@ -1,9 +1,9 @@
-"""From a worker's messages to one repeat that counts, or the reason why it does not."""
+"""From a worker's messages to one process that counts, or the reason why it does not."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cnn_export.benchmarks.protocol import (
     PROTOCOL_VERSION,
@@ -11,10 +11,13 @@ from cnn_export.benchmarks.protocol import (
     End,
     Failure,
     Hello,
+    MemoryUse,
     Message,
+    PairSample,
     Sample,
 )
 from cnn_export.errors import (
+    DeviceUnfit,
     ExportError,
     InputRefused,
     ParityError,
@@ -23,8 +26,13 @@ from cnn_export.errors import (
 )
 
 _FAILURES: dict[int, type[ExportError]] = {
-    kind.exit_code: kind for kind in (UsageError, ParityError, InputRefused, TargetUnavailable)
+    kind.exit_code: kind
+    for kind in (UsageError, ParityError, InputRefused, TargetUnavailable, DeviceUnfit)
 }
+_CONSTANT_FROM = 10
+"""This many equal times in a row are no measurement: a real clock resolves some difference."""
+
+Measurement = Sample | PairSample | MemoryUse
 
 
 class IncompleteRun(ExportError):
@@ -32,19 +40,44 @@ class IncompleteRun(ExportError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Repeat:
-    """One worker process: what it ran in, and nanoseconds of every inference in order."""
+class Session:
+    """One worker process: a ``hello`` per artifact, its measurements in order, and its ``end``."""
 
-    hello: Hello
-    samples_ns: tuple[int, ...]
+    hellos: tuple[Hello, ...]
+    measurements: tuple[Measurement, ...]
+    end: End
+
+    @property
+    def hello(self) -> Hello:
+        """The first artifact's."""
+        return self.hellos[0]
+
+    @property
+    def samples_ns(self) -> tuple[int, ...]:
+        """Nanoseconds of every inference, in order."""
+        return tuple(item.ns for item in self.measurements if isinstance(item, Sample))
+
+    @property
+    def pairs_ns(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Nanoseconds of every inference of the first and of the second artifact, paired."""
+        pairs = [item for item in self.measurements if isinstance(item, PairSample)]
+        return tuple(pair.a_ns for pair in pairs), tuple(pair.b_ns for pair in pairs)
+
+    @property
+    def memory(self) -> MemoryUse | None:
+        """What the memory pass found."""
+        return next((item for item in self.measurements if isinstance(item, MemoryUse)), None)
 
 
-def complete_repeat(received: Iterable[Message | Damaged]) -> Repeat:
-    """Return the repeat if the messages are whole.
+def complete_session(
+    received: Iterable[Message | Damaged], kind: type[Measurement] = Sample
+) -> Session:
+    """Return the session if the messages are whole and the measurements are of ``kind``.
 
     Raises:
         ExportError: the subclass that the worker's own failure stands for.
-        IncompleteRun: a line is damaged, missing, out of place or of another protocol.
+        IncompleteRun: a line is damaged, missing, out of place or of another protocol, or the
+            times cannot be times.
     """
     items = list(received)
     for item in items:
@@ -53,22 +86,47 @@ def complete_repeat(received: Iterable[Message | Damaged]) -> Repeat:
     damaged = [item for item in items if isinstance(item, Damaged)]
     if damaged:
         raise IncompleteRun(f"{len(damaged)} damaged lines, the first: {damaged[0].reason}")
-    return _in_order(items)
+    session = _in_order(items, kind)
+    _require_plausible(session)
+    return session
 
 
-def _in_order(items: list[Message | Damaged]) -> Repeat:
-    if not items or not isinstance(items[0], Hello):
+def _in_order(items: Sequence[Message | Damaged], kind: type[Measurement]) -> Session:
+    artifacts = 2 if kind is PairSample else 1
+    hellos = tuple(item for item in items[:artifacts] if isinstance(item, Hello))
+    if len(hellos) < artifacts:
         raise IncompleteRun("the worker never said 'hello'")
-    hello, last = items[0], items[-1]
+    _require_protocol(hellos[0])
+    last = items[-1]
+    if not isinstance(last, End):
+        raise IncompleteRun("the worker stopped before its 'end'")
+    body = items[artifacts:-1]
+    measurements = tuple(item for item in body if isinstance(item, kind))
+    if len(measurements) != len(body):
+        stray = next(item for item in body if not isinstance(item, kind))
+        raise IncompleteRun(f"a stray or repeated {_name(stray)!r} among the measurements")
+    if not measurements or len(measurements) != last.count:
+        raise IncompleteRun(
+            f"{len(measurements)} measurements arrived, the worker wrote {last.count}"
+        )
+    return Session(hellos, measurements, last)
+
+
+def _require_protocol(hello: Hello) -> None:
     if hello.protocol != PROTOCOL_VERSION:
         raise IncompleteRun(
             f"the worker speaks protocol {hello.protocol}, this command {PROTOCOL_VERSION}"
         )
-    if not isinstance(last, End):
-        raise IncompleteRun("the worker stopped before its 'end'")
-    samples = tuple(item.ns for item in items[1:-1] if isinstance(item, Sample))
-    if len(samples) != len(items) - 2:
-        raise IncompleteRun("the worker repeated 'hello' or 'end'")
-    if not samples or len(samples) != last.count:
-        raise IncompleteRun(f"{len(samples)} samples arrived, the worker wrote {last.count}")
-    return Repeat(hello, samples)
+
+
+def _name(item: Message | Damaged) -> str:
+    return "damaged line" if isinstance(item, Damaged) else item.cnn_bench
+
+
+def _require_plausible(session: Session) -> None:
+    for times in (session.samples_ns, *session.pairs_ns):
+        if len(times) >= _CONSTANT_FROM and len(set(times)) == 1:
+            raise IncompleteRun(
+                f"all {len(times)} times are {times[0]} ns: the device's clock does not tell"
+                " inferences apart"
+            )

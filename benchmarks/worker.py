@@ -1,37 +1,50 @@
-"""One process, one artifact, one runtime: check it against its manifest, time it, report.
+"""One process: load one artifact or two, check them against their manifests, measure, report.
 
-Run as ``python -m cnn_export.benchmarks.worker ARTIFACT --min-time-s 0.5 --threads 1``; what it
-writes is described in :mod:`cnn_export.benchmarks.protocol`.
+Run as ``python -m cnn_export.benchmarks.worker ARTIFACT [ARTIFACT_B] --min-time-s 0.5``; what it
+writes is described in :mod:`cnn_export.benchmarks.protocol`. Two artifacts alternate.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs
-from cnn_export.benchmarks.protocol import End, Failure, Hello, Message, Sample
-from cnn_export.benchmarks.runtimes import Model, Runtime, runtime_of, runtime_version
-from cnn_export.benchmarks.timing_loop import timed_inferences
-from cnn_export.errors import ExportError, InputRefused, ParityError
-from cnn_export.manifest import Manifest, artifact_digest, manifest_path, read_manifest
+from cnn_export.benchmarks import process_memory
+from cnn_export.benchmarks.loaded_artifact import load_checked
+from cnn_export.benchmarks.protocol import (
+    End,
+    Failure,
+    MemoryUse,
+    Message,
+    PairSample,
+    Sample,
+)
+from cnn_export.benchmarks.runtime_arguments import parse_arguments
+from cnn_export.benchmarks.runtimes import runtime_of
+from cnn_export.benchmarks.timing_loop import Timed, timed_inferences, timed_pairs
+from cnn_export.errors import ExportError, UsageError
 
 _MESSAGE_LENGTH = 1000
+_MEMORY_INFERENCES = 3
 
 Send = Callable[[Message], None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do the job; every failure is reported as a message and as the exit code."""
-    parser = argparse.ArgumentParser(prog="cnn_export.benchmarks.worker")
-    parser.add_argument("artifact", type=Path)
-    parser.add_argument("--min-time-s", type=float, required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args(argv)
+    options = _parser().parse_args(argv)
     try:
-        run(options.artifact, options.min_time_s, options.threads, _send)
+        _pin(options.cpus)
+        arguments = _arguments(options)
+        if options.memory:
+            run_memory(options.artifacts[0], options.threads, _send, arguments)
+        elif len(options.artifacts) == 1:
+            run(options.artifacts[0], options.min_time_s, options.threads, _send, arguments)
+        else:
+            _run_pair(options, arguments)
     except ExportError as error:
         return _fail(str(error), error.exit_code)
     except Exception as error:  # the parent must hear of every end
@@ -39,7 +52,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run(path: Path, min_time_s: float, threads: int, send: Send) -> None:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cnn_export.benchmarks.worker")
+    parser.add_argument("artifacts", type=Path, nargs="+")
+    parser.add_argument("--min-time-s", type=float, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cpus", default="")
+    parser.add_argument("--runtime-arg", action="append", default=[])
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--b-first", action="store_true")
+    parser.add_argument("--block", type=int, default=1)
+    return parser
+
+
+def _pin(cpus: str) -> None:
+    """Bind the process before any runtime starts its threads, which inherit it."""
+    if not cpus:
+        return
+    try:
+        os.sched_setaffinity(0, {int(cpu) for cpu in cpus.split(",")})
+    except (AttributeError, OSError, ValueError) as error:
+        raise UsageError(f"cannot bind the worker to CPUs {cpus}: {error}") from error
+
+
+def _arguments(options: argparse.Namespace) -> dict[str, str]:
+    packages = [runtime_of(path).package for path in options.artifacts]
+    return parse_arguments(options.runtime_arg, packages)
+
+
+def run(
+    path: Path,
+    min_time_s: float,
+    threads: int,
+    send: Send,
+    arguments: Mapping[str, str] | None = None,
+) -> None:
     """Load, check and time one artifact; samples are sent when the last one is taken.
 
     Raises:
@@ -47,52 +94,86 @@ def run(path: Path, min_time_s: float, threads: int, send: Send) -> None:
         ParityError: the file is not the proven one, or does not compute what was proven.
         TargetUnavailable: the runtime is not installed.
     """
-    runtime = runtime_of(path)
-    version = runtime_version(runtime)
-    manifest = read_manifest(manifest_path(path))
-    require_same_file(path, manifest)
-    model = _loaded(runtime, path, manifest, threads)
-    model.infer()
-    require_probe_outputs(manifest, model.outputs())
-    send(Hello(runtime=runtime.package, version=version, threads=threads))
-    samples = timed_inferences(model.infer, min_time_s)
-    for ns in samples:
-        send(Sample(ns=ns))
-    send(End(count=len(samples)))
+    loaded = load_checked(path, threads, arguments or {})
+    send(loaded.hello)
+    timed = timed_inferences(loaded.model.infer, min_time_s)
+    _report(timed, (Sample(ns=ns) for ns in timed.series[0]), send)
 
 
-def require_same_file(path: Path, manifest: Manifest) -> None:
-    """Check that ``path`` holds the bytes that the manifest speaks of.
+def run_pair(
+    paths: tuple[Path, Path],
+    min_time_s: float,
+    threads: int,
+    send: Send,
+    arguments: Mapping[str, str] | None = None,
+    *,
+    b_first: bool = False,
+    block: int = 1,
+) -> None:
+    """Load and check two artifacts, then time them in turns.
 
     Raises:
-        InputRefused: the artifact cannot be read.
-        ParityError: its SHA-256 is another one.
+        ExportError: as :func:`run`.
     """
-    if not path.is_file():
-        raise InputRefused(f"there is no artifact {path}; export it again")
-    try:
-        digest, _ = artifact_digest(path)
-    except OSError as error:
-        raise InputRefused(f"cannot read {path}: {error.strerror}") from error
-    if digest != manifest.artifact_sha256:
-        raise ParityError(
-            f"{path} is not the file its manifest was written for (SHA-256 {digest[:12]}…, "
-            f"recorded {manifest.artifact_sha256[:12]}…); export it again"
+    a, b = (load_checked(path, threads, arguments or {}) for path in paths)
+    send(a.hello)
+    send(b.hello)
+    infers = (a.model.infer, b.model.infer)
+    timed = timed_pairs(infers, min_time_s, b_first=b_first, block=block)
+    pairs = zip(*timed.series, strict=True)
+    _report(timed, (PairSample(a_ns=first, b_ns=second) for first, second in pairs), send)
+
+
+def run_memory(
+    path: Path, threads: int, send: Send, arguments: Mapping[str, str] | None = None
+) -> None:
+    """Load and run one artifact, and report what it took of memory.
+
+    Raises:
+        ExportError: as :func:`run`.
+    """
+    runtime_of(path).import_package()
+    process_memory.reset_peak()
+    baseline = process_memory.rss_bytes()
+    loaded = load_checked(path, threads, arguments or {})
+    readings = [process_memory.pss_bytes()]
+    for _ in range(_MEMORY_INFERENCES):
+        loaded.model.infer()
+        readings.append(process_memory.pss_bytes())
+    send(loaded.hello)
+    send(
+        MemoryUse(
+            # The kernel's counters lag by some pages: the peak may be read below the baseline.
+            peak_rss_bytes=max(baseline, process_memory.peak_rss_bytes()),
+            peak_pss_bytes=max((r for r in readings if r is not None), default=None),
+            baseline_rss_bytes=baseline,
         )
+    )
+    send(End(count=1, warm_up=_MEMORY_INFERENCES))
 
 
-def _loaded(runtime: Runtime, path: Path, manifest: Manifest, threads: int) -> Model:
-    names = [output.name for output in manifest.outputs]
-    try:
-        return runtime.load(path, probe_inputs(manifest), names, threads)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputRefused(f"{runtime.package} cannot load {path}: {reason}") from error
+def _run_pair(options: argparse.Namespace, arguments: Mapping[str, str]) -> None:
+    a, b = options.artifacts
+    run_pair(
+        (a, b),
+        options.min_time_s,
+        options.threads,
+        _send,
+        arguments,
+        b_first=options.b_first,
+        block=options.block,
+    )
+
+
+def _report(timed: Timed, measurements: Iterable[Message], send: Send) -> None:
+    for measurement in measurements:
+        send(measurement)
+    send(End(count=len(timed.series[0]), warm_up=timed.warm_up, settled=timed.settled))
 
 
 def _send(message: Message) -> None:
     sys.stdout.write(message.to_line())
-    if not isinstance(message, Sample):
+    if not isinstance(message, Sample | PairSample):
         sys.stdout.flush()
 
 

@@ -53,6 +53,30 @@ class TargetUnavailable(ExportError):
     exit_code: ClassVar[int] = 5
 
 
+class OverBudget(ExportError):
+    """A gate's bound is exceeded, or something has become slower than allowed."""
+
+    exit_code: ClassVar[int] = 10
+
+
+class Undecided(ExportError):
+    """A gate's bound is neither met nor missed: the measurement is too coarse to tell."""
+
+    exit_code: ClassVar[int] = 11
+
+
+class DeviceUnfit(ExportError):
+    """A device is lost, changed since, or in no condition to be measured."""
+
+    exit_code: ClassVar[int] = 12
+
+
+class Interrupted(ExportError):
+    """The user stopped a job; the message says what is kept and how to go on."""
+
+    exit_code: ClassVar[int] = 130
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'a' or 'b'?"`` for the nearest known names, or an empty string."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

@@ -200,6 +200,7 @@ def _obstacle(
     while reason is None and member in parents:
         reason = unwritable(member)
         member = parents[member]
-    if reason is None and (source := overlapping_source(writer, bases)) is not None:
+    source = None if reason else overlapping_source(writer, bases, parents)
+    if source is not None:
         reason = f"it reads {source.name}, which overlaps what it writes: the result is undefined"
     return Refusal(writer.name, reason) if reason else None

@@ -6,24 +6,27 @@ written to. PyTorch notices it for dense tensors only (and raises); slices of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import fx
+from torch.fx.node import map_arg
 
 from cnn_export.reparam.aliases import aliased_arguments, written_arguments
 from cnn_export.reparam.operators import operator_name, overload, value_of
+from cnn_export.reparam.views import is_identity, is_same_node, replay_target
 
-_Layout = tuple[int, tuple[tuple[int, int], ...]]
-"""Offset in the memory, and (size, stride) of every dimension, in elements."""
+_Nodes = Mapping[fx.Node, fx.Node]
 
 
-def overlapping_source(writer: fx.Node, bases: dict[fx.Node, fx.Node]) -> fx.Node | None:
+def overlapping_source(writer: fx.Node, bases: _Nodes, parents: _Nodes) -> fx.Node | None:
     """Return what ``writer`` reads from the memory it writes to, if that makes it undefined.
 
-    ``bases`` maps the views of written memory to the node that made it. Reading the very element
-    that is written, as in ``y.add_(y)``, is defined. Operators that write to places which they are
-    told by an index are not looked at.
+    ``bases`` maps every node that shows written memory to the node that made it, ``parents`` each
+    certain view to what it is a view of. Reading the very element that is written, as in
+    ``y.add_(y)``, is defined. Operators that write where an index says are not looked at.
     """
     op = overload(writer)
     if op is None or not (operator_name(writer) == "copy_" or torch.Tag.pointwise in op.tags):
@@ -31,12 +34,12 @@ def overlapping_source(writer: fx.Node, bases: dict[fx.Node, fx.Node]) -> fx.Nod
     target = written_arguments(writer)[0]
     for source in writer.all_input_nodes:
         regions = list(_shown(source, bases[target], bases)) if source is not target else []
-        if any(not _is_harmless(source, region, target) for region in regions):
+        if any(_clash(region, target, parents, exact=region is source) for region in regions):
             return source
     return None
 
 
-def _shown(source: fx.Node, base: fx.Node, bases: dict[fx.Node, fx.Node]) -> Iterator[fx.Node]:
+def _shown(source: fx.Node, base: fx.Node, bases: _Nodes) -> Iterator[fx.Node]:
     """Yield views of ``base`` that hold all elements of it that ``source`` may show.
 
     Where an operator may return a view or a copy (``reshape``), that is what it was given.
@@ -49,36 +52,37 @@ def _shown(source: fx.Node, base: fx.Node, bases: dict[fx.Node, fx.Node]) -> Ite
             yield from _shown(each, base, bases)
 
 
-def _is_harmless(source: fx.Node, region: fx.Node, target: fx.Node) -> bool:
-    """Whether no element is written that is read for another one."""
-    read, written = (_layout(value_of(each)) for each in (region, target))
-    if read is None or written is None:
+def _clash(region: fx.Node, target: fx.Node, parents: _Nodes, *, exact: bool) -> bool:
+    """Whether both show an element in common, other than each one at the same place (``exact``)."""
+    read, written = _positions(region, parents), _positions(target, parents)
+    if not read.numel() or not written.numel() or (exact and torch.equal(read, written)):
         return False
-    if read == written and source is region:
-        return True
-    return not bool(torch.isin(_elements(read), _elements(written)).any())
+    is_read = torch.zeros(int(max(read.max(), written.max())) + 1, dtype=torch.bool)
+    is_read[read] = True
+    return bool(is_read[written].any())
 
 
-def _layout(value: torch.Tensor) -> _Layout | None:
-    """Return where a fake tensor lies, symbolic sizes as traced; ``None`` where that is unknown."""
-    sizes, strides = map(_number, value.shape), map(_number, value.stride())
-    offset = _number(value.storage_offset())
-    dims = [(n, stride) for n, stride in zip(sizes, strides, strict=True) if n != 1]
-    known = [(n, stride) for n, stride in dims if n is not None and stride is not None]
-    if offset is None or len(known) < len(dims):
-        return None
-    return offset, tuple(known)
+def _positions(view: fx.Node, parents: _Nodes) -> torch.Tensor:
+    """Return which element of the memory each element of a view is: int64, the view's shape."""
+    if view not in parents:
+        shape = [_traced(size) for size in value_of(view).shape]
+        return torch.arange(math.prod(shape)).reshape(shape)
+    whole = _positions(parents[view], parents)
+    if is_same_node(view) or is_identity(view):
+        return whole
+    args: Any = map_arg(view.args[1:], _argument)
+    kwargs: Any = map_arg(view.kwargs, _argument)
+    return replay_target(view)(whole, *args, **kwargs)
 
 
-def _number(size: int | torch.SymInt) -> int | None:
+def _argument(node: fx.Node) -> Any:
+    """Return a computed size as it was traced, or a tensor of the shape of another."""
+    value = node.meta["val"]
+    if not isinstance(value, torch.Tensor):
+        return _traced(value)
+    return torch.zeros(()).expand([_traced(size) for size in value.shape])
+
+
+def _traced(size: int | torch.SymInt) -> int:
     """Return a size as it was traced. Never adds a guard on a symbolic one."""
     return size if isinstance(size, int) else size.node.hint
-
-
-def _elements(layout: _Layout) -> torch.Tensor:
-    """Return the positions of all elements in the memory."""
-    offset, dims = layout
-    positions = torch.tensor([offset])
-    for size, stride in dims:
-        positions = (positions[:, None] + torch.arange(size) * stride).flatten()
-    return positions

@@ -84,11 +84,19 @@ def replayed(node: fx.Node, parent: fx.Node, before: fx.Node) -> fx.Node:
     """
     if node.target is operator.getitem:
         return _getitem(node, parent, before)
+    args = (parent, *node.args[1:])
+    kwargs = dict(node.kwargs)
+    return insert_call(node.graph, replay_target(node), args, kwargs, before=before, like=node)
+
+
+def replay_target(node: fx.Node) -> Any:
+    """Return what reads the same view of a value of other strides: ``reshape`` for ``view``."""
+    if node.target is operator.getitem:
+        return node.target
     target = _RESHAPES.get(str(node.target), overload(node))
     if target is None:
         raise TypeError(f"{node.name} is no view")
-    args = (parent, *node.args[1:])
-    return insert_call(node.graph, target, args, dict(node.kwargs), before=before, like=node)
+    return target
 
 
 def _returns_written(node: fx.Node) -> bool:

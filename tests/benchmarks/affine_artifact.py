@@ -71,8 +71,8 @@ def manifest_of(artifact: Path, target: str, **changes: Any) -> Manifest:
     return Manifest.model_validate(document | changes)
 
 
-def write_onnx(path: Path, scale: float = SCALE) -> None:
-    """``y = scale · x + OFFSET`` as an ONNX file."""
+def write_onnx(path: Path, scale: float = SCALE, ballast: int = 0) -> None:
+    """``y = scale · x + OFFSET`` as an ONNX file that carries ``ballast`` unused float32 values."""
     tensor = onnx.helper.make_tensor_value_info
     shape = [1, 2, 3, 5]
     graph = onnx.helper.make_graph(
@@ -85,7 +85,8 @@ def write_onnx(path: Path, scale: float = SCALE) -> None:
         [tensor("y", onnx.TensorProto.FLOAT, shape)],
         [
             onnx.numpy_helper.from_array(np.array(value, np.float32), name)
-            for name, value in (("scale", scale), ("offset", OFFSET))
+            for name, value in (("scale", scale), ("offset", OFFSET), ("ballast", [0.5] * ballast))
+            if name != "ballast" or ballast
         ],
     )
     opsets = [onnx.helper.make_opsetid("", 20)]

@@ -1,16 +1,11 @@
-"""Summaries, orders and the timing loop: no process, no runtime."""
+"""Summaries and orders: no process, no runtime."""
 
 from __future__ import annotations
 
-import gc
-from collections import Counter
-
 import pytest
 
-from cnn_export.benchmarks import timing_loop
 from cnn_export.benchmarks.schedule import interleaved
 from cnn_export.benchmarks.summary import Spread, paired_ratio, summarize, verdict
-from cnn_export.benchmarks.timing_loop import MAXIMUM_SAMPLES, MINIMUM_SAMPLES, timed_inferences
 
 
 def test_the_process_is_the_unit() -> None:
@@ -53,54 +48,3 @@ def test_rounds_hold_each_item_once_in_changing_order() -> None:
     assert len(set(rounds)) > 1
     assert order == interleaved("abcd", 6, seed=1)
     assert order != interleaved("abcd", 6, seed=2)
-
-
-class _Clock:
-    """Advances by one inference's duration on every inference."""
-
-    def __init__(self, durations_ns: list[int]) -> None:
-        self.now = 0
-        self.calls = 0
-        self._durations = durations_ns
-
-    def infer(self) -> None:
-        assert not gc.isenabled()
-        self.now += self._durations[self.calls % len(self._durations)]
-        self.calls += 1
-
-    def __call__(self) -> int:
-        return self.now
-
-
-def test_every_inference_is_kept_after_the_warm_up() -> None:
-    clock = _Clock([100_000_000] * 5 + [1_000_000, 2_000_000])
-    samples = timed_inferences(clock.infer, 0.5, clock)
-    assert clock.calls == len(samples) + 5
-    assert sum(samples) >= 0.5e9
-    assert gc.isenabled()
-
-
-def test_a_slow_network_still_gives_samples() -> None:
-    clock = _Clock([10**10])
-    assert timed_inferences(clock.infer, 0.5, clock) == [10**10] * MINIMUM_SAMPLES
-
-
-def test_a_stuck_clock_ends() -> None:
-    clock = _Clock([0])
-    assert len(timed_inferences(clock.infer, 0.5, clock)) == MAXIMUM_SAMPLES
-
-
-def test_failing_inference_restores_the_collector() -> None:
-    def broken() -> None:
-        raise RuntimeError("lost")
-
-    with pytest.raises(RuntimeError, match="lost"):
-        timing_loop.timed_inferences(broken, 0.1)
-    assert gc.isenabled()
-
-
-def test_a_fast_network_warms_up_for_a_fifth() -> None:
-    clock = _Clock([1_000_000])
-    samples = timed_inferences(clock.infer, 0.1, clock)
-    assert Counter(samples) == {1_000_000: 100}
-    assert clock.calls == 120

@@ -12,15 +12,19 @@ from cnn_export.benchmarks.protocol import (
     End,
     Failure,
     Hello,
+    MemoryUse,
     Message,
+    PairSample,
     Sample,
     bounded_lines,
     messages,
 )
-from cnn_export.benchmarks.session import IncompleteRun, complete_repeat
+from cnn_export.benchmarks.session import IncompleteRun, complete_session
 from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
 
-HELLO = Hello(runtime="onnxruntime", version="1.0", threads=1)
+HELLO = Hello(runtime="onnxruntime", version="1.0", threads=1, load_ns=70, first_ns=9)
+PAIR = PairSample(a_ns=4, b_ns=5)
+MEMORY = MemoryUse(peak_rss_bytes=30, peak_pss_bytes=None, baseline_rss_bytes=20)
 
 
 def _read(text: str) -> list[Message | Damaged]:
@@ -28,16 +32,24 @@ def _read(text: str) -> list[Message | Damaged]:
 
 
 def test_messages_survive_the_wire() -> None:
-    sent = [HELLO, Sample(ns=12), End(count=1), Failure(exit_code=3, message="ä off")]
+    failure = Failure(exit_code=3, message="ä off")
+    sent = [HELLO, Sample(ns=12), PAIR, MEMORY, End(count=1), failure]
     assert _read("".join(message.to_line() for message in sent)) == sent
 
 
 def test_the_wire_format_is_fixed() -> None:
     """Other workers (Java) write these very lines."""
     assert Sample(ns=12).to_line() == '{"cnn_bench":"sample","ns":12}\n'
-    assert End(count=2).to_line() == '{"cnn_bench":"end","count":2}\n'
+    assert PAIR.to_line() == '{"cnn_bench":"pair","a_ns":4,"b_ns":5}\n'
+    assert End(count=2, warm_up=7, settled=False).to_line() == (
+        '{"cnn_bench":"end","count":2,"warm_up":7,"settled":false}\n'
+    )
+    assert MEMORY.to_line() == (
+        '{"cnn_bench":"memory","peak_rss_bytes":30,"peak_pss_bytes":null,"baseline_rss_bytes":20}\n'
+    )
     assert HELLO.to_line() == (
-        '{"cnn_bench":"hello","protocol":1,"runtime":"onnxruntime","version":"1.0","threads":1}\n'
+        '{"cnn_bench":"hello","protocol":2,"runtime":"onnxruntime","version":"1.0","threads":1,'
+        '"load_ns":70,"first_ns":9}\n'
     )
 
 
@@ -79,7 +91,7 @@ def test_long_lines_are_cut_and_the_next_line_is_whole() -> None:
 
 
 def test_a_whole_report_counts() -> None:
-    repeat = complete_repeat([HELLO, Sample(ns=5), Sample(ns=4), End(count=2)])
+    repeat = complete_session([HELLO, Sample(ns=5), Sample(ns=4), End(count=2)])
     assert repeat.hello == HELLO
     assert repeat.samples_ns == (5, 4)
 
@@ -91,18 +103,44 @@ def test_a_whole_report_counts() -> None:
         ([Sample(ns=1), End(count=1)], "never said 'hello'"),
         ([HELLO], "before its 'end'"),
         ([HELLO, Sample(ns=1)], "before its 'end'"),
-        ([HELLO, End(count=0)], "0 samples"),
-        ([HELLO, Sample(ns=1), End(count=2)], "1 samples arrived, the worker wrote 2"),
-        ([HELLO, Sample(ns=1), Sample(ns=1), End(count=1)], "2 samples arrived"),
+        ([HELLO, End(count=0)], "0 measurements"),
+        ([HELLO, Sample(ns=1), End(count=2)], "1 measurements arrived, the worker wrote 2"),
+        ([HELLO, Sample(ns=1), Sample(ns=1), End(count=1)], "2 measurements arrived"),
         ([HELLO, Sample(ns=1), End(count=1), Sample(ns=1)], "before its 'end'"),
         ([HELLO, HELLO, Sample(ns=1), End(count=1)], "repeated"),
         ([HELLO, Damaged("cut"), Sample(ns=1), End(count=1)], "1 damaged lines, the first: cut"),
-        ([HELLO.model_copy(update={"protocol": 2}), Sample(ns=1), End(count=1)], "protocol 2"),
+        ([HELLO.model_copy(update={"protocol": 1}), Sample(ns=1), End(count=1)], "protocol 1"),
+        ([HELLO, Sample(ns=1), PAIR, End(count=2)], "stray or repeated 'pair'"),
+        ([HELLO, *[Sample(ns=7)] * 10, End(count=10)], "all 10 times are 7 ns"),
+        ([HELLO, *[Sample(ns=0)] * 12, End(count=12)], "all 12 times are 0 ns"),
     ],
 )
 def test_a_report_with_a_gap_does_not(received: list[Message | Damaged], reason: str) -> None:
     with pytest.raises(IncompleteRun, match=reason):
-        complete_repeat(received)
+        complete_session(received)
+
+
+def test_a_pair_has_a_hello_per_artifact() -> None:
+    second = HELLO.model_copy(update={"runtime": "executorch"})
+    other = PairSample(a_ns=6, b_ns=8)
+    session = complete_session([HELLO, second, PAIR, other, End(count=2)], PairSample)
+    assert session.hellos == (HELLO, second)
+    assert session.pairs_ns == ((4, 6), (5, 8))
+    with pytest.raises(IncompleteRun, match="never said 'hello'"):
+        complete_session([HELLO, PAIR, End(count=1)], PairSample)
+
+
+def test_a_pair_whose_one_clock_stands_still_is_refused() -> None:
+    pairs = [PairSample(a_ns=time, b_ns=5) for time in range(10)]
+    with pytest.raises(IncompleteRun, match="all 10 times are 5 ns"):
+        complete_session([HELLO, HELLO, *pairs, End(count=10)], PairSample)
+
+
+def test_a_memory_report_holds_no_times() -> None:
+    session = complete_session([HELLO, MEMORY, End(count=1)], MemoryUse)
+    assert session.memory == MEMORY
+    with pytest.raises(IncompleteRun, match="stray or repeated 'sample'"):
+        complete_session([HELLO, Sample(ns=1), End(count=1)], MemoryUse)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +149,6 @@ def test_a_report_with_a_gap_does_not(received: list[Message | Damaged], reason:
 )
 def test_a_failure_keeps_its_kind(code: int, kind: type[ExportError]) -> None:
     with pytest.raises(ExportError, match=r"^off$") as caught:
-        complete_repeat([HELLO, Failure(exit_code=code, message="off")])
+        complete_session([HELLO, Failure(exit_code=code, message="off")])
     assert type(caught.value) is kind
     assert caught.value.exit_code == code

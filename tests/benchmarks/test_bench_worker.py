@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 
-from cnn_export.benchmarks.host import run_process, run_worker
-from cnn_export.benchmarks.protocol import End, Hello, Message, Sample
+from cnn_export.benchmarks.device import Job
+from cnn_export.benchmarks.host import HostDevice, run_worker
+from cnn_export.benchmarks.protocol import End, Hello, Message, PairSample, Sample
 from cnn_export.benchmarks.runtimes import RUNTIMES, OnnxRuntime, runtime_of, runtime_version
 from cnn_export.benchmarks.session import IncompleteRun
-from cnn_export.benchmarks.worker import run
+from cnn_export.benchmarks.worker import run, run_pair
+from cnn_export.benchmarks.worker_process import run_process
 from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
 from cnn_export.manifest import manifest_path
 
-HELLO = Hello(runtime="r", version="1", threads=1).to_line()
+HELLO = Hello(runtime="r", version="1", threads=1, load_ns=2, first_ns=1).to_line()
 
 
 def test_a_worker_reports_every_inference(affine_onnx: Path) -> None:
@@ -26,10 +28,46 @@ def test_a_worker_reports_every_inference(affine_onnx: Path) -> None:
     hello, *samples, end = sent
     assert isinstance(hello, Hello)
     assert (hello.runtime, hello.threads) == ("onnxruntime", 1)
-    assert end == End(count=len(samples))
+    assert isinstance(end, End)
+    assert end.count == len(samples)
+    assert end.warm_up >= 6
+    assert min(hello.load_ns, hello.first_ns) > 0
     times = [sample.ns for sample in samples if isinstance(sample, Sample)]
     assert len(times) == len(samples)
     assert sum(times) > 0
+
+
+def test_a_pair_reports_both_and_alternates(affine_onnx: Path) -> None:
+    sent: list[Message] = []
+    run_pair((affine_onnx, affine_onnx), 0.01, 1, sent.append, b_first=True)
+    assert [type(message) for message in sent[:2]] == [Hello, Hello]
+    assert {type(message) for message in sent[2:-1]} == {PairSample}
+    assert isinstance(sent[-1], End)
+    assert sent[-1].count == len(sent) - 3
+
+
+def test_a_wrong_second_artifact_is_never_timed(affine_onnx: Path) -> None:
+    wrong = affine_onnx.with_name("wrong.onnx")
+    write_onnx(wrong, scale=-1.0)
+    save_manifest(wrong, manifest_of(wrong, "onnx"))
+    sent: list[Message] = []
+    with pytest.raises(ParityError, match=r"wrong.onnx: output 'y' is off by"):
+        run_pair((affine_onnx, wrong), 0.01, 1, sent.append)
+    assert sent == []
+
+
+def test_the_memory_pass_sees_the_weights_of_the_artifact(tmp_path: Path) -> None:
+    """An artifact that carries 64 MB of constants takes at least those, a small one does not."""
+    small, large = tmp_path / "small.onnx", tmp_path / "large.onnx"
+    for path, values in ((small, 0), (large, 16_000_000)):
+        write_onnx(path, ballast=values)
+        save_manifest(path, manifest_of(path, "onnx"))
+    found = [
+        HostDevice().run(Job("memory", (path,), 1, 0.01)).session.memory for path in (small, large)
+    ]
+    net = [use.peak_rss_bytes - use.baseline_rss_bytes for use in found if use is not None]
+    assert net[0] < 30_000_000
+    assert net[1] > 64_000_000
 
 
 def test_a_process_gives_one_repeat(affine_onnx: Path) -> None:
@@ -101,7 +139,7 @@ def _script(*lines: str, then: str = "") -> list[str]:
 
 def test_logs_between_messages_do_no_harm() -> None:
     lines = ["starting\n", HELLO, "W 12 x.cc:3\n", Sample(ns=7).to_line(), End(count=1).to_line()]
-    assert run_process(_script(*lines), 30).samples_ns == (7,)
+    assert run_process(_script(*lines), 30)[0].samples_ns == (7,)
 
 
 @pytest.mark.parametrize(

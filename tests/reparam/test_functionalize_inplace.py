@@ -175,6 +175,8 @@ def test_parts_of_one_memory_that_do_not_overlap_are_written(dynamic):
         y[:, 2:] += y[:, :2]
         y[:, 1::2] = y[:, ::2].contiguous()
         y[..., 3:] *= y[..., 3:]
+        y[:, 4:] -= y[:, 2:3]
+        y.view(y.shape[0], 2, 2, 5, 7)[:, 0] += y[:, 2:].view_as(y[:, :2])
         return y
 
     checked = _run(function, dynamic)

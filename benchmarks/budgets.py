@@ -1,0 +1,144 @@
+"""``budgets.toml``: what artifacts may cost. Read with every typo named.
+
+A ``[[budget]]`` selects by globs (``model``, ``target``, ``precision``, ``device``, ``runtime``,
+``threads``; left out: everything) and bounds at least one figure. Every bound is an upper one.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cnn_export.errors import InputRefused, nearest
+
+_MAX_BYTES = 2**20
+_TABLE = "budget"
+
+Limit = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=0)]
+
+SELECTORS = ("model", "target", "precision", "device", "runtime", "threads")
+BOUNDS: dict[str, str] = {
+    "latency_ms": "ms",
+    "latency_p90_ms": "ms",
+    "load_ms": "ms",
+    "regression_percent": "%",
+    "peak_memory_bytes": "bytes",
+    "file_bytes": "bytes",
+    "macs": "MACs",
+    "mac_bytes": "bytes",
+    "partitions": "",
+}
+"""Every bound with its unit."""
+
+
+class Budget(BaseModel):
+    """One ``[[budget]]``; ``threads`` may be a whole number or a glob of its digits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    model: str | None = None
+    target: str | None = None
+    precision: str | None = None
+    device: str | None = None
+    runtime: str | None = None
+    threads: int | str | None = None
+    latency_ms: Limit | None = None
+    latency_p90_ms: Limit | None = None
+    load_ms: Limit | None = None
+    regression_percent: Annotated[float, Field(ge=0)] | None = None
+    peak_memory_bytes: Count | None = None
+    file_bytes: Count | None = None
+    macs: Count | None = None
+    mac_bytes: Count | None = None
+    partitions: Count | None = None
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The figures it bounds, each with its limit."""
+        limits = ((name, getattr(self, name)) for name in BOUNDS)
+        return {name: limit for name, limit in limits if limit is not None}
+
+    @property
+    def selection(self) -> str:
+        """Its globs in words."""
+        globs = ((name, getattr(self, name)) for name in SELECTORS)
+        return ", ".join(f"{name} {glob}" for name, glob in globs if glob is not None) or "all"
+
+    def selects(self, attributes: dict[str, tuple[str, ...]]) -> bool:
+        """Whether every glob fits one of the names that ``attributes`` gives for its selector.
+
+        An attribute without names, such as the device of a file that did not run, fits no glob.
+        """
+        return all(
+            any(fnmatchcase(name, str(glob)) for name in attributes[selector])
+            for selector in SELECTORS
+            if (glob := getattr(self, selector)) is not None
+        )
+
+
+def read_budgets(path: Path) -> list[Budget]:
+    """Read a budget file.
+
+    Raises:
+        InputRefused: it cannot be read, is no TOML, has an unknown key (the nearest is named), a
+            value of the wrong type or sign, or a budget without a bound.
+    """
+    try:
+        return parse_budgets(_text(path))
+    except ValueError as error:
+        raise InputRefused(f"{path}: {error}") from error
+
+
+def parse_budgets(text: str) -> list[Budget]:
+    """Return the budgets of a TOML document.
+
+    Raises:
+        ValueError: as :func:`read_budgets` refuses.
+    """
+    document = tomllib.loads(text)
+    for key in document:
+        if key != _TABLE:
+            raise ValueError(f"unknown key {key!r}; a budget file holds [[{_TABLE}]] tables only")
+    tables = document.get(_TABLE, [])
+    if not isinstance(tables, list):
+        raise ValueError(f"write [[{_TABLE}]] with two brackets: there may be several")
+    if not tables:
+        raise ValueError(f"there is no [[{_TABLE}]] in it; a gate without budgets proves nothing")
+    return [_budget(number, table) for number, table in enumerate(tables, start=1)]
+
+
+def _budget(number: int, table: Any) -> Budget:
+    try:
+        budget = Budget.model_validate(table)
+    except ValidationError as error:
+        raise ValueError(f"budget {number}: {_complaint(error)}") from None
+    if not budget.bounds:
+        raise ValueError(f"budget {number} has no bound; give one of {', '.join(BOUNDS)}")
+    return budget
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    key = str(first["loc"][0]) if first["loc"] else "the table"
+    if first["type"] == "extra_forbidden":
+        known = (*SELECTORS, *BOUNDS)
+        return f"unknown key {key!r}.{nearest(key, known) or ' Known: ' + ', '.join(known)}"
+    given = first["input"]
+    message = first["msg"].removeprefix("Input should be ")
+    return f"{key} = {given!r}: it must be {message}"
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as opened:
+            content = opened.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise InputRefused(f"cannot read the budgets {path}: {error.strerror}") from error
+    if len(content) > _MAX_BYTES:
+        raise InputRefused(f"{path} is larger than any budget file; is it the right file?")
+    return content.decode()

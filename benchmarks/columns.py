@@ -1,0 +1,208 @@
+"""Read a results file into arrays: one line in memory at a time, eight bytes a sample kept.
+
+Strict, because what is read here is judged: a damaged, foreign or repeated line refuses the file.
+``cnn-bench run --resume`` mends what a crash left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from cnn_export.benchmarks.measurements import Duel, Measurements, Nanoseconds, Series, Setting
+from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
+from cnn_export.benchmarks.results_file import BadLine, read_records
+from cnn_export.benchmarks.runtime_arguments import CHOICES
+from cnn_export.errors import InputRefused
+
+_SHOWN = 12
+"""Digits of a hash in a message."""
+
+
+def read_measurements(path: Path) -> Measurements:
+    """Read ``path``; records of several runs in one setting are one series.
+
+    Raises:
+        InputRefused: the file cannot be read, has a line that is damaged, foreign or repeated, a
+            measurement whose run or artifact no line describes, a time of zero, or no
+            measurement at all.
+    """
+    gatherer = _Gatherer()
+    try:
+        # `map` lets go of each record before the next is read; a loop variable would not.
+        for _ in map(gatherer.add, read_records(path)):
+            pass
+        return gatherer.measurements(str(path))
+    except _Refused as refusal:
+        raise InputRefused(f"{path}: {refusal}") from None
+
+
+class _Refused(Exception):
+    """Why the file is refused; the caller knows its name."""
+
+
+@dataclasses.dataclass
+class _SeriesParts:
+    """A series while its processes come in."""
+
+    artifact: Artifact
+    times_ns: list[Nanoseconds] = dataclasses.field(default_factory=list[Nanoseconds])
+    load_ns: list[int] = dataclasses.field(default_factory=list[int])
+    peak_rss_bytes: list[int] = dataclasses.field(default_factory=list[int])
+    flags: list[list[str]] = dataclasses.field(default_factory=list[list[str]])
+
+
+@dataclasses.dataclass
+class _DuelParts:
+    """A duel while its processes come in."""
+
+    base: Artifact
+    new: Artifact
+    pairs: list[tuple[Nanoseconds, Nanoseconds]]
+    flags: list[list[str]]
+
+
+class _Gatherer:
+    """Takes records in file order; keeps times as arrays."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
+        self._artifacts: dict[tuple[str, str], Artifact] = {}
+        self._seen: set[tuple[object, ...]] = set()
+        self._series: dict[tuple[str, Setting], _SeriesParts] = {}
+        self._duels: dict[tuple[str, str, Setting, Setting], _DuelParts] = {}
+
+    def add(self, record: Record | BadLine) -> None:
+        """Take one line.
+
+        Raises:
+            _Refused: it cannot be trusted.
+        """
+        match record:
+            case BadLine():
+                raise _Refused(_complaint(record))
+            case Run():
+                self._require_new("run", record.run_id)
+                self._runs[record.run_id] = record
+            case Artifact():
+                self._require_new("artifact", record.run_id, record.sha256)
+                self._artifacts[record.run_id, record.sha256] = record
+            case Repeat():
+                self._add_repeat(record)
+            case Pair():
+                self._add_pair(record)
+            case Memory():
+                self._add_memory(record)
+
+    def measurements(self, source: str) -> Measurements:
+        """Return what was gathered.
+
+        Raises:
+            _Refused: nothing was measured.
+        """
+        if not self._series and not self._duels:
+            raise _Refused("holds no measurement; run 'cnn-bench run … --out FILE' first")
+        series = [
+            Series(
+                parts.artifact, setting, parts.times_ns, parts.load_ns, parts.peak_rss_bytes,
+                parts.flags,
+            )
+            for (_, setting), parts in self._series.items()
+        ]  # fmt: skip
+        duels = [
+            Duel(parts.base, parts.new, base_setting, new_setting, parts.pairs, parts.flags)
+            for (_, _, base_setting, new_setting), parts in self._duels.items()
+        ]
+        return Measurements(source, series, duels)
+
+    def _add_repeat(self, record: Repeat) -> None:
+        process = (f"repeat {record.repeat}", f"{record.threads} threads")
+        self._require_new("repeat", record.run_id, record.artifact, *process)
+        parts = self._parts(record, record.runtime_args)
+        parts.times_ns.append(_times(record.samples_ns, record))
+        parts.load_ns.append(record.load_ns)
+        parts.flags.append(record.conditions.flags)
+
+    def _add_memory(self, record: Memory) -> None:
+        self._require_new("memory", record.run_id, record.artifact, f"{record.threads} threads")
+        arguments = self._run(record.run_id).runtime_args
+        self._parts(record, arguments).peak_rss_bytes.append(record.peak_rss_bytes)
+
+    def _add_pair(self, record: Pair) -> None:
+        process = (f"repeat {record.repeat}", f"{record.threads} threads")
+        self._require_new("pair", record.run_id, record.a, record.b, *process)
+        base, new = (self._artifact(record.run_id, sha256) for sha256 in (record.a, record.b))
+        run = self._run(record.run_id)
+        settings = [
+            _setting(run, runtime, version, record.runtime_args, record.threads)
+            for runtime, version in zip(record.runtimes, record.runtime_versions, strict=True)
+        ]
+        key = (record.a, record.b, settings[0], settings[1])
+        parts = self._duels.setdefault(key, _DuelParts(base, new, [], []))
+        parts.pairs.append((_times(record.a_ns, record), _times(record.b_ns, record)))
+        parts.flags.append(record.conditions.flags)
+
+    def _parts(self, record: Repeat | Memory, arguments: dict[str, str]) -> _SeriesParts:
+        artifact = self._artifact(record.run_id, record.artifact)
+        run = self._run(record.run_id)
+        setting = _setting(run, record.runtime, record.runtime_version, arguments, record.threads)
+        return self._series.setdefault((record.artifact, setting), _SeriesParts(artifact))
+
+    def _require_new(self, kind: str, run_id: str, *of: str) -> None:
+        key = (kind, run_id, *of)
+        if key in self._seen:
+            what = ", ".join(each[:_SHOWN] for each in of)
+            raise _Refused(
+                f"run {run_id} has two '{kind}' lines{' of ' if what else ''}{what}; "
+                "keep one of the two"
+            )
+        self._seen.add(key)
+
+    def _run(self, run_id: str) -> Run:
+        if run_id not in self._runs:
+            raise _Refused(
+                f"a measurement is of run {run_id}, which no 'run' line before it opens; "
+                "do not cut or join results files in the middle of a run"
+            )
+        return self._runs[run_id]
+
+    def _artifact(self, run_id: str, sha256: str) -> Artifact:
+        found = self._artifacts.get((run_id, sha256))
+        if found is None:
+            raise _Refused(
+                f"a measurement is of artifact {sha256[:_SHOWN]}…, which no 'artifact' line of "
+                f"run {run_id} describes; do not cut or join results files in the middle of a run"
+            )
+        return found
+
+
+def _setting(
+    run: Run, runtime: str, version: str, arguments: dict[str, str], threads: int
+) -> Setting:
+    """Return the setting; arguments of other runtimes than this one do not count."""
+    known = CHOICES.get(runtime, arguments)
+    kept = tuple(sorted((key, value) for key, value in arguments.items() if key in known))
+    return Setting(run.device, runtime, version, kept, threads, tuple(sorted(run.cpus)))
+
+
+def _times(samples_ns: Iterable[int], record: Repeat | Pair) -> Nanoseconds:
+    where = f"repeat {record.repeat} of run {record.run_id}"
+    try:
+        times = np.asarray(samples_ns, dtype=np.int64)
+    except OverflowError:
+        raise _Refused(f"{where} has a time of centuries; measure again") from None
+    if not times.any():
+        raise _Refused(f"{where} has no time above zero; measure again")
+    return times
+
+
+def _complaint(bad: BadLine) -> str:
+    if bad.foreign:
+        return f"line {bad.number} is {bad.reason}; remove it, or give the right file"
+    return (
+        f"line {bad.number} is damaged ({bad.reason}); "
+        "complete the run with 'cnn-bench run --resume', or remove the line"
+    )

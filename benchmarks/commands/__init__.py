@@ -1,0 +1,1 @@
+"""The subcommands of ``cnn-bench``: one module each, with a ``click.Command`` named ``command``."""

@@ -1,0 +1,57 @@
+"""``cnn-bench compare``: is the new one faster or slower?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from cnn_export.benchmarks.compare_report import Comparisons
+
+
+@click.command("compare")
+@click.argument("base", metavar="BASE_OR_PAIRS", type=click.Path(path_type=Path))
+@click.argument("new", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def command(base: Path, new: Path | None, as_json: bool) -> None:
+    """Compare BASE.jsonl with NEW.jsonl, or the pairs of one file (of run --compare).
+
+    Two files are matched by artifact, device, runtime and threads; whatever else differs between
+    them is named. Pairs of one file took turns in the same processes, which tells far smaller
+    differences apart. The verdict is printed, not returned: see gate for exit codes.
+    """
+    from cnn_export.benchmarks import compare_report
+    from cnn_export.benchmarks.console import result_console, warn
+
+    comparisons = _compared(base, new)
+    if as_json:
+        click.echo(compare_report.as_json(comparisons))
+        return
+    result_console().print(compare_report.table_of(comparisons))
+    for side, labels in (("base", comparisons.only_base), ("new", comparisons.only_new)):
+        for label in labels:
+            warn(f"only in {side}: {label}")
+
+
+def _compared(base: Path, new: Path | None) -> Comparisons:
+    from cnn_export.benchmarks.columns import read_measurements
+    from cnn_export.benchmarks.compare_report import of_duels, of_series
+    from cnn_export.errors import InputRefused
+
+    measured = read_measurements(base)
+    if new is None:
+        if not measured.duels:
+            raise InputRefused(
+                f"{base} holds no pairs; give BASE.jsonl and NEW.jsonl, "
+                "or measure with run --compare"
+            )
+        return of_duels(measured.duels)
+    comparisons = of_series(measured.series, read_measurements(new).series)
+    if not comparisons.rows:
+        raise InputRefused(
+            f"{base} and {new} have no artifact in common that was timed on the same "
+            "device and runtime with as many threads; nothing was compared"
+        )
+    return comparisons

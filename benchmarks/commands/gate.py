@@ -1,0 +1,141 @@
+"""``cnn-bench gate``: hold results or artifacts against budgets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cnn_export.benchmarks.candidates import Candidate
+    from cnn_export.benchmarks.gate import Verdict
+    from cnn_export.benchmarks.measurements import Measurements
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("gate")
+@click.argument("results", required=False, type=_FILE)
+@click.option("--artifact", "artifacts", multiple=True, type=_FILE, help="Judged without running.")
+@click.option("--budgets", "budget_file", required=True, type=_FILE, help="TOML; see the manual.")
+@click.option("--baseline", type=_FILE, help="Earlier results, for regression_percent.")
+@click.option("--allow-unmatched", is_flag=True, help="Leave unjudged what does not fit.")
+@click.option(
+    "--ignore-flag", "ignored_flags", multiple=True, help="Compare in spite of this condition."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.option("--junit", type=_FILE, help="Write JUnit XML.")
+@click.option("--markdown", type=_FILE, help="Append to a job's summary.")
+@click.option("--bmf", type=_FILE, help="Write Bencher Metric Format.")
+def command(
+    results: Path | None,
+    artifacts: tuple[Path, ...],
+    budget_file: Path,
+    baseline: Path | None,
+    allow_unmatched: bool,
+    ignored_flags: tuple[str, ...],
+    as_json: bool,
+    **outputs: Path | None,
+) -> None:
+    """Judge RESULTS.jsonl, or artifact files, against budgets.
+
+    Exit 0: all met; 10: over budget or slower; 11: undecided, with the repeats that would decide.
+    A budget without a result and a result without a budget are refused (4), unless allowed.
+    """
+    from cnn_export.benchmarks.budgets import read_budgets
+    from cnn_export.benchmarks.columns import read_measurements
+    from cnn_export.benchmarks.gate import judge
+    from cnn_export.benchmarks.regression import Regressions
+
+    _require_sensible(results, artifacts, baseline)
+    budgets = read_budgets(budget_file)
+    measured = read_measurements(results) if results else None
+    earlier = read_measurements(baseline) if baseline else None
+    candidates = _candidates(measured, artifacts)
+    verdict = judge(candidates, budgets, Regressions(measured, earlier, ignored_flags))
+    _require_matched(verdict, budget_file, allow_unmatched)
+    _write(candidates, verdict, outputs)
+    _show(verdict, as_json)
+    _require_met(verdict)
+
+
+def _require_sensible(
+    results: Path | None, artifacts: Sequence[Path], baseline: Path | None
+) -> None:
+    from cnn_export.errors import UsageError
+
+    if results is None and not artifacts:
+        raise UsageError("nothing to judge; give RESULTS.jsonl or --artifact FILE")
+    if results is None and baseline is not None:
+        raise UsageError("--baseline compares times; give RESULTS.jsonl with it")
+    if len(set(artifacts)) != len(artifacts):
+        raise UsageError("an --artifact is given twice; give each once")
+
+
+def _candidates(measured: Measurements | None, artifacts: Sequence[Path]) -> list[Candidate]:
+    from cnn_export.benchmarks.candidates import candidates_of
+
+    found = candidates_of(measured) if measured else []
+    if artifacts:
+        from cnn_export.benchmarks.file_candidates import read_candidate
+
+        found += [read_candidate(path) for path in artifacts]
+    return found
+
+
+def _require_matched(verdict: Verdict, budget_file: Path, allowed: bool) -> None:
+    from cnn_export.benchmarks.console import warn
+    from cnn_export.errors import InputRefused
+
+    if not verdict.judgements:
+        raise InputRefused(f"{budget_file} judges nothing: {'; '.join(verdict.unmatched)}")
+    if verdict.unmatched and not allowed:
+        raise InputRefused(
+            f"{budget_file}: {'; '.join(verdict.unmatched)}; "
+            "correct the budgets, or leave this unjudged with --allow-unmatched"
+        )
+    for line in verdict.unmatched:
+        warn(f"not judged: {line}")
+
+
+def _write(
+    candidates: Sequence[Candidate], verdict: Verdict, outputs: dict[str, Path | None]
+) -> None:
+    from cnn_export.benchmarks.gate_outputs.bmf import as_bmf
+    from cnn_export.benchmarks.gate_outputs.junit import as_junit
+    from cnn_export.benchmarks.gate_outputs.markdown import as_markdown
+    from cnn_export.benchmarks.gate_outputs.saving import append_text, save_text
+
+    if junit := outputs["junit"]:
+        save_text(junit, as_junit(verdict))
+    if markdown := outputs["markdown"]:
+        append_text(markdown, as_markdown(verdict))
+    if bmf := outputs["bmf"]:
+        save_text(bmf, as_bmf(candidates, verdict))
+
+
+def _show(verdict: Verdict, as_json: bool) -> None:
+    if as_json:
+        from cnn_export.benchmarks.gate_outputs.document import as_json as document
+
+        click.echo(document(verdict))
+        return
+    from cnn_export.benchmarks.console import result_console
+    from cnn_export.benchmarks.gate_outputs.table import table_of
+
+    result_console().print(table_of(verdict))
+
+
+def _require_met(verdict: Verdict) -> None:
+    from cnn_export.errors import OverBudget, Undecided
+
+    total = len(verdict.judgements)
+    if verdict.standing == "missed":
+        raise OverBudget(f"{verdict.count('missed')} of {total} bounds are missed")
+    if verdict.standing == "undecided":
+        raise Undecided(
+            f"{verdict.count('undecided')} of {total} bounds are undecided; measure more repeats"
+        )

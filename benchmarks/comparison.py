@@ -1,0 +1,196 @@
+"""Is the new artifact faster, slower, or neither? Judged on one number per process. No I/O.
+
+Ratios are new over base: above 1 is slower. The rule, for a confidence *c* (95 %) and a minimum
+effect *m* (2 %):
+
+- **slower** (**faster**): the ratio's interval lies above (below) 1, the permutation test says
+  p ≤ 1 − c, and the ratio is at least 1 + m (at most 1 / (1 + m)).
+- **no difference shown**: the interval lies inside (1 / (1 + m), 1 + m).
+- **undecided**: everything else, also every interval that lacks the confidence *c* because there
+  are too few processes.
+
+The minimum effect is symmetric in the logarithm, so that exchanging base and new exchanges the
+verdicts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from cnn_export.benchmarks.decision import repeats_needed
+from cnn_export.benchmarks.intervals import (
+    DEFAULT_CONFIDENCE,
+    FloatArray,
+    Interval,
+    Samples,
+    checked_values,
+    median_interval,
+    process_quantiles,
+)
+from cnn_export.benchmarks.permutation import rank_sum_p_value, shift_interval, sign_flip_p_value
+
+DEFAULT_MINIMUM_EFFECT = 0.02
+DEFAULT_PAIR_REPEATS = 25
+"""Processes of the default co-resident comparison; see the study in ``README.md``."""
+DEFAULT_PAIR_SECONDS = 0.5
+"""Timed seconds per process of each of the two artifacts, without warm-up."""
+
+_DECIMALS = 12
+
+Verdict = Literal["faster", "slower", "no difference shown", "undecided"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """A judged comparison.
+
+    ``ratio`` is new over base. ``process_ratios`` holds one ratio per process (empty where base
+    and new ran in separate processes), ``processes`` their numbers (base, new).
+    ``repeats_needed`` estimates the processes (per side) that would decide; ``None`` where it is
+    decided, or where that many are not in sight.
+    """
+
+    ratio: Interval
+    verdict: Verdict
+    p_value: float
+    minimum_effect: float
+    confidence: float
+    processes: tuple[int, int]
+    process_ratios: tuple[float, ...]
+    repeats_needed: int | None
+
+
+def compare(
+    pairs: Sequence[tuple[Samples, Samples]],
+    minimum_effect: float = DEFAULT_MINIMUM_EFFECT,
+    confidence: float = DEFAULT_CONFIDENCE,
+) -> Comparison:
+    """Compare artifacts that took turns in the same processes.
+
+    ``pairs`` holds, per process, nanoseconds of the base's and of the new one's inferences in
+    their order; the i-th of both ran one after the other. The statistic is the median over
+    processes of :func:`process_ratio`, with its order-statistic interval and the exact
+    sign-flip (signed-rank) test on its logarithms.
+
+    Raises:
+        ValueError: no pairs, one without samples or with a time of zero, a negative effect.
+    """
+    ratios = np.array([process_ratio(base, new) for base, new in pairs])
+    # Rounded, because what is a tie in whole nanoseconds must be one to the test.
+    logs = np.log(checked_values(ratios)).round(_DECIMALS)
+    ratio = _exponential(median_interval(logs, confidence))
+    p_value = sign_flip_p_value(logs)
+    counts = (len(pairs), len(pairs))
+    return _judged(ratio, p_value, minimum_effect, confidence, counts, ratios)
+
+
+def compare_separate(
+    base_processes: Sequence[Samples],
+    new_processes: Sequence[Samples],
+    minimum_effect: float = DEFAULT_MINIMUM_EFFECT,
+    confidence: float = DEFAULT_CONFIDENCE,
+) -> Comparison:
+    """Compare artifacts that ran in processes of their own, perhaps in different files.
+
+    One median per process; the ratio is the median of all ratios of a new process over a base
+    process (Hodges and Lehmann's shift of the logarithms), its interval and p-value are Mann and
+    Whitney's, exact. They know the spread between the given processes. What changed between two
+    *runs* (another hour, another clock) is in no process and therefore in no interval; interleave
+    the two artifacts in one run, or compare them in the same processes, to exclude it.
+
+    Raises:
+        ValueError: as :func:`compare`.
+    """
+    base, new = (_log_medians(each) for each in (base_processes, new_processes))
+    ratio = _exponential(shift_interval(base, new, confidence))
+    p_value = rank_sum_p_value(base, new)
+    counts = (base.size, new.size)
+    return _judged(ratio, p_value, minimum_effect, confidence, counts, ())
+
+
+def process_ratio(base: Samples, new: Samples) -> float:
+    """Return the median ratio of adjacent inferences, new over base, middle ones geometrically.
+
+    A step or drift of the machine falls on both of a pair; the ratio of the two medians would
+    keep it where it meets the middle of the process. A surplus inference at the end is left out.
+
+    Raises:
+        ValueError: no samples, a time that is not positive, or lengths that differ by more than 1.
+    """
+    times = [checked_values(each) for each in (base, new)]
+    count = min(times[0].size, times[1].size)
+    if abs(times[0].size - times[1].size) > 1:
+        raise ValueError(f"{times[0].size} and {times[1].size} inferences were not alternated")
+    if min(times[0].min(), times[1].min()) <= 0:
+        raise ValueError("a ratio needs times above zero")
+    return math.exp(float(np.median(np.log(times[1][:count] / times[0][:count]))))
+
+
+def verdict_of(
+    ratio: Interval, p_value: float, minimum_effect: float, confidence: float
+) -> Verdict:
+    """Apply the rule of this module."""
+    if ratio.confidence < confidence:
+        return "undecided"
+    upper = 1 + minimum_effect
+    if 1 / upper < ratio.low and ratio.high < upper:
+        return "no difference shown"
+    significant = p_value <= 1 - confidence
+    if significant and ratio.low > 1 and ratio.value >= upper:
+        return "slower"
+    if significant and ratio.high < 1 and ratio.value <= 1 / upper:
+        return "faster"
+    return "undecided"
+
+
+def _judged(
+    ratio: Interval,
+    p_value: float,
+    minimum_effect: float,
+    confidence: float,
+    processes: tuple[int, int],
+    process_ratios: Sequence[float] | FloatArray,
+) -> Comparison:
+    if minimum_effect < 0:
+        raise ValueError(f"a minimum effect is not negative, as {minimum_effect} is")
+    verdict = verdict_of(ratio, p_value, minimum_effect, confidence)
+    return Comparison(
+        ratio=ratio,
+        verdict=verdict,
+        p_value=p_value,
+        minimum_effect=minimum_effect,
+        confidence=confidence,
+        processes=processes,
+        process_ratios=tuple(float(each) for each in process_ratios),
+        repeats_needed=(
+            _needed(ratio, minimum_effect, confidence, min(processes))
+            if verdict == "undecided"
+            else None
+        ),
+    )
+
+
+def _needed(ratio: Interval, minimum: float, confidence: float, processes: int) -> int | None:
+    """Processes until the interval leaves 1 or, below the minimum effect, stays inside it."""
+    effect = math.log(ratio.value)
+    limit = math.log1p(minimum)
+    boundary = 0.0 if abs(effect) >= limit else math.copysign(limit, effect)
+    logs = Interval(effect, math.log(ratio.low), math.log(ratio.high), ratio.confidence)
+    needed = repeats_needed(logs, processes, boundary, confidence)
+    return None if needed is None else max(needed, processes + 1)
+
+
+def _log_medians(processes: Sequence[Samples]) -> FloatArray:
+    medians = process_quantiles(processes, 0.5)
+    if medians.min() <= 0:
+        raise ValueError("a ratio needs times above zero")
+    return np.log(medians).round(_DECIMALS)
+
+
+def _exponential(logs: Interval) -> Interval:
+    return Interval(math.exp(logs.value), math.exp(logs.low), math.exp(logs.high), logs.confidence)

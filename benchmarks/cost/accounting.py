@@ -1,0 +1,97 @@
+"""From operators and tensors to bytes: what is constant, what each operator moves."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
+from cnn_export.benchmarks.cost.live_tensors import peak_activation
+from cnn_export.benchmarks.cost.op_graph import Category, Op, OpGraph, Tensor
+
+_STILL: frozenset[Category] = frozenset({"view", "constant"})
+"""Categories that move nothing during an inference."""
+
+
+def account(graph: OpGraph, name: str) -> ArtifactCost:
+    """Return the cost of a graph; takes time linear in its operators."""
+    stored = {key for key, tensor in graph.tensors.items() if tensor.constant}
+    read = {key for op in graph.ops for key in op.inputs}
+    graph = fold_constants(graph)
+    peak_bytes, peak_at = peak_activation(graph)
+    borders = _padded_reads(graph)
+    return ArtifactCost(
+        name=name,
+        format=graph.format,
+        batch=graph.batch,
+        ops=[_op_cost(op, graph) for op in graph.ops],
+        weight_bytes=sum(graph.tensors[key].nbytes for key in stored & read),
+        peak_activation_bytes=peak_bytes,
+        peak_at=peak_at,
+        padded_read_bytes=sum(after.nbytes - before.nbytes for before, after in borders),
+        padded_read_elements=sum(after.elements - before.elements for before, after in borders),
+    )
+
+
+def fold_constants(graph: OpGraph) -> OpGraph:
+    """Mark what operators make of constants alone as constant: runtimes do it once, at load.
+
+    Its readers read the folded tensor, in the folded tensor's dtype: float16 weights behind a
+    DEQUANTIZE are float32 to the kernel that uses them.
+    """
+    tensors = dict(graph.tensors)
+    ops: list[Op] = []
+    for op in graph.ops:
+        if op.inputs and all(tensors[key].constant for key in op.inputs):
+            for key in op.outputs:
+                tensors[key] = dataclasses.replace(tensors[key], constant=True)
+            op = dataclasses.replace(op, category="constant", macs=0)
+        ops.append(op)
+    return dataclasses.replace(graph, tensors=tensors, ops=tuple(ops))
+
+
+def _op_cost(op: Op, graph: OpGraph) -> OpCost:
+    inputs = [graph.tensors[key] for key in dict.fromkeys(op.inputs)]
+    outputs = [graph.tensors[key] for key in op.outputs]
+    weights = [tensor for tensor in inputs if tensor.constant]
+    activations = [tensor for tensor in inputs if not tensor.constant]
+    written = sum(tensor.nbytes for tensor in outputs)
+    read = sum(tensor.nbytes for tensor in activations)
+    widest = max(weights, key=lambda tensor: tensor.nbytes, default=None)
+    moved = OpCost(
+        name=op.name,
+        kind=op.kind,
+        category=op.category,
+        macs=op.macs,
+        input_bytes=min(read, written) if op.category == "window" else read,
+        weight_bytes=sum(tensor.nbytes for tensor in weights),
+        output_bytes=written,
+        activation_elements=_elements([*activations, *outputs]),
+        dtype=outputs[0].dtype if outputs else "",
+        weight_dtype=widest.dtype if widest else None,
+        partition=op.partition,
+    )
+    if op.category not in _STILL:
+        return moved
+    return dataclasses.replace(
+        moved, input_bytes=0, weight_bytes=0, output_bytes=0, activation_elements=0
+    )
+
+
+def _elements(tensors: list[Tensor]) -> int:
+    return sum(tensor.elements for tensor in tensors)
+
+
+def _padded_reads(graph: OpGraph) -> list[tuple[Tensor, Tensor]]:
+    """Return (before, after) of an explicit padding, for each contraction or pool that reads it."""
+    padded = {
+        op.outputs[0]: (graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]])
+        for op in graph.ops
+        if op.category == "padding"
+    }
+    return [
+        padded[key]
+        for op in graph.ops
+        if op.category in {"contraction", "pool"}
+        for key in dict.fromkeys(op.inputs)
+        if key in padded
+    ]

@@ -1,0 +1,114 @@
+"""Read an ``.onnx`` file with the onnx package; external weights stay on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from cnn_export.benchmarks.cost.damage import refusing_damage, require_bytes
+from cnn_export.benchmarks.cost.onnx_ops import computing_inputs, op_of
+from cnn_export.benchmarks.cost.onnx_shapes import dtype_name, value_tensors
+from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor
+from cnn_export.benchmarks.cost.quantized_groups import fuse_quantized_groups
+from cnn_export.errors import InputRefused
+from cnn_export.targets.packages import require
+
+_STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
+
+
+def read_graph(path: Path) -> OpGraph:
+    """Return the nodes in order; symbolic sizes of inputs (the batch) count as 1.
+
+    Quantized groups (QDQ form) are what runtimes make of them: one integer operator.
+
+    Raises:
+        InputRefused: it is no ONNX model, damaged, its weights are missing, or a shape is unknown.
+        TargetUnavailable: onnx is not installed; holds the install line.
+    """
+    if path.is_dir():
+        raise InputRefused("it is a folder, not an .onnx file")
+    require("onnx", ["onnx"])
+    model = _load(path)
+    with refusing_damage("ONNX model"):
+        constants = {c.name: _constant(c, path.parent) for c in model.graph.initializer}
+        values = value_tensors(model)
+        return fuse_quantized_groups(_graph(model.graph, values | constants, frozenset(constants)))
+
+
+def _load(path: Path) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
+    except DecodeError as error:
+        raise InputRefused("it is no ONNX model, or truncated; export it again") from error
+    if not model.ir_version or not model.graph.node:
+        raise InputRefused("it is no ONNX model: it holds no graph")
+    return model
+
+
+def _graph(graph: Any, tensors: dict[str, Tensor], stored: frozenset[str]) -> OpGraph:
+    ops = [_op(node, index, tensors) for index, node in enumerate(graph.node)]
+    return OpGraph(
+        "onnx",
+        tensors,
+        tuple(op for op in ops if op is not None),
+        tuple(value.name for value in graph.input if value.name not in stored),
+        tuple(value.name for value in graph.output),
+    )
+
+
+def _op(node: Any, index: int, tensors: dict[str, Tensor]) -> Op | None:
+    """Return the node's operator; a ``Constant`` becomes a stored tensor instead."""
+    from onnx.helper import get_attribute_value
+
+    kind = node.op_type
+    if node.domain not in _STANDARD_DOMAINS:
+        kind = f"{node.domain}.{kind}"
+    outputs = tuple(name for name in node.output if name)
+    inputs = tuple(name for name in computing_inputs(kind, list(node.input)) if name)
+    name = node.name or f"{kind}_{index}"
+    _require_known(kind, name, (*inputs, *outputs), tensors)
+    if kind == "Constant":
+        known = tensors[outputs[0]]
+        tensors[outputs[0]] = Tensor(known.name, known.shape, known.dtype, constant=True)
+        return None
+    attributes = {each.name: get_attribute_value(each) for each in node.attribute}
+    return op_of(name, kind, inputs, outputs, tensors, attributes)
+
+
+def _require_known(
+    kind: str, name: str, keys: Iterable[str], tensors: Mapping[str, Tensor]
+) -> None:
+    for key in keys:
+        if key not in tensors:
+            raise InputRefused(
+                f"the shape of {key!r} at {kind} {name!r} cannot be inferred; give the inputs "
+                "fixed sizes, or store the shape in the file"
+            )
+
+
+def _constant(tensor: Any, folder: Path) -> Tensor:
+    """Return an initializer after checking that its data is there."""
+    found = Tensor(tensor.name, tuple(tensor.dims), dtype_name(tensor.data_type), constant=True)
+    if tensor.data_location == tensor.EXTERNAL:
+        _require_external(found, {e.key: e.value for e in tensor.external_data}, folder)
+    elif tensor.HasField("raw_data"):
+        require_bytes(found.name, len(tensor.raw_data), found.nbytes)
+        # Shape inference copies the whole model; only small constants can be shapes.
+        if len(tensor.raw_data) > _SHAPE_BYTES_MAX:
+            tensor.ClearField("raw_data")
+    return found
+
+
+_SHAPE_BYTES_MAX = 1024
+
+
+def _require_external(tensor: Tensor, where: Mapping[str, str], folder: Path) -> None:
+    file = folder / where["location"]
+    if not file.is_file():
+        raise InputRefused(f"its weights are in {file}, which is missing; keep both together")
+    held = file.stat().st_size - int(where.get("offset", 0))
+    require_bytes(tensor.name, min(held, int(where.get("length", held))), tensor.nbytes)

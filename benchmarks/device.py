@@ -1,0 +1,74 @@
+"""What ``cnn-bench`` asks of a device: run one worker process, and tell how it stood meanwhile.
+
+A device carries the files to where the worker runs, starts it, bounds its time, and watches the
+machine from outside the timed process. This host is one (:mod:`cnn_export.benchmarks.host`); a
+phone over adb is another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Protocol
+
+from cnn_export.benchmarks import results
+from cnn_export.benchmarks.session import Session
+
+Kind = Literal["time", "pair", "memory"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """The work of one process. ``artifacts`` are two for a ``pair``, else one.
+
+    ``cpus`` binds the process (empty: anywhere), ``block`` is how many inferences of one artifact
+    run before the other's turn.
+    """
+
+    kind: Kind
+    artifacts: tuple[Path, ...]
+    threads: int
+    min_time_s: float
+    cpus: tuple[int, ...] = ()
+    runtime_args: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    b_first: bool = False
+    block: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What the process measured, and the machine around it."""
+
+    session: Session
+    conditions: results.Conditions
+
+
+class Device(Protocol):
+    """One machine that runs workers."""
+
+    def describe(self) -> results.Device:
+        """Return what results on it must share to be compared.
+
+        Raises:
+            DeviceUnfit: it is not there.
+        """
+        ...
+
+    def unfit(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
+        """Look at the machine before anything is measured; name each unfit condition.
+
+        Raises:
+            UsageError: it has not got those CPUs.
+        """
+        ...
+
+    def run(self, job: Job) -> Outcome:
+        """Run one worker process to its end.
+
+        Raises:
+            ExportError: what the worker reported.
+            IncompleteRun: it crashed, hung, or its report has a gap.
+            DeviceUnfit: the device is lost.
+        """
+        ...

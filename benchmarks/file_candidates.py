@@ -1,0 +1,47 @@
+"""Artifacts that a gate judges without running them: from the file and its manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cnn_export.benchmarks.candidates import Candidate, candidate_of_file
+from cnn_export.benchmarks.cost import read_cost
+from cnn_export.benchmarks.results import Artifact
+from cnn_export.errors import ParityError
+from cnn_export.manifest import artifact_digest, manifest_path, read_manifest
+
+_NO_RUN = "none"
+
+
+def read_candidate(path: Path) -> Candidate:
+    """Return what is known of the artifact at ``path``: size, MACs, bytes moved, partitions.
+
+    MACs and bytes moved are counted in the file itself, the rest is the manifest's.
+
+    Raises:
+        InputRefused: artifact or manifest is missing or damaged.
+        ParityError: the file is not the one its manifest was written for.
+        TargetUnavailable: what reads the format is not installed.
+    """
+    manifest = read_manifest(manifest_path(path))
+    digest, size = artifact_digest(path)
+    if digest != manifest.artifact_sha256:
+        raise ParityError(f"{path} is not the file its manifest was written for; export it again")
+    cost = read_cost(path)
+    artifact = Artifact.model_validate(
+        {
+            "run_id": _NO_RUN,
+            "sha256": digest,
+            "name": path.name,
+            "model": manifest.source.model,
+            "target": manifest.target,
+            "precision": manifest.precision,
+            "file_bytes": size,
+            "macs": cost.macs,
+            "mac_bytes": cost.mac_bytes,
+            "delegate": manifest.partitions.delegate,
+            "partitions": manifest.partitions.partitions,
+            "ops_outside": sum(outside.count for outside in manifest.partitions.outside),
+        }
+    )
+    return candidate_of_file(artifact)

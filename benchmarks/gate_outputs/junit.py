@@ -1,0 +1,44 @@
+"""The gate as JUnit XML: one test case per bound.
+
+A missed bound is a failure, an undecided one an error, as nothing was shown either way.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+
+from cnn_export.benchmarks.gate import Judgement, Verdict
+from cnn_export.benchmarks.gate_outputs.wording import limit_text, measured_text, remark
+from cnn_export.terminal import printable
+
+_SUITE = "cnn-bench gate"
+_ELEMENTS = {"missed": "failure", "undecided": "error"}
+
+
+def as_junit(verdict: Verdict) -> str:
+    """Return the document, with its final newline."""
+    counts = {
+        "tests": str(len(verdict.judgements)),
+        "failures": str(verdict.count("missed")),
+        "errors": str(verdict.count("undecided")),
+    }
+    root = ElementTree.Element("testsuites", {"name": _SUITE, **counts})
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _SUITE, **counts})
+    for judgement in verdict.judgements:
+        _add_case(suite, judgement)
+    ElementTree.indent(root)
+    text = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
+
+
+def _add_case(suite: ElementTree.Element, judgement: Judgement) -> None:
+    # XML has no spelling at all for control characters, which a file name may hold.
+    label = printable(judgement.candidate.label)
+    case = ElementTree.SubElement(suite, "testcase", {"classname": label, "name": judgement.bound})
+    measured = f"{measured_text(judgement)}, limit {limit_text(judgement)}"
+    if element := _ELEMENTS.get(judgement.standing):
+        message = "; ".join(filter(None, (measured, remark(judgement))))
+        attributes = {"type": judgement.standing, "message": message}
+        ElementTree.SubElement(case, element, attributes)
+    else:
+        ElementTree.SubElement(case, "system-out").text = measured

@@ -1,0 +1,126 @@
+"""The process that loads the runtime and profiles: ``python -m …profiles.worker``.
+
+It writes one document to ``--out``: a profile, or the protocol's ``failure``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cnn_export.benchmarks.cost import read_cost
+from cnn_export.benchmarks.loaded_artifact import require_same_file
+from cnn_export.benchmarks.probe import probe_inputs
+from cnn_export.benchmarks.profiles.document import Profile
+from cnn_export.benchmarks.profiles.joining import joined, sum_ns
+from cnn_export.benchmarks.profiles.trace import Trace
+from cnn_export.benchmarks.protocol import Failure
+from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
+from cnn_export.errors import ExportError, InputRefused, TargetUnavailable, UsageError
+from cnn_export.manifest import Manifest, manifest_path, read_manifest
+
+_MESSAGE_LENGTH = 1000
+_WARM_UP_SHARE = 0.2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do the job; every failure is written as a document and returned as the exit code."""
+    parser = argparse.ArgumentParser(prog="cnn_export.benchmarks.profiles.worker")
+    parser.add_argument("artifact", type=Path)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--inferences", type=int, required=True)
+    parser.add_argument("--etdump", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(argv)
+    try:
+        found = profile(options.artifact, options.threads, options.inferences, options.etdump)
+    except ExportError as error:
+        return _fail(options.out, str(error), error.exit_code)
+    except Exception as error:  # the parent must hear of every end
+        words = f"internal error: {type(error).__name__}: {error}"
+        return _fail(options.out, words, ExportError.exit_code)
+    options.out.write_text(found.model_dump_json(), encoding="utf-8")
+    return 0
+
+
+def _fail(out: Path, message: str, code: int) -> int:
+    failure = Failure(message=message[:_MESSAGE_LENGTH], exit_code=code)
+    out.write_text(failure.model_dump_json(), encoding="utf-8")
+    return code
+
+
+def profile(path: Path, threads: int, inferences: int, etdump: Path | None) -> Profile:
+    """Profile one artifact, or read an ETDump that was recorded for it.
+
+    Raises:
+        ExportError: as the manifest, the runtime or the cost reader raise it.
+    """
+    runtime = runtime_of(path)
+    version = runtime_version(runtime)
+    manifest = read_manifest(manifest_path(path))
+    require_same_file(path, manifest)
+    cost = read_cost(path)
+    trace = _trace(path, manifest, (threads, inferences), version, etdump)
+    ops, untimed, notes = joined(trace, cost)
+    return Profile(
+        artifact=path.name,
+        artifact_sha256=manifest.artifact_sha256,
+        runtime=runtime.package,
+        runtime_version=version,
+        threads=threads,
+        inferences=len(trace.events[0].samples_ns) if trace.events else inferences,
+        sum_ns=sum_ns(trace),
+        profiled_ns=_median(trace.profiled_ns),
+        plain_ns=_median(trace.plain_ns),
+        ops=ops,
+        untimed=untimed,
+        notes=[*trace.notes, *notes],
+    )
+
+
+def _trace(
+    path: Path, manifest: Manifest, amounts: tuple[int, int], version: str, etdump: Path | None
+) -> Trace:
+    threads, inferences = amounts
+    if etdump is not None and path.suffix != ".pte":
+        raise UsageError(f"--etdump is ExecuTorch's; leave it out for {path}")
+    warm_up = max(3, round(_WARM_UP_SHARE * inferences))
+    match path.suffix:
+        case ".onnx":
+            from cnn_export.benchmarks.profiles import onnxruntime_trace
+
+            inputs = probe_inputs(manifest)
+            return onnxruntime_trace.trace(path, manifest, inputs, threads, inferences, warm_up)
+        case ".tflite":
+            from cnn_export.benchmarks.profiles import litert_trace
+
+            inputs = probe_inputs(manifest)
+            return litert_trace.trace(path, manifest, inputs, threads, inferences, warm_up, version)
+        case ".pte":
+            return _etdump_trace(path, version, etdump)
+        case _:
+            raise InputRefused(f"{path}: no runtime of this host profiles {path.suffix}")
+
+
+def _etdump_trace(path: Path, version: str, etdump: Path | None) -> Trace:
+    if etdump is None:
+        raise TargetUnavailable(
+            f"the wheel of executorch {version} is built without its event tracer and cannot "
+            f"profile {path.name}; record an ETDump with a build that has "
+            "EXECUTORCH_ENABLE_EVENT_TRACER and give it with --etdump FILE"
+        )
+    from cnn_export.benchmarks.profiles.etdump import read_etdump
+
+    return read_etdump(etdump)
+
+
+def _median(times: Sequence[int]) -> float | None:
+    return float(np.median(times)) if times else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

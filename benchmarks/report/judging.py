@@ -1,0 +1,72 @@
+"""The budgets of a file, held against the results that the page shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cnn_export.benchmarks.budgets import BOUNDS, read_budgets
+from cnn_export.benchmarks.candidates import (
+    Candidate,
+    Figure,
+    candidates_of,
+    duels_of,
+    regression_figure,
+)
+from cnn_export.benchmarks.columns import read_measurements
+from cnn_export.benchmarks.gate import Judgement, judge
+from cnn_export.benchmarks.measurements import Measurements
+from cnn_export.benchmarks.report.quantities import significant
+from cnn_export.benchmarks.report.verdicts import BudgetRow
+from cnn_export.benchmarks.statistics import compare
+
+
+def budget_rows(results: Path, budgets: Path) -> tuple[tuple[BudgetRow, ...], tuple[str, ...]]:
+    """Return a row per judged bound, and sentences on what matched nothing.
+
+    Regressions are judged where the results themselves hold both artifacts in one process; a
+    baseline file is the gate's.
+
+    Raises:
+        InputRefused: results or budgets cannot be read or are no such file.
+    """
+    measurements = read_measurements(results)
+    regression = _Regression(measurements)
+    verdict = judge(candidates_of(measurements), read_budgets(budgets), regression)
+    notes = tuple(f"Not judged: {words}." for words in verdict.unmatched)
+    return tuple(map(_row, verdict.judgements)), notes
+
+
+class _Regression:
+    """How much slower a candidate is than what it took turns with; ``None`` without such a run."""
+
+    def __init__(self, measurements: Measurements) -> None:
+        self._duels = measurements.duels
+
+    def __call__(self, candidate: Candidate) -> Figure | None:
+        found = duels_of(candidate, self._duels)
+        return regression_figure(compare(found[0].pairs)) if found else None
+
+
+def _row(judgement: Judgement) -> BudgetRow:
+    unit = f" {BOUNDS[judgement.bound]}".rstrip()
+    needed = judgement.repeats_needed
+    return BudgetRow(
+        subject=judgement.candidate.label,
+        quantity=judgement.bound,
+        bound=f"{_number(judgement.limit)}{unit}",
+        measured=f"{_range(judgement.figure)}{unit}",
+        standing=judgement.standing,
+        remark="" if needed is None else f"{needed} repeats would decide",
+    )
+
+
+def _range(figure: Figure) -> str:
+    interval = figure.interval
+    if figure.processes is None:
+        return _number(interval.value)
+    return f"{_number(interval.low)} to {_number(interval.high)}"
+
+
+def _number(value: float) -> str:
+    """Whole counts in full, with thousands apart; estimates to three digits."""
+    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else significant(value)

@@ -1,0 +1,205 @@
+"""Tables as rows of text: what a cell says, and which cells are numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from cnn_export.benchmarks.profiles.document import OpTime, Profile
+from cnn_export.benchmarks.report.measured import Duel, Measured, Series
+from cnn_export.benchmarks.report.quantities import interval_ms, milliseconds, quantity
+from cnn_export.benchmarks.report.svg import COLOURS
+from cnn_export.benchmarks.report.verdicts import BudgetRow
+
+PROFILE_ROWS_MAX = 200
+_ROWS_OPEN = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """``style`` is a class of the page's style sheet: ``n`` for numbers, or a verdict."""
+
+    text: str
+    style: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Headings and rows of equal length; ``caption`` says what was left out."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the page shows it folded."""
+        return len(self.rows) > _ROWS_OPEN
+
+
+def run_facts(measured: Measured) -> list[str]:
+    """Return one sentence per run: when, where, how."""
+    return [
+        f"Run {run.run_id}, started {run.started_at} by {run.producer} on {run.device.model} "
+        f"({run.device.id}, {run.device.cpus} CPUs, "
+        f"{quantity(run.device.memory_bytes, 'B')} of memory, {run.device.system}, governor "
+        f"{run.device.governor or 'not known'}): {run.repeats} processes of at least "
+        f"{run.min_time_s:g} s each, order drawn from seed {run.seed}."
+        for run in measured.runs
+    ]
+
+
+def latency_table(measured: Measured) -> Table | None:
+    """Return one row per artifact and condition; ``None`` where only pairs were measured."""
+    if not measured.series:
+        return None
+    headings = (
+        "#", "artifact", "median", "its interval", "p90", "load", "peak memory", "processes",
+        "runtime", "threads", "flags",
+    )  # fmt: skip
+    caption = (
+        "Intervals are of the median over processes, with their true confidence; outliers are "
+        "kept in every figure. Load times are medians over processes."
+    )
+    return Table(headings, tuple(map(_latency_row, measured.series)), caption)
+
+
+def _latency_row(one: Series) -> tuple[Cell, ...]:
+    summary = one.summary
+    arguments = "".join(f" {key}={value}" for key, value in sorted(one.runtime_args.items()))
+    load_ns = float(np.median([process.load_ns for process in one.processes]))
+    return (
+        _number(one),
+        Cell(one.artifact.name),
+        Cell(f"{milliseconds(summary.p50.value)} ms", "n"),
+        Cell(interval_ms(summary.p50), "n"),
+        Cell(f"{milliseconds(summary.p90.value)} ms", "n"),
+        Cell(f"{milliseconds(load_ns)} ms", "n"),
+        Cell(quantity(one.peak_rss_bytes, "B"), "n"),
+        Cell(f"{summary.processes}, {summary.samples} inferences, {summary.outliers} outliers"),
+        Cell(f"{one.runtime} {one.runtime_version}{arguments}"),
+        Cell(str(one.threads), "n"),
+        Cell(", ".join(one.flags) or "none", "undecided" if one.flags else ""),
+    )
+
+
+def _number(one: Series) -> Cell:
+    return Cell(str(one.number), f"key s{one.number % COLOURS}")
+
+
+def artifact_table(measured: Measured) -> Table | None:
+    """Return what each measured file is, whatever it ran on; ``None`` without any."""
+    if not measured.series:
+        return None
+    headings = (
+        "#", "artifact", "model", "target", "precision", "file", "MACs", "memory access",
+        "partitions",
+    )  # fmt: skip
+    return Table(headings, tuple(map(_artifact_row, measured.series)))
+
+
+def _artifact_row(one: Series) -> tuple[Cell, ...]:
+    artifact = one.artifact
+    return (
+        _number(one),
+        Cell(artifact.name),
+        Cell(artifact.model),
+        Cell(artifact.target),
+        Cell(artifact.precision),
+        Cell(quantity(artifact.file_bytes, "B"), "n"),
+        Cell(quantity(artifact.macs, "MACs"), "n"),
+        Cell(quantity(artifact.mac_bytes, "B"), "n"),
+        Cell("not known" if artifact.partitions is None else str(artifact.partitions), "n"),
+    )
+
+
+def comparison_table(measured: Measured) -> Table | None:
+    """Return one row per pair of artifacts that took turns; ``None`` without any."""
+    if not measured.duels:
+        return None
+    headings = ("second", "first", "threads", "ratio", "its interval", "p", "verdict", "repeats")
+    return Table(headings, tuple(map(_comparison_row, measured.duels)))
+
+
+def _comparison_row(duel: Duel) -> tuple[Cell, ...]:
+    comparison = duel.comparison
+    ratio = comparison.ratio
+    needed = "" if comparison.repeats_needed is None else f", {comparison.repeats_needed} needed"
+    styles = {"faster": "met", "slower": "missed", "undecided": "undecided"}
+    return (
+        Cell(f"{duel.b.name} ({duel.runtimes[1]})"),
+        Cell(f"{duel.a.name} ({duel.runtimes[0]})"),
+        Cell(str(duel.threads), "n"),
+        Cell(f"{ratio.value:.4f}", "n"),
+        Cell(f"{ratio.low:.4f} to {ratio.high:.4f} ({100 * ratio.confidence:.1f} %)", "n"),
+        Cell(f"{comparison.p_value:.2g}", "n"),
+        Cell(comparison.verdict, styles.get(comparison.verdict, "")),
+        Cell(f"{comparison.processes[0]} processes{needed}"),
+    )
+
+
+def budget_table(rows: Sequence[BudgetRow] | None) -> Table | None:
+    """Return the judged budgets; ``None`` where none were given."""
+    if rows is None:
+        return None
+    headings = ("result", "artifact", "figure", "measured", "bound", "remark")
+    cells = (
+        (
+            Cell(row.standing, row.standing),
+            Cell(row.subject),
+            Cell(row.quantity),
+            Cell(row.measured, "n"),
+            Cell(row.bound, "n"),
+            Cell(row.remark),
+        )
+        for row in rows
+    )
+    return Table(headings, tuple(cells))
+
+
+def profile_table(profile: Profile) -> Table:
+    """Return the operators in the runtime's order, at most :data:`PROFILE_ROWS_MAX`."""
+    headings = ("operator", "kind", "median", "share", "MACs", "memory access", "rate", "traffic")
+    rows = tuple(_op_row(op) for op in profile.ops[:PROFILE_ROWS_MAX])
+    left_out = len(profile.ops) - len(rows)
+    words = f" {left_out} later operators left out." if left_out > 0 else ""
+    return Table(headings, rows, whole_and_sum(profile) + words)
+
+
+def whole_and_sum(profile: Profile) -> str:
+    """Return the sum over operators beside the whole call, with the difference named."""
+    words = [
+        f"Sum of operators {milliseconds(profile.sum_ns)} ms (their medians: "
+        f"{milliseconds(profile.sum_of_medians_ns)} ms)"
+    ]
+    if profile.profiled_ns is not None and profile.between_ops_ns is not None:
+        words.append(
+            f"whole call with the profiler on {milliseconds(profile.profiled_ns)} ms (between "
+            f"operators: {milliseconds(profile.between_ops_ns)} ms)"
+        )
+    if profile.plain_ns is not None and profile.profiler_ns is not None:
+        words.append(
+            f"without it {milliseconds(profile.plain_ns)} ms (the profiler's price: "
+            f"{milliseconds(profile.profiler_ns)} ms)"
+        )
+    return "; ".join(words) + f". Medians of {profile.inferences} inferences."
+
+
+def _op_row(op: OpTime) -> tuple[Cell, ...]:
+    return (
+        Cell(op.name),
+        Cell(op.kind),
+        Cell(f"{milliseconds(op.median_ns)} ms", "n"),
+        Cell(f"{100 * op.share:.1f} %", "n"),
+        Cell(_or_dash(op.macs, "MACs"), "n"),
+        Cell(_or_dash(op.mac_bytes, "B"), "n"),
+        Cell(_or_dash(op.mac_per_s, "MAC/s"), "n"),
+        Cell(_or_dash(op.bytes_per_s, "B/s"), "n"),
+    )
+
+
+def _or_dash(value: float | None, unit: str) -> str:
+    """A layout change has no figure of the file, which is no lack of knowledge."""
+    return "–" if value is None else quantity(value, unit)  # noqa: RUF001

@@ -1,0 +1,120 @@
+"""From files to the page: read, group, judge, render, write."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from cnn_export.benchmarks.cost import read_cost
+from cnn_export.benchmarks.profiles.document import read_profile
+from cnn_export.benchmarks.report.judging import budget_rows
+from cnn_export.benchmarks.report.measured import group
+from cnn_export.benchmarks.report.page import Inputs, render
+from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
+from cnn_export.benchmarks.results_file import BadLine, read_records
+from cnn_export.errors import DestinationError
+
+_SHOWN_BAD_LINES = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Sources:
+    """What a page is made from: a results file and, where given, what stands beside it."""
+
+    results: Path
+    profiles: tuple[Path, ...] = ()
+    artifacts: tuple[Path, ...] = ()
+    budgets: Path | None = None
+
+
+def page_of(sources: Sources) -> str:
+    """Return the HTML document. Budgets are judged only on results without damage.
+
+    Raises:
+        InputRefused: a file is missing, damaged or foreign, or holds no measurement.
+    """
+    records, notes = _sorted_out(read_records(sources.results))
+    rows = None
+    if sources.budgets is not None:
+        rows, unmatched = budget_rows(sources.results, sources.budgets)
+        notes += unmatched
+    return render(
+        Inputs(
+            measured=group(records),
+            title=sources.results.name,
+            notes=notes,
+            budgets=rows,
+            profiles=tuple(map(read_profile, sources.profiles)),
+            costs=tuple(map(read_cost, sources.artifacts)),
+        )
+    )
+
+
+def _sorted_out(lines: Iterable[Record | BadLine]) -> tuple[list[Record], tuple[str, ...]]:
+    """Return the records, each once, and what the page says about the other lines."""
+    records: list[Record] = []
+    bad: list[BadLine] = []
+    seen: set[tuple[object, ...]] = set()
+    repeated = 0
+    for line in lines:
+        if isinstance(line, BadLine):
+            bad.append(line)
+            continue
+        key = _identity(line)
+        repeated += key in seen
+        if key not in seen:
+            seen.add(key)
+            records.append(line)
+    notes = bad_line_notes(bad)
+    if repeated:
+        notes += (f"Left out, as they are there before: {repeated} lines of the results file.",)
+    return records, notes
+
+
+def _identity(record: Record) -> tuple[object, ...]:
+    """Return what no two different records of a file share."""
+    match record:
+        case Run():
+            return ("run", record.run_id)
+        case Artifact():
+            return ("artifact", record.run_id, record.sha256)
+        case Repeat():
+            return ("repeat", record.run_id, record.artifact, record.threads, record.repeat)
+        case Pair():
+            return ("pair", record.run_id, record.a, record.b, record.threads, record.repeat)
+        case Memory():
+            return ("memory", record.run_id, record.artifact, record.threads)
+
+
+def bad_line_notes(bad: Sequence[BadLine]) -> tuple[str, ...]:
+    """Return one sentence on the lines that are not on the page; none without such lines."""
+    if not bad:
+        return ()
+    shown = "; ".join(f"line {each.number}: {each.reason}" for each in bad[:_SHOWN_BAD_LINES])
+    more = len(bad) - _SHOWN_BAD_LINES
+    return (
+        f"Left out, as no records: {len(bad)} lines of the results file ({shown}"
+        f"{f'; and {more} more' if more > 0 else ''}).",
+    )
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write the page at once or not at all.
+
+    Raises:
+        DestinationError: the folder is missing or cannot be written.
+    """
+    descriptor, name = -1, ""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".html.part")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(html)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise DestinationError(f"cannot write {path}: {error.strerror}; change -o") from error

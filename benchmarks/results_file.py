@@ -1,0 +1,201 @@
+"""Append to a ``results.jsonl``, and read one that may be damaged.
+
+A line is one record, written by one ``write`` to a file opened for appending: it is there whole
+or not at all. Should a crash of the machine leave a torn last line, the next run moves it to
+``NAME.torn`` before it appends. One run at a time holds a file's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from cnn_export.benchmarks.results import SCHEMA_VERSION, Record
+from cnn_export.errors import DestinationError, InputRefused
+
+MAX_LINE_BYTES = 64 * 2**20
+"""A record of 100,000 samples has about 1 MB; a longer line is no record."""
+TORN_SUFFIX = ".torn"
+
+_KEY = b'"cnn_bench"'
+_BLOCK_BYTES = 65_536
+_PARSER: TypeAdapter[Record] = TypeAdapter(Record)
+
+
+@dataclasses.dataclass(frozen=True)
+class BadLine:
+    """A line that is no record: ``foreign`` lines lack the key that every record has."""
+
+    number: int
+    reason: str
+    foreign: bool = False
+
+
+class Appender:
+    """A results file open for one run.
+
+    Raises:
+        DestinationError: the file cannot be opened or written, or another run holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.torn_bytes = 0
+        """How much of a torn last line was set aside."""
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise DestinationError(
+                f"cannot write {path}: {error.strerror}; change --out"
+            ) from error
+        try:
+            self._lock()
+            self.torn_bytes = self._set_torn_aside()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._descriptor)
+
+    def append(self, record: Record) -> None:
+        """Write one record as one line.
+
+        Raises:
+            DestinationError: the disk is full or gone; what was there is unharmed.
+        """
+        line = record.to_line().encode()
+        before = os.fstat(self._descriptor).st_size
+        try:
+            written = os.write(self._descriptor, line)
+        except OSError as error:
+            raise DestinationError(f"cannot write {self.path}: {error.strerror}") from error
+        if written != len(line):
+            os.ftruncate(self._descriptor, before)
+            raise DestinationError(f"{self.path} took {written} of {len(line)} bytes; free space")
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DestinationError(
+                f"another run is writing {self.path}; wait for it, or give another --out"
+            ) from error
+        except OSError:  # a file system without locks: appends are still whole
+            return
+
+    def _set_torn_aside(self) -> int:
+        """Move what follows the last newline to ``NAME.torn``; return its size."""
+        size = os.fstat(self._descriptor).st_size
+        start = _last_line_start(self._descriptor, size)
+        if start == size:
+            return 0
+        aside = self.path.with_name(self.path.name + TORN_SUFFIX)
+        try:
+            with aside.open("ab") as opened:
+                opened.write(os.pread(self._descriptor, size - start, start) + b"\n")
+            os.ftruncate(self._descriptor, start)
+        except OSError as error:
+            raise DestinationError(
+                f"cannot set the torn last line of {self.path} aside: {error.strerror}"
+            ) from error
+        return size - start
+
+
+def _last_line_start(descriptor: int, size: int) -> int:
+    """Return the offset behind the last newline."""
+    end = size
+    while end > 0:
+        begin = max(0, end - _BLOCK_BYTES)
+        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0
+
+
+def read_records(path: Path) -> Iterator[Record | BadLine]:
+    """Yield every line of a results file as a record or as what is wrong with it, in order.
+
+    One line is in memory at a time.
+
+    Raises:
+        InputRefused: the file cannot be read, or a record is of another schema version.
+    """
+    try:
+        with path.open("rb") as opened:
+            yield from parse_lines(_bounded(opened))
+    except OSError as error:
+        raise InputRefused(f"cannot read {path}: {error.strerror}") from error
+    except InputRefused as error:
+        raise InputRefused(f"{path}, {error}") from None
+
+
+def parse_lines(lines: Iterable[bytes]) -> Iterator[Record | BadLine]:
+    """Yield a record or a :class:`BadLine` per line; blank lines are skipped.
+
+    Raises:
+        InputRefused: a record is of another schema version.
+    """
+    for number, line in enumerate(lines, start=1):
+        if line.isspace():
+            continue
+        yield _parsed(number, line)
+
+
+def _parsed(number: int, line: bytes) -> Record | BadLine:
+    if len(line) > MAX_LINE_BYTES:
+        return BadLine(number, f"longer than {MAX_LINE_BYTES} bytes")
+    if _KEY not in line:
+        return BadLine(number, "no record of cnn-bench", foreign=True)
+    try:
+        record = _PARSER.validate_json(line)
+    except ValidationError as error:
+        _require_known_schema(number, line)
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        torn = "" if line.endswith(b"\n") else "torn: "
+        return BadLine(number, f"{torn}{where + ': ' if where else ''}{first['msg']}")
+    if record.cnn_bench == "run":
+        _require_version(number, record.schema_version)
+    return record
+
+
+def _require_known_schema(number: int, line: bytes) -> None:
+    """Tell a record of another version, whose fields may differ, from damage."""
+    with contextlib.suppress(ValidationError, ValueError):
+        document: Any = TypeAdapter(dict[str, Any]).validate_json(line)
+        _require_version(number, int(document.get("schema_version", SCHEMA_VERSION)))
+
+
+def _require_version(number: int, version: int) -> None:
+    if version != SCHEMA_VERSION:
+        raise InputRefused(
+            f"line {number} is of schema version {version}, this command reads {SCHEMA_VERSION};"
+            " measure again, or use the cnn-bench that wrote it"
+        )
+
+
+def _bounded(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield lines, at most ``MAX_LINE_BYTES + 1`` bytes of each; the rest is read and dropped."""
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        last = line
+        while len(last) > MAX_LINE_BYTES and not last.endswith(b"\n"):
+            last = stream.readline(MAX_LINE_BYTES + 1)
+        yield line

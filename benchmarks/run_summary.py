@@ -1,0 +1,136 @@
+"""What a run found, per artifact and threads: from records to figures. No I/O."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat
+from cnn_export.benchmarks.statistics import Comparison, Interval, compare, median_interval
+from cnn_export.benchmarks.statistics import summarize as summarize_processes
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeRow:
+    """One artifact at one number of threads. ``p50`` and ``p90`` are over processes, in ns.
+
+    ``flags`` counts the processes that carry each flag; memory is ``None`` if not measured.
+    """
+
+    artifact: Artifact
+    runtime: str
+    runtime_version: str
+    threads: int
+    processes: int
+    samples: int
+    p50: Interval
+    p90: Interval
+    load_ns: float
+    first_ns: float
+    memory: Memory | None
+    flags: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class PairRow:
+    """Artifact ``b`` over artifact ``a``, alternated in the same processes; medians in ns."""
+
+    a: Artifact
+    b: Artifact
+    threads: int
+    a_p50: Interval
+    b_p50: Interval
+    comparison: Comparison
+    flags: dict[str, int]
+
+
+def time_rows(records: Sequence[Record]) -> list[TimeRow]:
+    """Return a row per artifact and threads that was timed, in the order of first appearance."""
+    artifacts = _artifacts(records)
+    memories = {(m.artifact, m.threads): m for m in records if isinstance(m, Memory)}
+    repeats = [record for record in records if isinstance(record, Repeat)]
+    groups = _grouped(repeats, [(r.artifact, r.threads) for r in repeats])
+    ordered = sorted(groups, key=lambda key: (list(artifacts).index(key[0]), key[1]))
+    return [_time_row(artifacts[key[0]], groups[key], memories.get(key)) for key in ordered]
+
+
+def pair_rows(records: Sequence[Record]) -> list[PairRow]:
+    """Return a row per pair and threads."""
+    artifacts = _artifacts(records)
+    pairs = [record for record in records if isinstance(record, Pair)]
+    groups = _grouped(pairs, [(p.a, p.b, p.threads) for p in pairs])
+    return [
+        _pair_row(artifacts[a], artifacts[b], group)
+        for (a, b, _), group in sorted(groups.items(), key=lambda item: item[0][2])
+    ]
+
+
+def document(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the rows as JSON values; times are nanoseconds."""
+    return {
+        "results": [_time_document(row) for row in time_rows(records)],
+        "comparisons": [_pair_document(row) for row in pair_rows(records)],
+    }
+
+
+def _artifacts(records: Iterable[Record]) -> dict[str, Artifact]:
+    return {record.sha256: record for record in records if isinstance(record, Artifact)}
+
+
+def _grouped(items: Sequence[_T], keys: Sequence[Any]) -> dict[Any, list[_T]]:
+    groups: dict[Any, list[_T]] = {}
+    for key, item in zip(keys, items, strict=True):
+        groups.setdefault(key, []).append(item)
+    return groups
+
+
+def _time_row(artifact: Artifact, repeats: list[Repeat], memory: Memory | None) -> TimeRow:
+    summary = summarize_processes([repeat.samples_ns for repeat in repeats])
+    return TimeRow(
+        artifact=artifact,
+        runtime=repeats[0].runtime,
+        runtime_version=repeats[0].runtime_version,
+        threads=repeats[0].threads,
+        processes=summary.processes,
+        samples=summary.samples,
+        p50=summary.p50,
+        p90=summary.p90,
+        load_ns=statistics.median(repeat.load_ns for repeat in repeats),
+        first_ns=statistics.median(repeat.first_ns for repeat in repeats),
+        memory=memory,
+        flags=_flags(repeats),
+    )
+
+
+def _pair_row(a: Artifact, b: Artifact, pairs: list[Pair]) -> PairRow:
+    return PairRow(
+        a=a,
+        b=b,
+        threads=pairs[0].threads,
+        a_p50=median_interval([statistics.median(pair.a_ns) for pair in pairs]),
+        b_p50=median_interval([statistics.median(pair.b_ns) for pair in pairs]),
+        comparison=compare([(pair.a_ns, pair.b_ns) for pair in pairs]),
+        flags=_flags(pairs),
+    )
+
+
+def _flags(records: Sequence[Repeat | Pair]) -> dict[str, int]:
+    return dict(Counter(flag for record in records for flag in record.conditions.flags))
+
+
+def _time_document(row: TimeRow) -> dict[str, Any]:
+    document = dataclasses.asdict(row)
+    document["artifact"] = row.artifact.model_dump(exclude={"cnn_bench", "run_id"})
+    if row.memory is not None:
+        fields = ("peak_rss_bytes", "peak_pss_bytes", "baseline_rss_bytes")
+        document["memory"] = row.memory.model_dump(include=set(fields))
+    return document
+
+
+def _pair_document(row: PairRow) -> dict[str, Any]:
+    return dataclasses.asdict(row) | {"a": row.a.name, "b": row.b.name}

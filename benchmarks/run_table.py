@@ -1,0 +1,139 @@
+"""The table that ``cnn-bench run`` ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cnn_export.benchmarks.conditions import EXPLANATIONS
+from cnn_export.benchmarks.results import Record
+from cnn_export.benchmarks.run_summary import PairRow, TimeRow, pair_rows, time_rows
+from cnn_export.benchmarks.statistics import Interval
+
+_NS_PER_MS = 1e6
+_MILLION = 1e6
+_FILE_WIDTH = 180
+"""Columns of output that goes to a file or pipe, where nothing needs folding."""
+_LEFT = ("artifact", "runtime", "against", "verdict", "flags")
+
+
+def show(records: Sequence[Record]) -> None:
+    """Print what was measured on stdout."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_FILE_WIDTH)
+    console.print(render(records))
+
+
+def render(records: Sequence[Record]) -> RenderableType:
+    """Return the tables of times and of comparisons, as far as there are any, with footnotes."""
+    times, pairs = time_rows(records), pair_rows(records)
+    parts: list[RenderableType] = []
+    if times:
+        parts.append(_time_table(times))
+    if pairs:
+        parts.append(_pair_table(pairs))
+    parts += [Text(line) for line in footnotes(times, pairs)]
+    return Group(*parts)
+
+
+def footnotes(times: Sequence[TimeRow], pairs: Sequence[PairRow]) -> list[str]:
+    """Return a line per thing that a reader must know: weak intervals, every flag in words."""
+    lines: list[str] = []
+    intervals = [row.p50 for row in times] + [row.comparison.ratio for row in pairs]
+    weakest = min((interval.confidence for interval in intervals), default=1.0)
+    if weakest < 0.95:
+        lines.append(
+            f"Too few processes for 95 % intervals: these have {weakest:.0%}. Give more --repeats."
+        )
+    if any(row.memory for row in times):
+        lines.append("net MB: peak without what the runtime takes before it loads the artifact.")
+    flags = sorted({flag for row in (*times, *pairs) for flag in row.flags})
+    lines += [f"{flag}: {EXPLANATIONS.get(flag, 'reported by the device')}." for flag in flags]
+    return lines
+
+
+def _time_table(rows: Sequence[TimeRow]) -> Table:
+    table = _table("Latency per inference: median over processes, with its interval")
+    headings = ("artifact", "runtime", "threads", "processes", "median ms", "95 % ms", "p90 ms")
+    _columns(table, (*headings, "load ms", "first ms", "peak MB", "net MB", "M MACs", "MB moved", "flags"))
+    for row in rows:
+        table.add_row(*_time_cells(row))
+    return table
+
+
+def _time_cells(row: TimeRow) -> list[str]:
+    memory = row.memory
+    peak = None if memory is None else memory.peak_rss_bytes
+    net = None if memory is None else memory.peak_rss_bytes - memory.baseline_rss_bytes
+    return [
+        row.artifact.name,
+        f"{row.runtime} {row.runtime_version}",
+        str(row.threads),
+        str(row.processes),
+        _milliseconds(row.p50.value),
+        _range(row.p50),
+        _milliseconds(row.p90.value),
+        _milliseconds(row.load_ns),
+        _milliseconds(row.first_ns),
+        _millions(peak),
+        _millions(net),
+        _millions(row.artifact.macs),
+        _millions(row.artifact.mac_bytes),
+        _flags(row.flags),
+    ]
+
+
+def _pair_table(rows: Sequence[PairRow]) -> Table:
+    table = _table("Alternated in the same processes: ratio of times, artifact over the other")
+    headings = ("artifact", "against", "threads", "processes", "median ms", "against ms")
+    _columns(table, (*headings, "ratio", "95 %", "verdict", "flags"))
+    for row in rows:
+        table.add_row(*_pair_cells(row))
+    return table
+
+
+def _pair_cells(row: PairRow) -> list[str]:
+    found = row.comparison
+    more = f" (about {found.repeats_needed} processes decide)" if found.repeats_needed else ""
+    return [
+        row.b.name,
+        row.a.name,
+        str(row.threads),
+        str(found.processes[0]),
+        _milliseconds(row.b_p50.value),
+        _milliseconds(row.a_p50.value),
+        f"{found.ratio.value:.3f}",
+        f"{found.ratio.low:.3f} to {found.ratio.high:.3f}",
+        found.verdict + more,
+        _flags(row.flags),
+    ]
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, pad_edge=False)
+
+
+def _columns(table: Table, headings: Sequence[str]) -> None:
+    for heading in headings:
+        left = heading in _LEFT
+        table.add_column(heading, justify="left" if left else "right", overflow="fold")
+
+
+def _flags(flags: dict[str, int]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in sorted(flags.items()))
+
+
+def _range(interval: Interval) -> str:
+    return f"{_milliseconds(interval.low)} to {_milliseconds(interval.high)}"
+
+
+def _milliseconds(ns: float) -> str:
+    return f"{ns / _NS_PER_MS:.3f}"
+
+
+def _millions(count: int | None) -> str:
+    return "" if count is None else f"{count / _MILLION:.1f}"

@@ -1,0 +1,189 @@
+"""Work through a plan, and append every process to the results file as soon as it has ended."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from cnn_export.benchmarks import results
+from cnn_export.benchmarks.device import Device, Job, Outcome
+from cnn_export.benchmarks.plan import Turn
+from cnn_export.benchmarks.runtime_arguments import arguments_of
+from cnn_export.errors import DeviceUnfit, ExportError, InputRefused, UsageError
+
+_Key = tuple[tuple[str, ...], int]
+
+
+class Sink(Protocol):
+    """Where records go."""
+
+    def append(self, record: results.Record) -> None:
+        """Keep one record."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Lost:
+    """A process that did not count, and why."""
+
+    turn: Turn
+    error: ExportError
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a run has come: ``done`` of ``total`` turns, and the one at hand."""
+
+    done: int
+    total: int
+    turn: Turn
+
+
+def measure(
+    turns: Sequence[Turn],
+    run: results.Run,
+    device: Device,
+    sink: Sink,
+    *,
+    strict: bool = False,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> list[Lost]:
+    """Run every turn and keep what it measured; return those that failed.
+
+    After a failure the same artifacts at the same threads are not tried again in this call; all
+    others go on.
+
+    Raises:
+        DestinationError: the file cannot be written.
+        UsageError: the device cannot do what was asked of it, whatever the artifact.
+        DeviceUnfit: the device is lost; or, with ``strict``, a kept record has a flag.
+    """
+    lost: list[Lost] = []
+    given_up: set[_Key] = set()
+    for done, turn in enumerate(turns):
+        report(Progress(done, len(turns), turn))
+        if _group(turn) in given_up:
+            continue
+        try:
+            outcome = device.run(job_of(turn, run))
+            _require_same_machine(outcome, turn)
+        except (DeviceUnfit, UsageError):
+            raise
+        except ExportError as error:
+            given_up.add(_group(turn))
+            lost.append(Lost(turn, error))
+            continue
+        sink.append(record_of(turn, run, outcome))
+        if strict:
+            _require_fit(outcome, turn)
+    return lost
+
+
+def job_of(turn: Turn, run: results.Run) -> Job:
+    """Return what the device shall do in this turn."""
+    return Job(
+        kind=turn.kind,
+        artifacts=tuple(subject.path for subject in turn.subjects),
+        threads=turn.threads,
+        min_time_s=run.min_time_s,
+        cpus=tuple(run.cpus),
+        runtime_args=_arguments(turn, run),
+        b_first=turn.b_first,
+        block=run.block,
+    )
+
+
+def record_of(turn: Turn, run: results.Run, outcome: Outcome) -> results.Record:
+    """Return the line that keeps this turn."""
+    if turn.kind == "memory":
+        return _memory(turn, run, outcome)
+    return _pair(turn, run, outcome) if turn.kind == "pair" else _repeat(turn, run, outcome)
+
+
+def _repeat(turn: Turn, run: results.Run, outcome: Outcome) -> results.Repeat:
+    session = outcome.session
+    return results.Repeat(
+        run_id=run.run_id,
+        artifact=turn.subjects[0].sha256,
+        repeat=turn.repeat,
+        position=turn.position,
+        threads=turn.threads,
+        runtime=session.hello.runtime,
+        runtime_version=session.hello.version,
+        runtime_args=_arguments(turn, run),
+        load_ns=session.hello.load_ns,
+        first_ns=session.hello.first_ns,
+        warm_up=session.end.warm_up,
+        samples_ns=list(session.samples_ns),
+        conditions=outcome.conditions,
+    )
+
+
+def _pair(turn: Turn, run: results.Run, outcome: Outcome) -> results.Pair:
+    first, second = outcome.session.hellos
+    a_ns, b_ns = outcome.session.pairs_ns
+    return results.Pair(
+        run_id=run.run_id,
+        a=turn.subjects[0].sha256,
+        b=turn.subjects[1].sha256,
+        repeat=turn.repeat,
+        position=turn.position,
+        b_first=turn.b_first,
+        block=run.block,
+        threads=turn.threads,
+        runtimes=(first.runtime, second.runtime),
+        runtime_versions=(first.version, second.version),
+        runtime_args=_arguments(turn, run),
+        a_ns=list(a_ns),
+        b_ns=list(b_ns),
+        conditions=outcome.conditions,
+    )
+
+
+def _memory(turn: Turn, run: results.Run, outcome: Outcome) -> results.Memory:
+    found = outcome.session.memory
+    if found is None:
+        raise InputRefused("the worker reported no memory")
+    return results.Memory(
+        run_id=run.run_id,
+        artifact=turn.subjects[0].sha256,
+        threads=turn.threads,
+        runtime=outcome.session.hello.runtime,
+        runtime_version=outcome.session.hello.version,
+        peak_rss_bytes=found.peak_rss_bytes,
+        peak_pss_bytes=found.peak_pss_bytes,
+        baseline_rss_bytes=found.baseline_rss_bytes,
+    )
+
+
+def _arguments(turn: Turn, run: results.Run) -> dict[str, str]:
+    """Return those arguments that concern a runtime of this turn."""
+    packages = {subject.runtime for subject in turn.subjects}
+    return {
+        key: value
+        for package in sorted(packages)
+        for key, value in arguments_of(package, run.runtime_args).items()
+    }
+
+
+def _require_same_machine(outcome: Outcome, turn: Turn) -> None:
+    """Refuse a report about another runtime or number of threads than was asked for."""
+    for subject, hello in zip(turn.subjects, outcome.session.hellos, strict=True):
+        if (hello.runtime, hello.threads) != (subject.runtime, turn.threads):
+            raise InputRefused(
+                f"the worker ran {hello.runtime} with {hello.threads} threads,"
+                f" not {subject.runtime} with {turn.threads}"
+            )
+
+
+def _require_fit(outcome: Outcome, turn: Turn) -> None:
+    flags = outcome.conditions.flags
+    if flags and turn.kind != "memory":
+        raise DeviceUnfit(
+            f"{turn.subjects[-1].name}, repeat {turn.repeat}: {', '.join(flags)} (--strict)"
+        )
+
+
+def _group(turn: Turn) -> _Key:
+    return tuple(subject.sha256 for subject in turn.subjects), turn.threads

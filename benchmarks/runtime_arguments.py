@@ -1,0 +1,56 @@
+"""What ``--runtime-arg K=V`` may say, and to which runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cnn_export.errors import UsageError, nearest
+
+_SWITCH = ("on", "off")
+CHOICES: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "ai-edge-litert": {"xnnpack": _SWITCH},
+    "onnxruntime": {
+        "graph_optimization": ("all", "extended", "basic", "off"),
+        "spinning": _SWITCH,
+        "arena": _SWITCH,
+    },
+    "executorch": {},
+}
+"""Runtime → key → values. ``xnnpack=off`` leaves the interpreter's own kernels, ``spinning=off``
+lets idle threads sleep, ``arena=off`` allocates per tensor."""
+
+
+def parse_arguments(given: Iterable[str], runtimes: Iterable[str]) -> dict[str, str]:
+    """Return ``K=V`` pairs as a dict, each known to at least one of ``runtimes``.
+
+    Raises:
+        UsageError: not of the form, given twice, or a key or value that does not exist; the
+            nearest is offered.
+    """
+    arguments: dict[str, str] = {}
+    known = {key: values for name in runtimes for key, values in CHOICES[name].items()}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--runtime-arg {text!r} is not of the form K=V")
+        if key in arguments:
+            raise UsageError(f"--runtime-arg {key} is given twice; give it once")
+        _require_known(key, value, known)
+        arguments[key] = value
+    return arguments
+
+
+def _require_known(key: str, value: str, known: Mapping[str, Sequence[str]]) -> None:
+    if key not in known:
+        choices = ", ".join(known) or "none"
+        raise UsageError(
+            f"no runtime of these artifacts has an argument {key!r} (known: {choices})."
+            f"{nearest(key, known)}"
+        )
+    if value not in known[key]:
+        raise UsageError(f"--runtime-arg {key} is one of {', '.join(known[key])}, not {value!r}")
+
+
+def arguments_of(runtime: str, arguments: Mapping[str, str]) -> dict[str, str]:
+    """Return those of ``arguments`` that ``runtime`` has."""
+    return {key: value for key, value in arguments.items() if key in CHOICES[runtime]}

@@ -1,0 +1,101 @@
+"""The files that a run measures: each with its manifest, its runtime, and what it costs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnn_export.benchmarks import results
+from cnn_export.benchmarks.loaded_artifact import require_same_file
+from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
+from cnn_export.errors import ExportError, UsageError
+from cnn_export.manifest import Manifest, manifest_path, read_manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """One artifact of a run, looked at before the first process starts."""
+
+    path: Path
+    name: str
+    manifest: Manifest
+    runtime: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, as its manifest records it and as it was found."""
+        return self.manifest.artifact_sha256
+
+    def record(self, run_id: str) -> results.Artifact:
+        """Return what a results file says of it."""
+        manifest = self.manifest
+        partitions = manifest.partitions
+        return results.Artifact.model_validate(
+            {
+                "run_id": run_id,
+                "sha256": self.sha256,
+                "name": self.name,
+                "model": manifest.source.model,
+                "target": manifest.target,
+                "precision": manifest.precision,
+                "file_bytes": manifest.artifact_bytes,
+                "macs": manifest.macs,
+                "mac_bytes": _mac_bytes(self.path),
+                "delegate": partitions.delegate,
+                "partitions": partitions.partitions,
+                "ops_outside": sum(outside.count for outside in partitions.outside),
+            }
+        )
+
+
+def read_subjects(paths: Sequence[Path], *, same_twice: bool = False) -> list[Subject]:
+    """Check every artifact: manifest, hash, runtime installed. No process starts.
+
+    ``same_twice`` allows the same content more than once (a model against itself).
+
+    Raises:
+        InputRefused: artifact or manifest is missing or damaged, or has no runtime here.
+        ParityError: the file is not the one its manifest was written for.
+        TargetUnavailable: a runtime is not installed.
+        UsageError: the same content is given twice.
+    """
+    names = _names(paths)
+    subjects = [_subject(path, name) for path, name in zip(paths, names, strict=True)]
+    if not same_twice:
+        _require_distinct(subjects)
+    return subjects
+
+
+def _subject(path: Path, name: str) -> Subject:
+    runtime = runtime_of(path)
+    runtime_version(runtime)
+    manifest = read_manifest(manifest_path(path))
+    require_same_file(path, manifest)
+    return Subject(path, name, manifest, runtime.package)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return file names; where two are alike, the paths as given."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def _require_distinct(subjects: Sequence[Subject]) -> None:
+    seen: dict[str, Subject] = {}
+    for subject in subjects:
+        if (first := seen.setdefault(subject.sha256, subject)) is not subject:
+            raise UsageError(
+                f"{first.path} and {subject.path} hold the same bytes; give each once"
+                " (--compare takes a file against itself)"
+            )
+
+
+def _mac_bytes(path: Path) -> int | None:
+    """Return the memory access cost; ``None`` for a file whose operators cannot be read."""
+    from cnn_export.benchmarks.cost import read_cost  # brings a vendor's schema along
+
+    try:
+        return read_cost(path).mac_bytes
+    except ExportError:
+        return None

@@ -1,0 +1,67 @@
+"""A device that does as it is told, and lines that a worker might have written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cnn_export.benchmarks import results
+from cnn_export.benchmarks.device import Job, Outcome
+from cnn_export.benchmarks.protocol import (
+    End,
+    Hello,
+    MemoryUse,
+    PairSample,
+    Sample,
+)
+from cnn_export.benchmarks.runtimes import runtime_of
+from cnn_export.benchmarks.session import Session
+
+DEVICE = results.Device(
+    id="scripted", kind="host", model="paper", cpus=2, memory_bytes=10**9, system="none"
+)
+Answer = Callable[[Job], Outcome]
+
+
+def hello_of(path: Path, threads: int = 1) -> Hello:
+    return Hello(
+        runtime=runtime_of(path).package, version="1.2", threads=threads, load_ns=50, first_ns=9
+    )
+
+
+def good_outcome(job: Job, flags: tuple[str, ...] = ()) -> Outcome:
+    """Three inferences of 1, 2 and 3 µs; a second artifact takes twice as long."""
+    hellos = tuple(hello_of(path, job.threads) for path in job.artifacts)
+    samples = {
+        "time": tuple(Sample(ns=1000 * n) for n in (1, 2, 3)),
+        "pair": tuple(PairSample(a_ns=1000 * n, b_ns=2000 * n) for n in (1, 2, 3)),
+        "memory": (MemoryUse(peak_rss_bytes=900, peak_pss_bytes=500, baseline_rss_bytes=400),),
+    }[job.kind]
+    session = Session(hellos, samples, End(count=len(samples), warm_up=4))
+    return Outcome(session, results.Conditions(flags=list(flags)))
+
+
+class ScriptedDevice:
+    """Answers the n-th job with ``answers[n]``; whatever is not scripted goes well."""
+
+    def __init__(
+        self, answers: dict[int, Answer | BaseException] | None = None, unfit: tuple[str, ...] = ()
+    ) -> None:
+        self.jobs: list[Job] = []
+        self.facts = DEVICE
+        self._answers = answers or {}
+        self._unfit = unfit
+
+    def describe(self) -> results.Device:
+        return self.facts
+
+    def unfit(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
+        del threads, cpus
+        return list(self._unfit)
+
+    def run(self, job: Job) -> Outcome:
+        answer = self._answers.get(len(self.jobs), good_outcome)
+        self.jobs.append(job)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer(job)

@@ -1,0 +1,140 @@
+"""``cnn-bench compare``: what is matched, its ratio and verdict, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import made_results as made
+import pytest
+
+from cnn_export.benchmarks.cli import main
+from cnn_export.benchmarks.results import Conditions
+
+MEDIANS = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2, 10.3]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return made.save(tmp_path / "base.jsonl", [*made.opened(), *made.repeats_ms(MEDIANS)])
+
+
+def compared(capsys: pytest.CaptureFixture[str], *files: Path) -> dict[str, object]:
+    assert main(["compare", *map(str, files), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    code = main(["compare", *map(str, arguments)])
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return code, error
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"),
+    [(1.5, "slower"), (0.5, "faster"), (1.0, "undecided")],
+)
+def test_two_files_are_compared(
+    tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str], factor: float, verdict: str
+):
+    repeats = made.repeats_ms([factor * each for each in MEDIANS])
+    new = made.save(tmp_path / "new.jsonl", [*made.opened(), *repeats])
+    (found,) = compared(capsys, base, new)["comparisons"]
+    assert found["verdict"] == verdict
+    assert found["ratio"] == pytest.approx(factor, rel=0.01)
+    assert found["ratio_low"] < found["ratio"] < found["ratio_high"]
+    assert found["differing"] == []
+    assert (found["repeats_needed"] is None) == (verdict != "undecided")
+
+
+def test_exchanging_the_files_inverts_the_ratio(
+    tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]
+):
+    repeats = made.repeats_ms([1.3 * each + 0.01 * n for n, each in enumerate(MEDIANS)])
+    new = made.save(tmp_path / "new.jsonl", [*made.opened(), *repeats])
+    (there,) = compared(capsys, base, new)["comparisons"]
+    (back,) = compared(capsys, new, base)["comparisons"]
+    assert there["ratio"] * back["ratio"] == pytest.approx(1)
+    assert there["ratio_low"] * back["ratio_high"] == pytest.approx(1)
+    assert there["p_value"] == pytest.approx(back["p_value"])
+
+
+def test_other_versions_and_conditions_are_compared_but_named(
+    tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]
+):
+    fields = {"runtime_version": "9.0", "conditions": Conditions(flags=["throttled"])}
+    new = made.save(tmp_path / "n.jsonl", [*made.opened(), *made.repeats_ms(MEDIANS, **fields)])
+    (found,) = compared(capsys, base, new)["comparisons"]
+    assert found["differing"] == ["runtime version 2.3.0 → 9.0", "flags none → throttled"]
+    assert found["flags"] == ["throttled"]
+
+
+def test_what_has_no_partner_is_told(
+    tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]
+):
+    records = [*made.opened(), *made.repeats_ms(MEDIANS), *made.repeats_ms(MEDIANS, threads=4)]
+    new = made.save(tmp_path / "new.jsonl", records)
+    document = compared(capsys, base, new)
+    assert len(document["comparisons"]) == 1
+    assert document["only_base"] == []
+    assert len(document["only_new"]) == 1
+    assert main(["compare", str(base), str(new)]) == 0
+    told = capsys.readouterr()
+    assert "only in new: net.tflite" in told.err
+    assert "4 threads" in told.err
+
+
+def test_nothing_in_common_is_refused(
+    tmp_path: Path, base: Path, capsys: pytest.CaptureFixture[str]
+):
+    new = made.save(tmp_path / "new.jsonl", [*made.opened(), *made.repeats_ms(MEDIANS, threads=2)])
+    code, error = failed(capsys, base, new)
+    assert (code, "nothing was compared" in error) == (4, True)
+
+
+def test_pairs_of_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    pairs = [made.pair(n, [10_000 + 900 * n] * 5, [10_400 + 936 * n] * 5) for n in range(9)]
+    records = [*made.opened(), made.artifact("old.tflite"), *pairs]
+    path = made.save(tmp_path / "pairs.jsonl", records)
+    (found,) = compared(capsys, path)["comparisons"]
+    assert (found["base"]["name"], found["new"]["name"]) == ("old.tflite", "net.tflite")
+    assert found["ratio"] == pytest.approx(1.04)
+    assert found["verdict"] == "slower"
+    # Nine signs alike: two of the 2⁹ sign flips are as extreme.
+    assert found["p_value"] == pytest.approx(2 / 2**9)
+
+
+def test_the_table_shows_the_verdict_and_escapes_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    name = "[bold]\x1b[31mnet.tflite"
+    records = [
+        made.run(),
+        made.artifact(name),
+        *made.repeats_ms(MEDIANS, artifact=made.sha256(name)),
+    ]
+    path = made.save(tmp_path / "a.jsonl", records)
+    assert main(["compare", str(path), str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "1.000" in text
+    assert "undecided" in text
+    assert "\x1b" not in text
+    assert "[bold]\\x1b[31mnet.tflite" in text
+
+
+def test_pairs_that_did_not_alternate_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    records = [*made.opened(), made.artifact("old.tflite"), made.pair(0, [1] * 9, [1] * 3)]
+    code, error = failed(capsys, made.save(tmp_path / "pairs.jsonl", records))
+    assert (code, "not alternated" in error) == (4, True)
+
+
+def test_one_file_without_pairs_is_refused(base: Path, capsys: pytest.CaptureFixture[str]):
+    code, error = failed(capsys, base)
+    assert (code, "holds no pairs" in error) == (4, True)
+
+
+def test_three_files_are_a_wrong_usage(base: Path, capsys: pytest.CaptureFixture[str]):
+    assert failed(capsys, base, base, base)[0] == 2

@@ -1,0 +1,117 @@
+"""Whole networks: the four formats agree, and with published and counted totals."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import networks
+import pytest
+import torch
+import torchvision
+from cost_networks import lowered, with_random_biases
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnn_export.benchmarks.cost import ArtifactCost, explain, read_cost
+from cnn_export.benchmarks.cost.explanation import UNEXPLAINED
+from cnn_export.models.skipnet import skipnet
+from cnn_export.targets import TARGETS, pte_partitions
+
+SIZE = (96, 64)
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(width_mult=0.35, num_classes=11),
+    "mobilenet_v3_small": lambda: torchvision.models.mobilenet_v3_small(num_classes=11),
+    "resnet18": lambda: torchvision.models.resnet18(num_classes=11),
+    "skipnet": lambda: skipnet(width=0.25, classes=11),
+}
+
+
+@pytest.fixture(scope="module", params=list(NETWORKS))
+def costs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[nn.Module, Path, dict[str, ArtifactCost]]:
+    """A network, the folder of its artifacts, and their costs."""
+    torch.manual_seed(1)
+    module = with_random_biases(NETWORKS[request.param]())
+    folder = tmp_path_factory.mktemp(request.param)
+    return (
+        module,
+        folder,
+        {target: read_cost(lowered(module, target, folder, (1, 3, *SIZE))) for target in TARGETS},
+    )
+
+
+def test_macs_are_torchs_in_every_format(costs) -> None:
+    module, _, by_target = costs
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(torch.randn(1, 3, *SIZE))
+    expected = counter.get_total_flops() // 2
+    assert {target: cost.macs for target, cost in by_target.items()} == dict.fromkeys(
+        TARGETS, expected
+    )
+
+
+def test_every_byte_of_difference_has_a_cause(costs) -> None:
+    _, _, by_target = costs
+    for cost in by_target.values():
+        parts = explain(by_target["onnx"], cost)
+        assert sum(p.mac_bytes for p in parts) == cost.mac_bytes - by_target["onnx"].mac_bytes
+        assert UNEXPLAINED not in {part.cause for part in parts}
+
+
+def test_weights_are_the_same_bytes_in_every_format(costs) -> None:
+    _, _, by_target = costs
+    causes = {
+        part.cause for cost in by_target.values() for part in explain(by_target["onnx"], cost)
+    }
+    assert "stored weights and biases" not in causes
+    assert "width of elements" not in causes
+
+
+def test_explain_does_not_explain_another_network(costs) -> None:
+    _, _, by_target = costs
+    onnx, other = by_target["onnx"], by_target["coreml"]
+    last = max(i for i, op in enumerate(other.ops) if op.category == "contraction")
+    shorter = dataclasses.replace(other, ops=[*other.ops[:last], *other.ops[last + 1 :]])
+    assert UNEXPLAINED in {part.cause for part in explain(onnx, shorter)}
+
+
+def test_partitions_are_what_executorchs_own_reader_finds(costs) -> None:
+    _, folder, by_target = costs
+    cost, expected = by_target["executorch"], pte_partitions.read(folder / "network.pte")
+    assert cost.partitions == expected.partitions
+    assert sum(op.partition is not None for op in cost.ops) == expected.delegated_ops
+    outside = [op.kind for op in cost.ops if op.partition is None]
+    assert sorted(outside) == sorted(
+        each.op for each in expected.outside for _ in range(each.count)
+    )
+    assert {by_target[t].partitions for t in TARGETS if t != "executorch"} == {0}
+
+
+PUBLISHED_MILLIONS = {
+    "mobilenet_v2": (torchvision.models.mobilenet_v2, 300.77),
+    "resnet18": (torchvision.models.resnet18, 1814.07),
+    "skipnet": (skipnet, 236.6),
+}
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED_MILLIONS))
+def test_totals_are_the_published_ones(name: str, tmp_path: Path) -> None:
+    build, millions = PUBLISHED_MILLIONS[name]
+    cost = read_cost(lowered(build(), "onnx", tmp_path, (1, 3, 224, 224)))
+    assert cost.macs is not None
+    assert cost.macs / 1e6 == pytest.approx(millions, abs=0.05)
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_dynamic_batch_costs_one_image(target: str, tmp_path: Path) -> None:
+    module = networks.small_net()
+    (tmp_path / "fixed").mkdir()
+    fixed = read_cost(lowered(module, target, tmp_path / "fixed", (1, 3, 15, 22)))
+    dynamic = read_cost(lowered(module, target, tmp_path, (1, 3, 15, 22), batch=True))
+    assert dynamic.batch == 1
+    assert dynamic.macs == fixed.macs
+    assert not {part.cause for part in explain(fixed, dynamic)} & {UNEXPLAINED, "explicit padding"}
+    assert dynamic.peak_activation_bytes == fixed.peak_activation_bytes

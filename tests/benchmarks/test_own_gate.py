@@ -1,0 +1,42 @@
+"""The project gates itself: the shipped SkipNet, in figures that no machine changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cnn_export.__main__ import main as cnn_export
+from cnn_export.benchmarks.cli import main as cnn_bench
+
+ROOT = Path(__file__).parents[2]
+CHECKPOINT = ROOT / "models" / "checkpoints" / "skipnet_digits.pt"
+BUDGETS = ROOT / "benchmarks" / "budgets.toml"
+SUFFIXES = ("tflite", "onnx", "pte", "mlpackage")
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """``--artifact FILE`` for each format."""
+    folder = tmp_path_factory.mktemp("own_gate")
+    assert cnn_export([str(CHECKPOINT), "--target", "all", "-o", str(folder), "--quiet"]) == 0
+    files = [folder / f"{CHECKPOINT.stem}.{suffix}" for suffix in SUFFIXES]
+    return [text for file in files for text in ("--artifact", str(file))]
+
+
+def test_the_shipped_skipnet_is_within_its_budgets(
+    artifacts: list[str], capsys: pytest.CaptureFixture[str]
+):
+    code = cnn_bench(["gate", *artifacts, "--budgets", str(BUDGETS)])
+    shown = capsys.readouterr()
+    assert code == 0, shown.out + shown.err
+    # Two figures of each format by the first budget, two by the format's own.
+    assert "0 missed, 0 undecided, 16 met" in shown.out
+
+
+def test_one_multiply_more_than_budgeted_is_found(artifacts: list[str], tmp_path: Path):
+    text = BUDGETS.read_text(encoding="utf-8")
+    assert "macs = 822_096" in text
+    tighter = tmp_path / "budgets.toml"
+    tighter.write_text(text.replace("macs = 822_096", "macs = 822_095"), encoding="utf-8")
+    assert cnn_bench(["gate", *artifacts, "--budgets", str(tighter)]) == 10

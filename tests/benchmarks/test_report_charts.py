@@ -1,0 +1,182 @@
+"""Charts are well-formed SVG whose marks stand where the figures say."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+import report_records as made
+
+from cnn_export.benchmarks.profiles.document import OpTime, Profile, Roofline
+from cnn_export.benchmarks.report.distribution import ROWS_MAX, distribution
+from cnn_export.benchmarks.report.measured import Measured, group
+from cnn_export.benchmarks.report.op_bars import OPS_MAX, time_bars
+from cnn_export.benchmarks.report.ratios import ratios
+from cnn_export.benchmarks.report.roofline import roofline
+from cnn_export.benchmarks.report.scatter import against_mac_bytes, against_macs
+from cnn_export.benchmarks.report.timeline import BUCKETS_MAX, timeline
+
+
+@pytest.fixture
+def measured() -> Measured:
+    return group(made.records())
+
+
+def parsed(drawing: str) -> ElementTree.Element:
+    root = ElementTree.fromstring(drawing)  # noqa: S314  (our own page)
+    assert root.tag == "svg"
+    assert root.get("viewBox")
+    return root
+
+
+def of_class(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    return [element for element in root.iter() if name in (element.get("class") or "").split()]
+
+
+def test_distribution_has_a_row_per_process_and_their_medians_in_order(measured: Measured) -> None:
+    drawing, caption = distribution(measured.series[0])
+    ticks = [float(tick.get("x1") or 0) for tick in of_class(parsed(drawing), "tick")]
+    assert len(ticks) == 6
+    assert ticks == sorted(ticks)
+    assert ticks[0] < ticks[-1]
+    assert "30 inferences in 6 processes" in caption
+
+
+def test_distribution_says_how_many_inferences_are_beyond_its_axis() -> None:
+    lines = [made.run(), made.artifact(made.FAST, "net.tflite")]
+    times = [*range(2_000_000, 2_099_000, 1000), 18_000_000]
+    lines += [made.repeat(made.FAST, i, i, times) for i in range(2)]
+    _, caption = distribution(group(lines).series[0])
+    assert "2 took longer than the axis, up to 18.0 ms" in caption
+
+
+def test_distribution_thins_processes_and_says_so() -> None:
+    many = group(made.records(processes=2 * ROWS_MAX + 1)).series[0]
+    drawing, caption = distribution(many)
+    rows = len(of_class(parsed(drawing), "tick"))
+    assert rows <= ROWS_MAX
+    assert f"{rows} of {2 * ROWS_MAX + 1} processes are drawn" in caption
+
+
+def test_constant_times_are_drawn_too() -> None:
+    lines = [
+        made.run(),
+        made.artifact(made.FAST, "net.tflite"),
+        made.repeat(made.FAST, 0, 0, [7_000_000] * 3),
+    ]
+    drawing, _ = distribution(group(lines).series[0])
+    assert len(of_class(parsed(drawing), "tick")) == 1
+
+
+def test_timeline_shows_clock_and_temperature_at_their_values(measured: Measured) -> None:
+    drawing, caption = timeline(measured.series, made.RUN_ID)
+    root = parsed(drawing)
+    texts = [element.text for element in root.iter("text")]
+    assert "clock, GHz" in texts
+    assert "temperature, °C" in texts
+    assert "Not recorded" not in caption
+    assert len(of_class(root, "reading")) == 2 * 12
+
+
+def test_timeline_names_what_was_not_recorded() -> None:
+    lines = [made.run(), made.artifact(made.FAST, "net.tflite")]
+    lines.append(made.repeat(made.FAST, 0, 0, [5, 6], conditions={}))
+    drawing, caption = timeline(group(lines).series, made.RUN_ID)
+    assert "Not recorded in this run: clock, GHz and temperature, °C." in caption
+    assert not of_class(parsed(drawing), "reading")
+
+
+def test_timeline_thins_a_long_run() -> None:
+    lines = [made.run(), made.artifact(made.FAST, "net.tflite")]
+    lines += [made.repeat(made.FAST, i, i, list(range(5000, 15000))) for i in range(2)]
+    drawing, caption = timeline(group(lines).series, made.RUN_ID)
+    marks = sum((m.get("d") or "").count("M") for m in of_class(parsed(drawing), "mark"))
+    assert marks == BUCKETS_MAX
+    assert "20000 inferences of 2 processes" in caption
+
+
+def test_scatter_orders_points_as_their_costs_and_times() -> None:
+    lines = made.records()
+    lines[1] = made.artifact(made.FAST, "fast.tflite", macs=10_000_000, mac_bytes=9_000_000)
+    measured = group(lines)
+    for drawn in (against_macs(measured.series), against_mac_bytes(measured.series)):
+        assert drawn is not None
+        fast, slow = of_class(parsed(drawn[0]), "point")
+        assert float(fast.get("cx") or 0) < float(slow.get("cx") or 0)
+        assert float(fast.get("cy") or 0) > float(slow.get("cy") or 0)
+
+
+def test_scatter_leaves_out_unknown_costs_and_says_so() -> None:
+    lines = made.records()
+    lines[1] = made.artifact(made.FAST, "fast.tflite", macs=None)
+    drawn = against_macs(group(lines).series)
+    assert drawn is not None
+    assert "1 without this cost left out" in drawn[1]
+    lines[2] = made.artifact(made.SLOW, "slow.tflite", macs=None)
+    assert against_macs(group(lines).series) is None
+
+
+def test_ratios_have_a_dot_per_process(measured: Measured) -> None:
+    drawn = ratios(measured.duels)
+    assert drawn is not None
+    assert len(of_class(parsed(drawn[0]), "dot")) == 6
+    assert ratios(()) is None
+
+
+def _profile(count: int, roof: Roofline | None = None) -> Profile:
+    ops = [
+        OpTime(
+            name=f"op <{index}>",
+            kind="Conv",
+            covers=[f"op{index}"],
+            median_ns=1000.0 * (index + 1),
+            share=0.1,
+            macs=100_000,
+            mac_bytes=10_000,
+        )
+        for index in range(count)
+    ]
+    return Profile(
+        artifact="net.onnx",
+        artifact_sha256="c" * 64,
+        runtime="onnxruntime",
+        runtime_version="1",
+        threads=1,
+        inferences=3,
+        sum_ns=10_000.0,
+        ops=ops,
+        untimed=[],
+        notes=[],
+        roofline=roof,
+    )
+
+
+def test_bars_are_as_long_as_times_and_the_rest_is_named() -> None:
+    drawing, caption = time_bars(_profile(OPS_MAX + 2))
+    widths = [float(bar.get("width") or 0) for bar in of_class(parsed(drawing), "fill")]
+    assert len(widths) == OPS_MAX
+    assert widths[0] / widths[-1] == pytest.approx((OPS_MAX + 2) / 3, rel=0.01)
+    assert "2 more take 0.00300 ms" in caption
+
+
+def test_roofline_says_how_far_an_operator_is_from_its_roof() -> None:
+    roof = Roofline(mac_per_s=4e11, bytes_per_s=2e10, kernel="k")
+    # 10 MACs per byte: bandwidth allows 2e11 MAC/s; 100000 MACs in 1 µs are 1e11, half of it.
+    drawn = roofline(_profile(1, roof))
+    assert drawn is not None
+    title = of_class(parsed(drawn[0]), "s1")[0].findtext("title") or ""
+    assert title.endswith("50 % of its roof")
+
+
+def test_roofline_without_arithmetic_is_no_chart() -> None:
+    profile = _profile(1)
+    view = profile.ops[0].model_copy(update={"macs": None})
+    assert roofline(profile.model_copy(update={"ops": [view]})) is None
+
+
+def test_control_characters_of_names_cannot_break_the_drawing() -> None:
+    lines = made.records(fast_name="a\x1b[2J\x00</svg>&.tflite")
+    drawing, _ = distribution(group(lines).series[0])
+    assert re.search(r"[\x00-\x08\x0b-\x1f]", drawing) is None
+    assert "a\\x1b[2J\\x00</svg>&.tflite" in (parsed(drawing).get("aria-label") or "")

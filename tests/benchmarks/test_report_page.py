@@ -1,0 +1,194 @@
+"""The page: valid, self-contained, escaped, and complete."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import report_records as made
+from click.testing import CliRunner
+
+from cnn_export.benchmarks.commands.report import command
+from cnn_export.benchmarks.report.measured import group
+from cnn_export.benchmarks.report.page import Inputs, render
+from cnn_export.benchmarks.report.verdicts import BudgetRow
+from cnn_export.benchmarks.report.writing import Sources, page_of, write_page
+from cnn_export.errors import DestinationError, InputRefused
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Structure(HTMLParser):
+    """Checks nesting; keeps tags, attributes and the text of cells."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.cells: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "td":
+            self.cells.append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "td":
+            self.cells[-1] += data
+
+
+@pytest.fixture
+def html() -> str:
+    rows = (BudgetRow("fast.tflite", "latency_ms", "3 ms", "2.1 ms", "met"),)
+    return render(Inputs(group(made.records()), "r.jsonl", budgets=rows))
+
+
+def test_every_tag_is_closed_and_every_drawing_parses(html: str) -> None:
+    found = Structure(html)
+    drawings = re.findall(r"<svg .*?</svg>", html, re.DOTALL)
+    assert len(drawings) == found.tags.count("svg") == 1 + 2 + 1 + 2
+    for drawing in drawings:
+        ElementTree.fromstring(drawing)  # noqa: S314  (our own page)
+
+
+def test_the_page_loads_nothing_and_runs_nothing(html: str) -> None:
+    found = Structure(html)
+    assert not {"script", "link", "img", "iframe", "object", "use", "image"} & set(found.tags)
+    assert not [name for name, _ in found.attributes if name in ("src", "href", "srcset")]
+    assert "url(" not in html
+    assert "@import" not in html
+    assert "default-src 'none'" in html
+
+
+def test_phones_and_dark_screens_are_served(html: str) -> None:
+    metas = dict(re.findall(r'<meta name="([\w-]+)" content="([^"]+)"', html))
+    assert metas["viewport"] == "width=device-width, initial-scale=1"
+    assert metas["color-scheme"] == "light dark"
+    assert "@media (prefers-color-scheme: dark)" in html
+
+
+def test_dark_defines_every_colour_that_light_does(html: str) -> None:
+    light, dark = (set(re.findall(r"(--[\w]+):", block)) for block in _palettes(html))
+    assert light == dark
+    assert set(re.findall(r"var\((--\w+)\)", html)) <= light | {"--c"}
+
+
+def _palettes(html: str) -> list[str]:
+    return re.findall(r":root \{(.*?)\}", html, re.DOTALL)
+
+
+def test_the_table_states_units_intervals_and_true_confidence(html: str) -> None:
+    cells = Structure(html).cells
+    # Six process medians 2.00, 2.02 … 2.10 ms: their range has 1 − 2·(1/2)^6 = 96.9 %.
+    assert "2.05 ms" in cells
+    assert "2.00 to 2.10 ms (96.9 %)" in cells
+    assert "61.0 MB" in cells
+    assert "301 M MACs" in cells
+    assert "27.0 MB" in cells
+    assert "6, 30 inferences, 6 outliers" in cells
+
+
+def test_the_run_and_the_budget_are_there(html: str) -> None:
+    assert "seed 3" in html
+    assert "Test CPU" in html
+    assert '<td class="met">met</td>' in html
+
+
+def test_names_are_escaped_everywhere() -> None:
+    evil = "<script>alert(1)</script>\"&'.tflite"
+    html = render(Inputs(group(made.records(fast_name=evil)), f"{evil}.jsonl"))
+    found = Structure(html)
+    assert "script" not in found.tags
+    assert evil in found.cells
+
+
+def test_bad_and_repeated_lines_are_counted_on_the_page(tmp_path: Path) -> None:
+    lines = made.records()
+    path = made.write(tmp_path / "r.jsonl", [*lines, lines[3]])
+    with path.open("a", encoding="utf-8") as opened:
+        opened.write('hello\n{"cnn_bench": "repeat", "run_id"')
+    html = page_of(Sources(path))
+    assert "Left out, as no records: 2 lines" in html
+    assert f"line {len(lines) + 2}:" in html
+    assert "as they are there before: 1 lines" in html
+    assert "35 inferences" not in html
+    assert "30 inferences" in html
+
+
+def test_pairs_alone_make_a_page_too(tmp_path: Path) -> None:
+    lines = [line for line in made.records() if line.cnn_bench not in ("repeat", "memory")]
+    html = page_of(Sources(made.write(tmp_path / "r.jsonl", lines)))
+    assert "slow.tflite / fast.tflite: slower" in html
+    assert "<h2>Latency</h2>" not in html
+
+
+def test_command_writes_beside_the_results_and_says_so(tmp_path: Path) -> None:
+    path = made.write(tmp_path / "r.jsonl", made.records())
+    done = CliRunner().invoke(command, [str(path), "--json"])
+    assert done.exit_code == 0, done.output
+    page = tmp_path / "r.html"
+    assert f'"bytes": {page.stat().st_size}' in done.output
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert [each.name for each in tmp_path.iterdir() if each.suffix == ".part"] == []
+
+
+def test_the_same_results_give_the_same_page(tmp_path: Path) -> None:
+    path = made.write(tmp_path / "r.jsonl", made.records())
+    assert page_of(Sources(path)) == page_of(Sources(path))
+
+
+@pytest.mark.parametrize("content", ["", "not a line of ours\n"])
+def test_a_file_without_measurements_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputRefused, match="no measurement"):
+        page_of(Sources(path))
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match=r"cannot read .*none\.jsonl"):
+        page_of(Sources(tmp_path / "none.jsonl"))
+
+
+def test_a_missing_folder_for_the_page_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DestinationError, match="change -o"):
+        write_page(tmp_path / "none" / "r.html", "<p>")
+
+
+def test_budgets_are_judged_on_the_page(tmp_path: Path) -> None:
+    path = made.write(tmp_path / "r.jsonl", made.records())
+    budgets = tmp_path / "budgets.toml"
+    budgets.write_text(
+        """[[budget]]
+        model = "net"
+        latency_ms = 3.0
+        file_bytes = 1_234_000
+        [[budget]]
+        model = "other*"
+        macs = 5
+        """,
+        encoding="utf-8",
+    )
+    html = page_of(Sources(path, budgets=budgets))
+    # fast takes 2.1 ms at most, slow 5 ms at least; both files have exactly what is allowed.
+    assert html.count('class="met">met') == 3
+    assert html.count('class="missed">missed') == 1
+    assert "1,234,000 bytes" in html
+    assert "Not judged: budget 2 (model other*) selects no result." in html

@@ -1,0 +1,281 @@
+"""Begin, interrupt, resume and judge a run, on a device that does as it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from affine_artifact import manifest_of, save_manifest, write_onnx
+from scripted_device import DEVICE, ScriptedDevice, good_outcome, hello_of
+
+from cnn_export.benchmarks import results
+from cnn_export.benchmarks.results_file import BadLine, read_records
+from cnn_export.benchmarks.run_job import Request, perform
+from cnn_export.benchmarks.session import IncompleteRun
+from cnn_export.errors import (
+    DeviceUnfit,
+    InputRefused,
+    Interrupted,
+    ParityError,
+    UsageError,
+)
+
+FLAGGED = functools.partial(good_outcome, flags=("others_busy",))
+
+
+@pytest.fixture
+def request_(affine_onnx: Path, tmp_path: Path) -> Request:
+    """Two artifacts with the same function and different bytes."""
+    second = tmp_path / "second.onnx"
+    write_onnx(second, ballast=3)
+    save_manifest(second, manifest_of(second, "onnx"))
+    return Request((affine_onnx, second), tmp_path / "r.jsonl", threads=(1, 2), repeats=3, seed=5)
+
+
+def _records(path: Path) -> list[results.Record]:
+    found = list(read_records(path))
+    assert not [line for line in found if isinstance(line, BadLine)]
+    return [record for record in found if not isinstance(record, BadLine)]
+
+
+def _of(path: Path, kind: type[Any]) -> list[Any]:
+    return [record for record in _records(path) if isinstance(record, kind)]
+
+
+def test_every_artifact_is_measured_at_every_number_of_threads(request_: Request) -> None:
+    device = ScriptedDevice()
+    finished = perform(request_, device)
+    assert [record.cnn_bench for record in _records(request_.out)][:3] == [
+        "run",
+        "artifact",
+        "artifact",
+    ]
+    assert len(_of(request_.out, results.Memory)) == 4
+    repeats = _of(request_.out, results.Repeat)
+    counts = Counter((r.artifact, r.threads, r.repeat) for r in repeats)
+    assert len(counts) == 2 * 2 * 3
+    assert set(counts.values()) == {1}
+    assert [r.position for r in repeats] == list(range(4, 16))
+    assert repeats[0].samples_ns == [1000, 2000, 3000]
+    assert (repeats[0].load_ns, repeats[0].first_ns, repeats[0].warm_up) == (50, 9, 4)
+    assert finished.processes == finished.total == 16
+    assert finished.first_failure(request_.out) is None
+
+
+def test_the_order_comes_from_the_seed_and_each_round_has_all(request_: Request) -> None:
+    def order(seed: int) -> list[tuple[Path, int]]:
+        device = ScriptedDevice()
+        out = request_.out.with_name(f"{seed}-{len(list(request_.out.parent.iterdir()))}.jsonl")
+        perform(dataclasses.replace(request_, seed=seed, out=out), device)
+        return [(job.artifacts[0], job.threads) for job in device.jobs if job.kind == "time"]
+
+    first = order(1)
+    assert all(len(set(first[i : i + 4])) == 4 for i in (0, 4, 8))
+    assert first == order(1)
+    assert first != order(2)
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 5, 15])
+def test_an_interrupted_run_is_completed_without_repeating(
+    request_: Request, stop_after: int
+) -> None:
+    with pytest.raises(Interrupted, match=f"{stop_after} of 16 processes are kept .*--resume"):
+        perform(request_, ScriptedDevice({stop_after: KeyboardInterrupt()}))
+    device = ScriptedDevice()
+    finished = perform(dataclasses.replace(request_, resume=True, seed=None), device)
+    assert len(device.jobs) == 16 - stop_after
+    assert finished.processes == 16
+    whole = request_.out.with_name("whole.jsonl")
+    perform(dataclasses.replace(request_, out=whole), ScriptedDevice())
+    assert _without_run_id(request_.out) == _without_run_id(whole)
+
+
+def _without_run_id(path: Path) -> list[dict[str, Any]]:
+    hidden = {"run_id", "started_at"}
+    return [record.model_dump(exclude=hidden) for record in _records(path)]
+
+
+def test_resuming_a_complete_run_measures_nothing(request_: Request) -> None:
+    perform(request_, ScriptedDevice())
+    before = request_.out.read_bytes()
+    device = ScriptedDevice()
+    perform(dataclasses.replace(request_, resume=True), device)
+    assert device.jobs == []
+    assert request_.out.read_bytes() == before
+
+
+def test_resume_takes_the_last_run_and_leaves_others_alone(request_: Request) -> None:
+    perform(dataclasses.replace(request_, repeats=1), ScriptedDevice())
+    with pytest.raises(Interrupted):
+        perform(request_, ScriptedDevice({2: KeyboardInterrupt()}))
+    finished = perform(dataclasses.replace(request_, resume=True), ScriptedDevice())
+    assert len({record.run_id for record in finished.records}) == 1
+    assert len(_of(request_.out, results.Run)) == 2
+    assert len(_of(request_.out, results.Repeat)) == 4 + 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"repeats": 4}, "repeats 3, this command 4"),
+        ({"threads": (1,)}, "threads"),
+        ({"seed": 6}, "seed 5, this command 6"),
+        ({"min_time_s": 2.0}, "min_time_s 1.0, this command 2.0"),
+        ({"compare": True}, "compare False, this command True"),
+        ({"cpus": (0,)}, "cpus"),
+        ({"runtime_args": ("arena=off",)}, "runtime_args"),
+    ],
+)
+def test_another_plan_is_not_resumed(
+    request_: Request, changes: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Interrupted):
+        perform(request_, ScriptedDevice({1: KeyboardInterrupt()}))
+    with pytest.raises(UsageError, match=f"the run to resume has {field}"):
+        perform(dataclasses.replace(request_, resume=True, **changes), ScriptedDevice())
+
+
+def test_other_artifacts_are_not_resumed(request_: Request) -> None:
+    perform(request_, ScriptedDevice())
+    changed = dataclasses.replace(request_, resume=True, artifacts=request_.artifacts[::-1])
+    with pytest.raises(UsageError, match="has artifacts"):
+        perform(changed, ScriptedDevice())
+
+
+def test_another_device_does_not_resume(request_: Request) -> None:
+    perform(request_, ScriptedDevice())
+    device = ScriptedDevice()
+    device.facts = DEVICE.model_copy(update={"cpus": 1})
+    with pytest.raises(DeviceUnfit, match="cpus 2, now 1"):
+        perform(dataclasses.replace(request_, resume=True), device)
+
+
+def test_there_must_be_something_to_resume(request_: Request) -> None:
+    resumed = dataclasses.replace(request_, resume=True)
+    with pytest.raises(UsageError, match=r"there is no .*r\.jsonl to resume"):
+        perform(resumed, ScriptedDevice())
+    assert not request_.out.exists()
+    request_.out.write_text("a foreign line\n")
+    with pytest.raises(UsageError, match="holds no run"):
+        perform(resumed, ScriptedDevice())
+
+
+def test_a_failing_artifact_leaves_the_others_whole(request_: Request) -> None:
+    """The fifth process fails; the rest of its artifact at its threads is not tried."""
+    device = ScriptedDevice({4: IncompleteRun("killed by signal 11")})
+    finished = perform(request_, device)
+    assert len(finished.lost) == 1
+    assert finished.processes == 16 - 3
+    error = finished.first_failure(request_.out)
+    assert isinstance(error, IncompleteRun)
+    assert "onnx: killed by signal 11; 13 of 16 processes are kept" in str(error)
+    again = perform(dataclasses.replace(request_, resume=True), ScriptedDevice())
+    assert again.processes == 16
+
+
+def test_a_worker_that_ran_something_else_does_not_count(request_: Request) -> None:
+    def other_threads(job: Any) -> Any:
+        outcome = good_outcome(job)
+        hellos = (hello_of(job.artifacts[0], threads=job.threads + 1),)
+        return dataclasses.replace(
+            outcome, session=dataclasses.replace(outcome.session, hellos=hellos)
+        )
+
+    finished = perform(request_, ScriptedDevice({4: other_threads}))
+    assert isinstance(finished.first_failure(request_.out), InputRefused)
+    assert "threads" in str(finished.lost[0].error)
+
+
+def test_pairs_swap_their_order_from_process_to_process(request_: Request) -> None:
+    device = ScriptedDevice()
+    perform(dataclasses.replace(request_, compare=True, repeats=6, threads=(1,)), device)
+    pairs = _of(request_.out, results.Pair)
+    assert [pair.repeat for pair in pairs] == list(range(6))
+    starts = [pair.b_first for pair in pairs]
+    assert starts in ([True, False] * 3, [False, True] * 3)
+    assert [job.b_first for job in device.jobs] == starts
+    assert pairs[0].a_ns == [1000, 2000, 3000]
+    assert pairs[0].b_ns == [2000, 4000, 6000]
+    assert _of(request_.out, results.Repeat) == []
+
+
+def test_a_file_is_compared_with_itself_but_not_measured_twice(request_: Request) -> None:
+    twice = dataclasses.replace(request_, artifacts=(request_.artifacts[0],) * 2, repeats=2)
+    with pytest.raises(UsageError, match="hold the same bytes"):
+        perform(twice, ScriptedDevice())
+    finished = perform(dataclasses.replace(twice, compare=True), ScriptedDevice())
+    assert finished.processes == 4
+    assert len(_of(request_.out, results.Artifact)) == 1
+
+
+def test_an_unfit_device_is_refused_before_anything_is_written(request_: Request) -> None:
+    strict = dataclasses.replace(request_, strict=True)
+    with pytest.raises(DeviceUnfit, match="not fit: others_busy"):
+        perform(strict, ScriptedDevice(unfit=("others_busy",)))
+    assert not request_.out.exists()
+    perform(request_, ScriptedDevice(unfit=("others_busy",)))
+
+
+def test_strict_ends_at_the_first_flag_and_keeps_it(request_: Request) -> None:
+    strict = dataclasses.replace(request_, strict=True)
+    with pytest.raises(DeviceUnfit, match=r"others_busy .*7 of 16 processes are kept"):
+        perform(strict, ScriptedDevice({6: FLAGGED}))
+    flags = [repeat.conditions.flags for repeat in _of(request_.out, results.Repeat)]
+    assert flags == [[], [], ["others_busy"]]
+    with pytest.raises(DeviceUnfit, match="already holds a flagged process"):
+        perform(dataclasses.replace(strict, resume=True), ScriptedDevice())
+
+
+def test_flags_never_stop_a_lenient_run(request_: Request) -> None:
+    finished = perform(request_, ScriptedDevice({6: FLAGGED}))
+    assert finished.processes == 16
+    assert (
+        sum(r.conditions.flags == ["others_busy"] for r in _of(request_.out, results.Repeat)) == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threads": (1, 1)}, "--threads names a value twice"),
+        ({"cpus": (0, 0)}, "--cpus names a value twice"),
+        ({"runtime_args": ("arena",)}, "not of the form K=V"),
+        ({"runtime_args": ("aren=off",)}, "Did you mean 'arena'"),
+        ({"runtime_args": ("xnnpack=off",)}, "no runtime of these artifacts"),
+        ({"runtime_args": ("arena=no",)}, "one of on, off"),
+        ({"runtime_args": ("arena=on", "arena=off")}, "given twice"),
+    ],
+)
+def test_options_are_refused_before_anything_runs(
+    request_: Request, changes: dict[str, Any], message: str
+) -> None:
+    device = ScriptedDevice()
+    with pytest.raises(UsageError, match=message):
+        perform(dataclasses.replace(request_, **changes), device)
+    assert device.jobs == []
+
+
+def test_compare_needs_a_base_and_another(request_: Request) -> None:
+    with pytest.raises(UsageError, match="needs two artifacts"):
+        perform(
+            dataclasses.replace(request_, artifacts=request_.artifacts[:1], compare=True),
+            ScriptedDevice(),
+        )
+
+
+def test_an_artifact_changed_since_its_manifest_is_refused(request_: Request) -> None:
+    path = request_.artifacts[1]
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ParityError, match="not the file its manifest was written for"):
+        perform(request_, ScriptedDevice())
+    assert not request_.out.exists()
+
+
+def test_only_arguments_of_the_runtime_are_recorded(request_: Request) -> None:
+    perform(dataclasses.replace(request_, runtime_args=("arena=off",)), ScriptedDevice())
+    repeats = _of(request_.out, results.Repeat)
+    assert {tuple(repeat.runtime_args.items()) for repeat in repeats} == {(("arena", "off"),)}

@@ -1,0 +1,111 @@
+"""From records to the figures and the table of a run."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from scripted_device import DEVICE
+
+from cnn_export.benchmarks import results
+from cnn_export.benchmarks.loop_overhead import measure_overhead
+from cnn_export.benchmarks.run_summary import document, pair_rows, time_rows
+from cnn_export.benchmarks.run_table import render
+
+A, B = "a" * 64, "b" * 64
+RUN_ID = "0" * 16
+
+
+def _artifact(sha256: str, name: str) -> results.Artifact:
+    return results.Artifact(
+        run_id=RUN_ID, sha256=sha256, name=name, model="m", target="onnx", precision="fp32",
+        file_bytes=10, macs=2_500_000, mac_bytes=1_200_000,
+    )  # fmt: skip
+
+
+def _repeat(sha256: str, repeat: int, samples: list[int], **changes: object) -> results.Repeat:
+    fields = {
+        "run_id": RUN_ID, "artifact": sha256, "repeat": repeat, "position": 0, "threads": 1,
+        "runtime": "onnxruntime", "runtime_version": "1.2", "load_ns": 5_000_000 + repeat,
+        "first_ns": 700_000, "warm_up": 3, "samples_ns": samples,
+    }  # fmt: skip
+    return results.Repeat.model_validate(fields | changes)
+
+
+def _pair(repeat: int, a_ns: list[int], b_ns: list[int]) -> results.Pair:
+    return results.Pair(
+        run_id=RUN_ID, a=A, b=B, repeat=repeat, position=repeat, b_first=False, threads=1,
+        runtimes=("r", "r"), runtime_versions=("1", "1"), a_ns=a_ns, b_ns=b_ns,
+    )  # fmt: skip
+
+
+BUSY = results.Conditions(flags=["others_busy"])
+RECORDS: list[results.Record] = [
+    results.Run(
+        run_id=RUN_ID, producer="p", started_at="t", device=DEVICE, seed=1, repeats=2, min_time_s=1
+    ),
+    _artifact(B, "second.onnx"),
+    _artifact(A, "first.onnx"),
+    results.Memory(
+        run_id=RUN_ID, artifact=A, threads=1, runtime="r", runtime_version="1",
+        peak_rss_bytes=50_000_000, baseline_rss_bytes=42_500_000,
+    ),
+    _repeat(A, 0, [1_000_000, 3_000_000, 2_000_000]),
+    _repeat(A, 1, [4_000_000] * 99 + [90_000_000], conditions=BUSY),
+    _repeat(B, 0, [7_000_000], threads=2),
+    _repeat(B, 0, [8_000_000]),
+]  # fmt: skip
+
+
+def test_a_process_is_one_value_however_many_inferences_it_has() -> None:
+    rows = time_rows(RECORDS)
+    assert [(row.artifact.name, row.threads) for row in rows] == [
+        ("second.onnx", 1), ("second.onnx", 2), ("first.onnx", 1),
+    ]  # fmt: skip
+    row = rows[2]
+    assert row.p50.value == 3_000_000
+    assert (row.processes, row.samples) == (2, 103)
+    assert row.load_ns == 5_000_000.5
+    assert row.flags == {"others_busy": 1}
+    assert row.memory is not None
+    assert rows[0].memory is None
+
+
+def test_a_pair_is_the_ratio_of_neighbours() -> None:
+    """Between the processes the machine becomes ten times slower; the ratio does not see it."""
+    pairs = [_pair(n, [100 * 10**n, 110 * 10**n], [150 * 10**n, 165 * 10**n]) for n in range(6)]
+    (row,) = pair_rows([*RECORDS[:3], *pairs])
+    assert (row.a.name, row.b.name) == ("first.onnx", "second.onnx")
+    assert math.isclose(row.comparison.ratio.value, 1.5)
+    assert row.comparison.verdict == "slower"
+
+
+def test_the_table_shows_each_figure_in_its_unit() -> None:
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(render([*RECORDS, _pair(0, [1000], [2000])]))
+    lines = [line.split() for line in capture.get().splitlines()]
+    first = next(line for line in lines if line[:1] == ["first.onnx"])
+    assert first[1:6] == ["onnxruntime", "1.2", "1", "2", "3.000"]
+    figures = ["3.400", "5.000", "0.700", "50.0", "7.5", "2.5", "1.2"]
+    assert first[9:] == [*figures, "others_busy", "(1)"]
+    text = capture.get()
+    assert "others_busy: other processes used more than 10%" in text
+    assert "Give more --repeats" in text
+    assert "2.000" in next(line for line in text.splitlines() if "undecided" in line)
+
+
+def test_the_document_is_plain_json() -> None:
+    found = document(RECORDS)
+    assert found["comparisons"] == []
+    assert found["results"][2]["p50"]["value"] == 3_000_000
+    assert found["results"][2]["artifact"]["macs"] == 2_500_000
+    assert found["results"][2]["memory"]["baseline_rss_bytes"] == 42_500_000
+
+
+def test_the_loop_times_a_model_that_does_nothing() -> None:
+    figures = measure_overhead()
+    assert set(figures) == {"single", "pair"}
+    for found in figures.values():
+        assert found["clock_ns"] > 0
+        assert all(math.isfinite(value) for value in found.values())

@@ -1,0 +1,262 @@
+"""Summaries, comparisons and verdicts, on times whose truth is known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnn_export.benchmarks.comparison import process_ratio, verdict_of
+from cnn_export.benchmarks.statistics import (
+    DEFAULT_PAIR_REPEATS,
+    Comparison,
+    Interval,
+    compare,
+    compare_separate,
+    repeats_needed,
+    summarize,
+)
+
+MIRROR = {"faster": "slower", "slower": "faster"}
+SERIES = st.lists(st.integers(10**5, 10**7), min_size=3, max_size=6)
+PROCESSES = st.lists(SERIES, min_size=1, max_size=12)
+
+
+def _noisy(processes: int, factor: float, spread: float, seed: int = 0) -> list[tuple[Any, Any]]:
+    """Pairs whose true ratio is ``factor``; processes differ by 20 %, ratios by ``spread``."""
+    generator = np.random.default_rng(seed)
+    pairs = []
+    for _ in range(processes):
+        base = 4e6 * math.exp(generator.normal(0, 0.2)) * np.exp(generator.normal(0, 0.02, 80))
+        ratio = factor * math.exp(generator.normal(0, spread))
+        pairs.append((base, base * ratio * np.exp(generator.normal(0, 0.02, 80))))
+    return pairs
+
+
+@pytest.mark.parametrize(
+    ("factor", "verdict"),
+    [(1.05, "slower"), (0.95, "faster"), (1.0, "no difference shown"), (1.005, None)],
+)
+def test_verdicts_of_true_ratios(factor: float, verdict: str | None) -> None:
+    found = compare(_noisy(DEFAULT_PAIR_REPEATS, factor, 0.01, seed=4))
+    assert found.ratio.value == pytest.approx(factor, rel=0.01)
+    assert found.verdict == (verdict or "no difference shown")
+    assert found.ratio.low < factor < found.ratio.high
+    assert found.repeats_needed is None
+
+
+def test_a_change_below_the_minimum_is_no_alarm() -> None:
+    """Significant without doubt, and yet not slower: 1 % is below the minimum effect of 2 %."""
+    found = compare(_noisy(40, 1.01, 0.001))
+    assert found.p_value < 1e-6
+    assert found.ratio.low > 1
+    assert found.verdict == "no difference shown"
+    assert compare(_noisy(40, 1.01, 0.001), minimum_effect=0.005).verdict == "slower"
+
+
+@pytest.mark.parametrize("processes", [1, 2, 5])
+def test_few_processes_never_decide(processes: int) -> None:
+    found = compare(_noisy(processes, 2.0, 0.001))
+    assert found.verdict == "undecided"
+    assert found.ratio.confidence < 0.95
+    assert found.repeats_needed is not None
+    assert found.repeats_needed >= 6
+
+
+def test_undecided_offers_repeats_that_decide() -> None:
+    found = compare(_noisy(8, 1.03, 0.03, seed=1))
+    assert found.verdict == "undecided"
+    needed = found.repeats_needed
+    assert needed is not None
+    decided = [compare(_noisy(needed, 1.03, 0.03, seed)).verdict for seed in range(40)]
+    assert sum(verdict == "slower" for verdict in decided) > 24
+
+
+def test_a_step_of_the_machine_falls_on_both() -> None:
+    """The machine halves its speed in the middle; the ratio of medians would be off by far."""
+    base, new = [100] * 51 + [200] * 50, [103] * 50 + [206] * 51
+    assert np.median(new) / np.median(base) == pytest.approx(2.06)
+    assert process_ratio(base, new) == pytest.approx(1.03)
+
+
+def test_the_process_is_the_unit_of_a_comparison() -> None:
+    """One process with very many inferences does not outvote the others."""
+    pairs: list[tuple[list[int], list[int]]] = [([100] * 10_000, [150] * 10_000)]
+    pairs += [([100, 100, 100], [100, 101, 99]) for _ in range(8)]
+    found = compare(pairs)
+    assert found.ratio.value == 1.0
+    assert found.process_ratios[0] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "said"),
+    [
+        ([], [], "at least one"),
+        ([1, 2, 3], [1], "not alternated"),
+        ([1, 0], [1, 1], "above zero"),
+        ([1, 1], [1, -1], "above zero"),
+        ([1.0, math.nan], [1, 1], "finite"),
+    ],
+)
+def test_impossible_pairs_are_refused(base: list[int], new: list[int], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        compare([(base, new)])
+
+
+def test_no_pairs_and_negative_effects_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        compare([])
+    with pytest.raises(ValueError, match="not negative"):
+        compare([([1], [1])], minimum_effect=-0.1)
+    with pytest.raises(ValueError, match="at least one sample"):
+        compare_separate([], [[1]])
+    with pytest.raises(ValueError, match="above zero"):
+        compare_separate([[0]], [[1]])
+
+
+@pytest.mark.parametrize(
+    ("interval", "p_value", "expected"),
+    [
+        ((1.03, 1.01, 1.05), 0.001, "slower"),
+        ((1.03, 1.01, 1.05), 0.06, "undecided"),
+        ((1.03, 0.99, 1.05), 0.001, "undecided"),
+        ((1.019, 1.01, 1.03), 0.001, "undecided"),
+        ((1.02, 1.001, 1.03), 0.05, "slower"),
+        ((1 / 1.03, 0.95, 0.99), 0.001, "faster"),
+        ((1.0, 1 / 1.019, 1.019), 1.0, "no difference shown"),
+        ((1.0, 1 / 1.021, 1.01), 1.0, "undecided"),
+        ((1.0, 0.99, 1.02), 1.0, "undecided"),
+    ],
+)
+def test_the_rule(interval: tuple[float, float, float], p_value: float, expected: str) -> None:
+    assert verdict_of(Interval(*interval, 0.96), p_value, 0.02, 0.95) == expected
+    assert verdict_of(Interval(*interval, 0.94), p_value, 0.02, 0.95) == "undecided"
+
+
+def _same(one: Comparison, other: Comparison) -> None:
+    assert other.verdict == one.verdict
+    assert other.p_value == pytest.approx(one.p_value, abs=1e-12)
+    for field in ("value", "low", "high"):
+        assert getattr(other.ratio, field) == pytest.approx(getattr(one.ratio, field), rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(PROCESSES, st.randoms(use_true_random=False), st.sampled_from([2, 3, 1000]))
+def test_comparisons_ignore_scale_and_order(
+    processes: list[list[int]], random: Any, scale: int
+) -> None:
+    """The clock's unit and the order of processes say nothing; exchanging the two mirrors."""
+    pairs = [(each, each[1:] + each[:1]) for each in processes]
+    found = compare(pairs)
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    _same(found, compare([([x * scale for x in a], [x * scale for x in b]) for a, b in shuffled]))
+    mirrored = compare([(b, a) for a, b in pairs])
+    assert mirrored.verdict == MIRROR.get(found.verdict, found.verdict)
+    assert mirrored.p_value == pytest.approx(found.p_value)
+    assert mirrored.ratio.value == pytest.approx(1 / found.ratio.value)
+
+
+@settings(max_examples=40, deadline=None)
+@given(PROCESSES, PROCESSES, st.randoms(use_true_random=False), st.sampled_from([2, 3, 1000]))
+def test_separate_comparisons_ignore_scale_and_order(
+    base: list[list[int]], new: list[list[int]], random: Any, scale: int
+) -> None:
+    found = compare_separate(base, new)
+    shuffled = [[x * scale for x in each] for each in new]
+    random.shuffle(shuffled)
+    _same(found, compare_separate([[x * scale for x in each] for each in base], shuffled))
+    mirrored = compare_separate(new, base)
+    assert mirrored.ratio.value == pytest.approx(1 / found.ratio.value)
+    assert mirrored.verdict == MIRROR.get(found.verdict, found.verdict)
+
+
+def test_separate_processes_know_the_spread_between_them() -> None:
+    """What is certain in common processes is not, where each process has a speed of its own."""
+    pairs = _noisy(DEFAULT_PAIR_REPEATS, 1.03, 0.005)
+    together = compare(pairs)
+    apart = compare_separate([a for a, _ in pairs], [b for _, b in pairs[::-1]])
+    assert together.verdict == "slower"
+    assert apart.verdict == "undecided"
+    assert apart.ratio.high - apart.ratio.low > 5 * (together.ratio.high - together.ratio.low)
+    assert apart.process_ratios == ()
+
+
+def test_separate_processes_find_a_large_change() -> None:
+    pairs = _noisy(DEFAULT_PAIR_REPEATS, 2.0, 0.005)
+    found = compare_separate([a for a, _ in pairs], [b for _, b in pairs[::-1]])
+    assert found.verdict == "slower"
+    assert found.ratio.low < 2 < found.ratio.high
+
+
+@pytest.mark.parametrize(
+    ("interval", "limit", "expected"),
+    [
+        (Interval(10, 9, 11, 0.97), 8.0, 12),  # decided already
+        (Interval(10, 9, 11, 0.97), 10.0, None),  # on the limit
+        (Interval(10, 9, 11, 0.97), 10.001, None),  # not in sight
+        (Interval(10, 10, 10, 0.0), 8.0, 13),  # a single process says nothing
+    ],
+)
+def test_repeats_at_the_edges(interval: Interval, limit: float, expected: int | None) -> None:
+    assert repeats_needed(interval, 12, limit) == expected
+
+
+def test_repeats_grow_with_the_square() -> None:
+    interval = Interval(10, 9, 11, 0.95)
+    near, far = (repeats_needed(interval, 20, 10 + distance) for distance in (0.4, 0.8))
+    assert near is not None
+    assert far is not None
+    assert near == pytest.approx(4 * far, abs=4)
+    assert far == pytest.approx(20 * (1 / 0.8) ** 2 * 2.0424, abs=1)
+
+
+def test_summary_counts_and_keeps_outliers() -> None:
+    calm = [98, 99, 100, 101, 102] * 20
+    found = summarize([[*calm, 10_000], calm, [*calm, 1]])
+    assert (found.outliers, found.processes, found.samples) == (2, 3, 302)
+    assert found.p50.value == 100
+    assert found.p90.value == 102
+    assert found.p50.confidence == 0.75
+
+
+def test_variation_is_split() -> None:
+    """Processes at 5 %, inferences at 2 %: both are found; the share is nearly all between."""
+    generator = np.random.default_rng(3)
+    levels = 1e6 * (1 + generator.normal(0, 0.05, 200))
+    repeats = [level * (1 + generator.normal(0, 0.02, 400)) for level in levels]
+    variation = summarize(repeats).variation
+    assert variation.within_ns == pytest.approx(2e4, rel=0.1)
+    assert variation.between_ns == pytest.approx(5e4, rel=0.2)
+    assert variation.between_share is not None
+    assert variation.between_share > 0.98
+
+
+def test_equal_processes_have_no_spread_of_their_own() -> None:
+    generator = np.random.default_rng(3)
+    repeats = [1e6 * (1 + generator.normal(0, 0.05, 64)) for _ in range(200)]
+    variation = summarize(repeats).variation
+    assert variation.between_share is not None
+    assert variation.between_share < 0.4
+
+
+def test_one_process_has_no_spread_between() -> None:
+    variation = summarize([[1, 2, 3]]).variation
+    assert (variation.between_ns, variation.between_share) == (None, None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(PROCESSES, st.randoms(use_true_random=False))
+def test_summaries_ignore_scale_and_order(processes: list[list[int]], random: Any) -> None:
+    found = summarize(processes)
+    shuffled = [[x * 4 for x in each] for each in processes]
+    random.shuffle(shuffled)
+    scaled = summarize(shuffled)
+    assert scaled.p50 == found.p50.scaled(4)
+    assert scaled.p90.value == pytest.approx(found.p90.value * 4)
+    assert scaled.outliers == found.outliers
+    assert scaled.variation.within_ns == pytest.approx(found.variation.within_ns * 4)
