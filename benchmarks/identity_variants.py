@@ -30,15 +30,16 @@ def program(variant: str, width: float) -> Any:
     from cnn_export.program import capture
     from cnn_export.reparam import reparameterize_graph
     from cnn_export.reparam.order import DEFAULT_PASSES
-    from cnn_export.reparam.partial_identity import shorten_shortcuts
+    from cnn_export.reparam.partial_identity import drop_shortcuts, shorten_shortcuts
 
     torch.manual_seed(_SEED)
     network = mobilenext(width).eval()
     captured = capture(network, (torch.randn(INPUT_SHAPE),))
     graph_module = captured.graph_module
-    # A multiplier below one channel leaves no shortcut at all.
-    multiplier = {NO_SHORTCUT: Fraction(1, 10**6), FULL: Fraction(1)}.get(variant, Fraction(1, 2))
-    shorten_shortcuts(graph_module, multiplier)
+    if variant == NO_SHORTCUT:
+        drop_shortcuts(graph_module)
+    else:
+        shorten_shortcuts(graph_module, Fraction(1) if variant == FULL else Fraction(1, 2))
     carried = variant == "carried"
     passes = [each for each in DEFAULT_PASSES if carried or each.name != "CarrySplit"]
     reparameterize_graph(graph_module, passes, prove_equal=False)

@@ -35,7 +35,7 @@ def require_same_plan(found: results.Run, wanted: results.Run, *, ignore_seed: b
         DeviceUnfit: the device is another one, or changed.
         UsageError: an option differs; names it.
     """
-    if found.device != wanted.device:
+    if _lasting(found.device) != _lasting(wanted.device):
         raise DeviceUnfit(
             f"the run was begun on another device or state of it ({_difference(found, wanted)});"
             " begin a new one without --resume"
@@ -50,8 +50,13 @@ def require_same_plan(found: results.Run, wanted: results.Run, *, ignore_seed: b
             )
 
 
+def _lasting(device: results.Device) -> dict[str, object]:
+    """Return the device's facts; memory in GiB, for the kernel keeps a part that varies."""
+    return device.model_dump() | {"memory_bytes": round(device.memory_bytes / 2**30)}
+
+
 def _difference(found: results.Run, wanted: results.Run) -> str:
-    old, new = found.device.model_dump(), wanted.device.model_dump()
+    old, new = _lasting(found.device), _lasting(wanted.device)
     return ", ".join(f"{key} {old[key]!r}, now {new[key]!r}" for key in old if old[key] != new[key])
 
 

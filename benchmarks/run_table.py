@@ -33,9 +33,9 @@ def render(records: Sequence[Record]) -> RenderableType:
     times, pairs = time_rows(records), pair_rows(records)
     parts: list[RenderableType] = []
     if times:
-        parts.append(_time_table(times))
+        parts += [_time_table(times), "", _cost_table(times), ""]
     if pairs:
-        parts.append(_pair_table(pairs))
+        parts += [_pair_table(pairs), ""]
     parts += [Text(line) for line in footnotes(times, pairs)]
     return Group(*parts)
 
@@ -58,33 +58,41 @@ def footnotes(times: Sequence[TimeRow], pairs: Sequence[PairRow]) -> list[str]:
 
 def _time_table(rows: Sequence[TimeRow]) -> Table:
     table = _table("Latency per inference: median over processes, with its interval")
-    headings = ("artifact", "runtime", "threads", "processes", "median ms", "95 % ms", "p90 ms")
-    _columns(table, (*headings, "load ms", "first ms", "peak MB", "net MB", "M MACs", "MB moved", "flags"))
+    headings = ("artifact", "threads", "processes", "median ms", "95 % ms", "p90 ms", "flags")
+    _columns(table, headings)
     for row in rows:
-        table.add_row(*_time_cells(row))
+        table.add_row(
+            row.artifact.name,
+            str(row.threads),
+            str(row.processes),
+            _milliseconds(row.p50.value),
+            _range(row.p50),
+            _milliseconds(row.p90.value),
+            _flags(row.flags),
+        )
     return table
 
 
-def _time_cells(row: TimeRow) -> list[str]:
-    memory = row.memory
-    peak = None if memory is None else memory.peak_rss_bytes
-    net = None if memory is None else memory.peak_rss_bytes - memory.baseline_rss_bytes
-    return [
-        row.artifact.name,
-        f"{row.runtime} {row.runtime_version}",
-        str(row.threads),
-        str(row.processes),
-        _milliseconds(row.p50.value),
-        _range(row.p50),
-        _milliseconds(row.p90.value),
-        _milliseconds(row.load_ns),
-        _milliseconds(row.first_ns),
-        _millions(peak),
-        _millions(net),
-        _millions(row.artifact.macs),
-        _millions(row.artifact.mac_bytes),
-        _flags(row.flags),
-    ]
+def _cost_table(rows: Sequence[TimeRow]) -> Table:
+    table = _table("Start, memory and cost")
+    headings = ("artifact", "runtime", "threads", "load ms", "first ms", "peak MB", "net MB")
+    _columns(table, (*headings, "M MACs", "MB moved"))
+    for row in rows:
+        memory = row.memory
+        table.add_row(
+            row.artifact.name,
+            f"{row.runtime} {row.runtime_version}",
+            str(row.threads),
+            _milliseconds(row.load_ns),
+            _milliseconds(row.first_ns),
+            _millions(None if memory is None else memory.peak_rss_bytes),
+            _millions(
+                None if memory is None else memory.peak_rss_bytes - memory.baseline_rss_bytes
+            ),
+            _millions(row.artifact.macs),
+            _millions(row.artifact.mac_bytes),
+        )
+    return table
 
 
 def _pair_table(rows: Sequence[PairRow]) -> Table:

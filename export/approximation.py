@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from torch import fx
 
-from cnn_export.errors import InputRefused, UsageError
+from cnn_export.errors import UsageError
 from cnn_export.manifest import Approximation, Drift
 from cnn_export.models.identity_tensor_multiplier import parse_multiplier
 from cnn_export.parity import Reference, compare_references, references
@@ -81,8 +81,9 @@ def approximate(
         change.
 
     Raises:
-        UsageError: the network has no shortcut to change.
-        InputRefused: a shortcut cannot have that many channels, or the changed network overflows.
+        UsageError: the network has no shortcut to change, or one that cannot have that many
+            channels, or would have none.
+        InputRefused: the changed network overflows.
     """
     shortcuts = _changed_shortcuts(program, multiplier)
     probes = [original.probe for original in originals]
@@ -106,7 +107,7 @@ def _changed_shortcuts(program: Program, multiplier: Fraction) -> tuple[str, ...
     try:
         changed = shorten_shortcuts(program.graph_module, multiplier)
     except ReparameterizationError as error:
-        raise InputRefused(f"{_OPTION} {multiplier}: {error}") from error
+        raise UsageError(f"{_OPTION} {multiplier}: {error}") from error
     if not changed:
         raise UsageError(
             f"{_OPTION} {multiplier} finds no shortcut (x + f(x) on images) to change in this"

@@ -16,6 +16,9 @@ PUBLISHED = (Fraction(1), Fraction(1, 2), Fraction(1, 3), Fraction(1, 6))
 
 Multiplier = Fraction | float | str
 
+MAX_DIVISOR = 2**16
+"""No layer has more channels of which one could be kept."""
+
 _DIVISOR_SLACK = 0.02
 """How far 1 / decimal may lie from a whole number: 0.333 and 0.167 are 1/3 and 1/6."""
 
@@ -24,10 +27,10 @@ def parse_multiplier(value: object) -> Fraction:
     """Return the unit fraction that ``1``, ``"1/2"``, ``0.5`` or ``Fraction(1, 2)`` spells.
 
     Raises:
-        ValueError: not 1 divided by a whole number.
+        ValueError: not 1 divided by a whole number, at most :data:`MAX_DIVISOR`.
     """
     fraction = _fraction(value)
-    if fraction is None or not 0 < fraction <= 1:
+    if fraction is None or not Fraction(1, MAX_DIVISOR) <= fraction <= 1:
         raise _refused(value)
     divisor = round(1 / fraction)
     exact = Fraction(1, divisor)
@@ -57,6 +60,9 @@ def _fraction(value: object) -> Fraction | None:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     try:
+        # Exactly, 1e-999999999 has a billion digits.
+        if isinstance(value, str) and "/" not in value and not 0 < float(value) <= 1:
+            return None
         return Fraction(value)
     except (ValueError, ZeroDivisionError):
         return None
@@ -65,5 +71,5 @@ def _fraction(value: object) -> Fraction | None:
 def _refused(value: object) -> ValueError:
     return ValueError(
         f"the identity tensor multiplier {str(value)[:40]!r} is not 1 or 1/n;"
-        " published are 1, 1/2, 1/3 and 1/6"
+        f" published are 1, 1/2, 1/3 and 1/6, n is at most {MAX_DIVISOR}"
     )

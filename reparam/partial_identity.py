@@ -8,6 +8,7 @@ with, not a rewrite into an equal graph.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from fractions import Fraction
 
 from torch import fx
@@ -64,8 +65,8 @@ def shorten_shortcuts(graph_module: fx.GraphModule, multiplier: Fraction) -> tup
     """Give every identity shortcut of images the first ``C // round(1 / multiplier)`` channels.
 
     ``add(f(x), x)`` becomes ``cat([f(x)[:, :k] + x[:, :k], f(x)[:, k:]], 1)``, with ``k = C`` plain
-    ``f(x) + x``, with ``k = 0`` ``f(x)``. A shortcut that is partial already gets the new ``k``,
-    larger or smaller. The graph is edited in place, and brought into normal form first.
+    ``f(x) + x``. A shortcut that is partial already gets the new ``k``, larger or smaller. The
+    graph is edited in place, and brought into normal form first.
 
     Args:
         graph_module: a captured graph of ATen operators.
@@ -75,10 +76,33 @@ def shorten_shortcuts(graph_module: fx.GraphModule, multiplier: Fraction) -> tup
         The names of the sums that were changed, in order.
 
     Raises:
-        ReparameterizationError: ``multiplier`` is no ``1/n``, or a partial shortcut keeps too few
-            channels of its input to be made larger; the graph may be in normal form by then.
+        ReparameterizationError: ``multiplier`` is no ``1/n``, a shortcut would keep no channel, or
+            a partial one keeps too few of its input to be made larger; the graph is not to be used
+            any more.
     """
     divisor = _divisor(multiplier)
+
+    def kept(shortcut: _Shortcut) -> int:
+        size = channels(shortcut.branch) or 0
+        if size < divisor:
+            raise ReparameterizationError(
+                f"the identity tensor multiplier {multiplier} keeps none of {size} channels at"
+                f" {shortcut.node.name}; give a larger one"
+            )
+        return size // divisor
+
+    return _resize(graph_module, kept)
+
+
+def drop_shortcuts(graph_module: fx.GraphModule) -> tuple[str, ...]:
+    """Make every ``f(x) + x`` of images ``f(x)``: what a shortcut's cost is measured against.
+
+    The graph is edited in place, and brought into normal form first; returns the sums' names.
+    """
+    return _resize(graph_module, lambda _: 0)
+
+
+def _resize(graph_module: fx.GraphModule, kept: Callable[[_Shortcut], int]) -> tuple[str, ...]:
     for each in _NORMAL_FORM:
         each(graph_module)
     inner = _sums_inside(graph_module.graph)
@@ -88,7 +112,7 @@ def shorten_shortcuts(graph_module: fx.GraphModule, multiplier: Fraction) -> tup
         shortcut = None if node in inner else _read_shortcut(node, positions)
         if shortcut is None:
             continue
-        size = (channels(shortcut.branch) or 0) // divisor
+        size = kept(shortcut)
         if size != shortcut.size:
             positions[_resized(shortcut, size)] = positions[node]
             changed.append(node.name)

@@ -216,6 +216,14 @@ def test_a_network_without_shortcuts_is_refused():
     refused(Plain(), "finds no shortcut", identity_tensor_multiplier="1/2", approximate=True)
 
 
+def test_a_multiplier_that_keeps_no_channel_is_one_line(small_net_checkpoint: Path, capfd):
+    options = ["--input-size", "26x33", "--identity-tensor-multiplier", "1/9", "--approximate"]
+    network = ["--model", f"{__name__}:Residual"]
+    line = refusal(capfd, USAGE, small_net_checkpoint, "--target", "onnx", *network, *options)
+    assert "--identity-tensor-multiplier 1/9: " in line
+    assert "keeps none of 8 channels at add" in line
+
+
 def test_approximate_alone_is_refused():
     refused(Plain(), "--approximate needs --identity-tensor-multiplier", approximate=True)
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn_export.reparam.errors import ReparameterizationError
-from cnn_export.reparam.partial_identity import shorten_shortcuts
+from cnn_export.reparam.partial_identity import drop_shortcuts, shorten_shortcuts
 from cnn_export.reparam.proof import relative_error
 
 HALF = Fraction(1, 2)
@@ -84,9 +84,15 @@ def test_a_dynamic_batch_stays_one():
     assert _error(graph_module, _network(2), images) <= 1e-12
 
 
-def test_no_channel_left_drops_the_shortcut():
+def test_a_shortcut_keeps_at_least_one_channel():
     graph_module = graph_of(_network(1, "full", channels=3), IMAGE)
-    assert len(shorten_shortcuts(graph_module, Fraction(1, 6))) == 3
+    with pytest.raises(ReparameterizationError, match=r"1/4 keeps none of 3 channels at add\w*; "):
+        shorten_shortcuts(graph_module, Fraction(1, 4))
+
+
+def test_shortcuts_are_dropped():
+    graph_module = graph_of(_network(1, "full", channels=3), IMAGE)
+    assert len(drop_shortcuts(graph_module)) == 3
     assert _error(graph_module, _network(6, channels=3), IMAGE) <= 1e-12
     assert not {"add", "cat"} & set(operators(graph_module))
 
