@@ -17,10 +17,14 @@ _NS_PER_MS = 1e6
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A figure in the unit of its bound. ``processes`` is ``None`` where it is not estimated."""
+    """A figure in the unit of its bound, and the unfit conditions (``flags``) it arose under.
+
+    ``processes`` is ``None`` where it is known rather than estimated.
+    """
 
     interval: Interval
     processes: int | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +34,6 @@ class Candidate:
     artifact: Artifact
     setting: Setting | None
     figures: dict[str, Figure]
-    flags: tuple[str, ...] = ()
 
     @property
     def attributes(self) -> dict[str, tuple[str, ...]]:
@@ -94,7 +97,10 @@ def series_figures(series: Series) -> dict[str, Figure]:
             "latency_p90_ms": quantile_interval(series.times_ns, 0.9),
             "load_ms": median_interval(np.asarray(series.load_ns, np.float64)),
         }
-        figures = {name: Figure(_milliseconds(each), count) for name, each in times_ns.items()}
+        figures = {
+            name: Figure(_milliseconds(each), count, series.flags)
+            for name, each in times_ns.items()
+        }
     if series.peak_rss_bytes:
         figures["peak_memory_bytes"] = exact(max(series.peak_rss_bytes))
     return figures
@@ -106,17 +112,18 @@ def _milliseconds(ns: Interval) -> Interval:
     return Interval(value, low, high, ns.confidence)
 
 
-def regression_figure(comparison: Comparison) -> Figure:
+def regression_figure(comparison: Comparison, flags: tuple[str, ...] = ()) -> Figure:
     """Return how much slower the new artifact is, percent, with its interval."""
     ratio = comparison.ratio
     value, low, high = (100 * (each - 1) for each in (ratio.value, ratio.low, ratio.high))
-    return Figure(Interval(value, low, high, ratio.confidence), min(comparison.processes))
+    interval = Interval(value, low, high, ratio.confidence)
+    return Figure(interval, min(comparison.processes), flags)
 
 
 def candidate_of_series(series: Series) -> Candidate:
     """Return what a gate judges of a measured artifact."""
     figures = series_figures(series) | artifact_figures(series.artifact)
-    return Candidate(series.artifact, series.setting, figures, series.flags)
+    return Candidate(series.artifact, series.setting, figures)
 
 
 def candidate_of_file(artifact: Artifact) -> Candidate:

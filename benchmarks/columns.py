@@ -106,12 +106,9 @@ class _Gatherer:
         if not self._series and not self._duels:
             raise _Refused("holds no measurement; run 'cnn-bench run … --out FILE' first")
         series = [
-            Series(
-                parts.artifact, setting, parts.times_ns, parts.load_ns, parts.peak_rss_bytes,
-                parts.flags,
-            )
-            for (_, setting), parts in self._series.items()
-        ]  # fmt: skip
+            Series(p.artifact, setting, p.times_ns, p.load_ns, p.peak_rss_bytes, p.flags)
+            for (_, setting), p in self._series.items()
+        ]
         duels = [
             Duel(parts.base, parts.new, base_setting, new_setting, parts.pairs, parts.flags)
             for (_, _, base_setting, new_setting), parts in self._duels.items()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from cnn_export.benchmarks.baseline import counterpart, is_version
 from cnn_export.benchmarks.candidates import Candidate, Figure, duels_of, regression_figure
 from cnn_export.benchmarks.comparison import Comparison, compare, compare_separate
-from cnn_export.benchmarks.measurements import Duel, Measurements, Series
+from cnn_export.benchmarks.measurements import Duel, Measurements, Series, common_flags
 from cnn_export.errors import InputRefused
 
 
@@ -65,7 +65,10 @@ class Regressions:
             return _from_duels(candidate, self._results.duels)
         series = _series_of(candidate, self._results)
         base = series and counterpart(series, self._baseline.series, self._ignored_flags)
-        return regression_figure(compared(base, series)) if base and series else None
+        if base is None or series is None:
+            return None
+        flags = tuple(sorted({*base.flags, *series.flags}))
+        return regression_figure(compared(base, series), flags)
 
 
 def _series_of(candidate: Candidate, results: Measurements) -> Series | None:
@@ -97,4 +100,4 @@ def _from_duels(candidate: Candidate, duels: Sequence[Duel]) -> Figure | None:
             f"{duel.new.name} took turns with {duel.base.name} under other conditions: "
             f"{'; '.join(fields)}"
         )
-    return regression_figure(compared_duel(duel))
+    return regression_figure(compared_duel(duel), common_flags(duel.process_flags))

@@ -46,7 +46,7 @@ def _record(judgement: Judgement) -> dict[str, Any]:
         "target": artifact.target,
         "precision": artifact.precision,
         "setting": setting_record(candidate.setting),
-        "flags": list(candidate.flags),
+        "flags": list(judgement.figure.flags),
         "bound": judgement.bound,
         "limit": judgement.limit,
         **dataclasses.asdict(judgement.figure.interval),

@@ -36,9 +36,9 @@ def _add_case(suite: ElementTree.Element, judgement: Judgement) -> None:
     label = printable(judgement.candidate.label)
     case = ElementTree.SubElement(suite, "testcase", {"classname": label, "name": judgement.bound})
     measured = f"{measured_text(judgement)}, limit {limit_text(judgement)}"
+    message = "; ".join(filter(None, (measured, printable(remark(judgement)))))
     if element := _ELEMENTS.get(judgement.standing):
-        message = "; ".join(filter(None, (measured, remark(judgement))))
         attributes = {"type": judgement.standing, "message": message}
         ElementTree.SubElement(case, element, attributes)
     else:
-        ElementTree.SubElement(case, "system-out").text = measured
+        ElementTree.SubElement(case, "system-out").text = message

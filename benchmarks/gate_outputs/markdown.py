@@ -42,6 +42,6 @@ def _row(judgement: Judgement) -> str:
         f"`{judgement.bound}`",
         limit_text(judgement),
         measured_text(judgement),
-        remark(judgement),
+        escaped(remark(judgement)),
     )
     return f"| {' | '.join(cells)} |"

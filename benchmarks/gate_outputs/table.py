@@ -40,5 +40,5 @@ def _cells(judgement: Judgement) -> list[str]:
         limit_text(judgement),
         measured_text(judgement),
         f"[{style}]{judgement.standing}[/]",
-        remark(judgement),
+        escape(printable(remark(judgement))),
     ]

@@ -31,9 +31,14 @@ def measured_text(judgement: Judgement) -> str:
 
 
 def remark(judgement: Judgement) -> str:
-    """Say what an undecided bound needs; nothing for the others."""
-    if judgement.standing != "undecided":
-        return ""
+    """Say what an undecided bound needs, and under which unfit conditions a figure arose."""
+    parts = [_need(judgement)] if judgement.standing == "undecided" else []
+    if judgement.figure.flags:
+        parts.append(f"flags: {', '.join(judgement.figure.flags)}")
+    return "; ".join(parts)
+
+
+def _need(judgement: Judgement) -> str:
     count, needed = judgement.figure.processes, judgement.repeats_needed
     if needed is None:
         return "too close to the limit for any number of repeats in sight"

@@ -1,0 +1,70 @@
+"""Regressions from shared processes: which pairs may be judged, and which are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import made_results as made
+import pytest
+
+from cnn_export.benchmarks.budgets import parse_budgets
+from cnn_export.benchmarks.candidates import candidates_of
+from cnn_export.benchmarks.columns import read_measurements
+from cnn_export.benchmarks.gate import Verdict, judge
+from cnn_export.benchmarks.regression import Regressions
+from cnn_export.benchmarks.results import Conditions, Pair
+from cnn_export.errors import InputRefused
+
+BUDGETS = parse_budgets("[[budget]]\nregression_percent = 3")
+
+
+def pairs(factor: float = 1.0, **fields: object) -> list[Pair]:
+    base = [10_000 + 700 * n for n in range(8)]
+    return [made.pair(n, [ns] * 4, [round(factor * ns)] * 4, **fields) for n, ns in enumerate(base)]
+
+
+def gated(tmp_path: Path, *records: object) -> Verdict:
+    results = read_measurements(made.save(tmp_path / "r.jsonl", [*made.opened(), *records]))
+    return judge(candidates_of(results), BUDGETS, Regressions(results, None))
+
+
+def test_a_series_and_its_duel_are_one_candidate(tmp_path: Path):
+    records = [made.artifact("old.tflite"), *made.repeats_ms([1.0] * 6), *pairs(1.01)]
+    verdict = gated(tmp_path, *records)
+    assert [each.standing for each in verdict.judgements] == ["met"]
+    assert verdict.unmatched == ()
+
+
+def test_the_base_is_not_judged(tmp_path: Path):
+    hot = Conditions(flags=["throttled"])
+    verdict = gated(tmp_path, made.artifact("old.tflite"), *pairs(1.5, conditions=hot))
+    assert verdict.judgements[0].figure.flags == ("throttled",)
+    assert [each.candidate.artifact.name for each in verdict.judgements] == ["net.tflite"]
+    assert verdict.standing == "missed"
+
+
+@pytest.mark.parametrize("field", ["model", "precision"])
+def test_another_model_is_no_earlier_version(tmp_path: Path, field: str):
+    with pytest.raises(InputRefused, match="no version of it"):
+        gated(tmp_path, made.artifact("old.tflite", **{field: "other"}), *pairs())
+
+
+def test_another_runtime_is_refused_by_name(tmp_path: Path):
+    with pytest.raises(InputRefused, match=r"runtime version 2\.0 → 2\.3\.0"):
+        gated(tmp_path, made.artifact("old.tflite"), *pairs(runtime_versions=("2.0", "2.3.0")))
+
+
+def test_two_bases_are_refused(tmp_path: Path):
+    older = made.artifact("older.tflite")
+    with pytest.raises(InputRefused, match="several artifacts"):
+        gated(tmp_path, made.artifact("old.tflite"), older, *pairs(), *pairs(a=older.sha256))
+
+
+def test_two_equal_versions_in_a_baseline_are_refused(tmp_path: Path):
+    again = made.artifact(sha256=made.sha256("rebuilt"))
+    repeats = [*made.repeats_ms([1.0] * 6), *made.repeats_ms([2.0] * 6, artifact=again.sha256)]
+    base = read_measurements(made.save(tmp_path / "b.jsonl", [*made.opened(), again, *repeats]))
+    new = [*made.opened(), *made.repeats_ms([1.0] * 6)]
+    results = read_measurements(made.save(tmp_path / "n.jsonl", new))
+    with pytest.raises(InputRefused, match="several versions"):
+        judge(candidates_of(results), BUDGETS, Regressions(results, base))
