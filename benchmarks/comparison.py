@@ -3,8 +3,10 @@
 Ratios are new over base: above 1 is slower. The rule, for a confidence *c* (95 %) and a minimum
 effect *m* (2 %):
 
-- **slower** (**faster**): the ratio's interval lies above (below) 1, the permutation test says
-  p ≤ 1 − c, and the ratio is at least 1 + m (at most 1 / (1 + m)).
+- **slower** (**faster**): the ratio's interval lies above (below) 1, the exact permutation test
+  says p ≤ 1 %, and the ratio is at least 1 + m (at most 1 / (1 + m)). The test alone keeps false
+  alarms to that 1 % under whatever noise treats both alike; it needs 8 processes (5 of each where
+  they are separate) to say so little.
 - **no difference shown**: the interval lies inside (1 / (1 + m), 1 + m).
 - **undecided**: everything else, also every interval that lacks the confidence *c* because there
   are too few processes.
@@ -35,10 +37,17 @@ from cnn_export.benchmarks.intervals import (
 from cnn_export.benchmarks.permutation import rank_sum_p_value, shift_interval, sign_flip_p_value
 
 DEFAULT_MINIMUM_EFFECT = 0.02
+ALARM_LEVEL = 0.01
+"""What share of comparisons of equal artifacts may raise an alarm, at most."""
+MINIMUM_ALARM_PROCESSES = 8
+"""The fewest whose sign flips can be that rare: 2 of 2**8."""
 DEFAULT_PAIR_REPEATS = 25
 """Processes of the default co-resident comparison; see the study in ``README.md``."""
 DEFAULT_PAIR_SECONDS = 0.5
 """Timed seconds per process of each of the two artifacts, without warm-up."""
+PAIR_BLOCK_SECONDS = 0.005
+"""How long the faster one runs before the other's turn, where the two differ much in size: a
+network of 1 MB behind one of 14 MB finds its caches emptied, and takes 4 times as long."""
 
 _DECIMALS = 12
 
@@ -75,7 +84,7 @@ def compare(
     ``pairs`` holds, per process, nanoseconds of the base's and of the new one's inferences in
     their order; the i-th of both ran one after the other. The statistic is the median over
     processes of :func:`process_ratio`, with its order-statistic interval and the exact
-    sign-flip (signed-rank) test on its logarithms.
+    sign-flip test of their logarithms.
 
     Raises:
         ValueError: no pairs, one without samples or with a time of zero, a negative effect.
@@ -131,6 +140,14 @@ def process_ratio(base: Samples, new: Samples) -> float:
     return math.exp(float(np.median(np.log(times[1][:count] / times[0][:count]))))
 
 
+def pair_block(base_ns: float, new_ns: float) -> int:
+    """Return how many inferences to run in turn, so that refilled caches do not move the medians.
+
+    1 for networks of :data:`PAIR_BLOCK_SECONDS` and more.
+    """
+    return max(1, math.ceil(PAIR_BLOCK_SECONDS * 1e9 / max(1.0, min(base_ns, new_ns))))
+
+
 def verdict_of(
     ratio: Interval, p_value: float, minimum_effect: float, confidence: float
 ) -> Verdict:
@@ -140,7 +157,7 @@ def verdict_of(
     upper = 1 + minimum_effect
     if 1 / upper < ratio.low and ratio.high < upper:
         return "no difference shown"
-    significant = p_value <= 1 - confidence
+    significant = p_value <= ALARM_LEVEL
     if significant and ratio.low > 1 and ratio.value >= upper:
         return "slower"
     if significant and ratio.high < 1 and ratio.value <= 1 / upper:
@@ -182,7 +199,8 @@ def _needed(ratio: Interval, minimum: float, confidence: float, processes: int) 
     boundary = 0.0 if abs(effect) >= limit else math.copysign(limit, effect)
     logs = Interval(effect, math.log(ratio.low), math.log(ratio.high), ratio.confidence)
     needed = repeats_needed(logs, processes, boundary, confidence)
-    return None if needed is None else max(needed, processes + 1)
+    least = MINIMUM_ALARM_PROCESSES if boundary == 0 else 0
+    return None if needed is None else max(needed, processes + 1, least)
 
 
 def _log_medians(processes: Sequence[Samples]) -> FloatArray:

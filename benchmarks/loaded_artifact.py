@@ -9,8 +9,9 @@ from pathlib import Path
 
 from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs
 from cnn_export.benchmarks.protocol import Hello
+from cnn_export.benchmarks.runtime import Model, Runtime
 from cnn_export.benchmarks.runtime_arguments import arguments_of
-from cnn_export.benchmarks.runtimes import Model, Runtime, runtime_of, runtime_version
+from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
 from cnn_export.errors import InputRefused, ParityError
 from cnn_export.manifest import Manifest, artifact_digest, manifest_path, read_manifest
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks import results
@@ -50,7 +50,7 @@ def require_same_plan(found: results.Run, wanted: results.Run, *, ignore_seed: b
             )
 
 
-def _lasting(device: results.Device) -> dict[str, object]:
+def _lasting(device: results.Device) -> Mapping[str, object]:
     """Return the device's facts; memory in GiB, for the kernel keeps a part that varies."""
     return device.model_dump() | {"memory_bytes": round(device.memory_bytes / 2**30)}
 

@@ -21,6 +21,7 @@ from cnn_export.benchmarks.comparison import (
     Verdict,
     compare,
     compare_separate,
+    pair_block,
 )
 from cnn_export.benchmarks.decision import repeats_needed
 from cnn_export.benchmarks.intervals import (
@@ -49,6 +50,7 @@ __all__ = [
     "compare",
     "compare_separate",
     "median_interval",
+    "pair_block",
     "quantile_interval",
     "repeats_needed",
     "summarize",

@@ -40,7 +40,7 @@ def fuse_quantized_groups(graph: OpGraph) -> OpGraph:
             continue
         tail = _tail(op, readers, graph.outputs) if op.kind in _INTEGER_KERNELS else []
         if tail and all(key in stored for key in op.inputs):
-            pass
+            swallowed.update(key for each in tail for key in each.outputs)
             quantized = tuple(stored[key] for key in op.inputs)
             op = dataclasses.replace(op, inputs=quantized, outputs=tail[-1].outputs)
         ops.append(op)

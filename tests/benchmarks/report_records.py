@@ -90,7 +90,7 @@ def records(fast_name: str = "fast.tflite", processes: int = 6) -> list[Record]:
             baseline_rss_bytes=30_000_000,
         )
     )
-    return [*lines, *(pair(index) for index in range(6))]
+    return [*lines, *(pair(index) for index in range(8))]
 
 
 def pair(index: int) -> Pair:
