@@ -31,21 +31,30 @@ class FromPixels(nn.Module):
 
     def __init__(self, network: nn.Module, normalization: str) -> None:
         super().__init__()
-        mean, std = (torch.tensor(v) for v in normalization_statistics(normalization))
+        scale, offset = _scale_and_offset(*normalization_statistics(normalization))
         self.network = network
-        self.register_buffer("scale", (1 / (_WHITE * std)).reshape(1, -1, 1, 1))
-        self.register_buffer("offset", (-mean / std).reshape(1, -1, 1, 1))
+        self.register_buffer("scale", scale.reshape(1, -1, 1, 1))
+        self.register_buffer("offset", offset.reshape(1, -1, 1, 1))
 
     def forward(self, image: torch.Tensor) -> object:
         """Return what the network returns for the normalized image."""
         return self.network(image * self.scale + self.offset)
 
 
+def _scale_and_offset(
+    mean: Sequence[float], std: Sequence[float]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ``1 / (255 std)`` and ``−mean / std``, float32, for (pixel / 255 − mean) / std."""
+    means, stds = (torch.tensor(each, dtype=torch.float32) for each in (mean, std))
+    return 1 / (_WHITE * stds), -means / stds
+
+
 def usable_normalization(text: str) -> str:
     """Return the text of a normalization that can be computed.
 
     Raises:
-        UsageError: unknown text, not one std per mean, not finite, or a std that is not positive.
+        UsageError: unknown text, not one std per mean, not finite, a std that is not positive, or
+            numbers that float32 cannot hold.
     """
     mean, std = normalization_statistics(text)
     if len(mean) != len(std):
@@ -54,9 +63,16 @@ def usable_normalization(text: str) -> str:
         fault = "is not finite"
     elif min(std) <= 0:
         fault = "has a standard deviation that is not above 0"
+    elif not _is_representable(mean, std):
+        fault = "is too large or too small for float32"
     else:
         return text
     raise UsageError(f"normalize {text!r} {fault}; give 'imagenet' or 'MEAN,…/STD,…'")
+
+
+def _is_representable(mean: Sequence[float], std: Sequence[float]) -> bool:
+    scale, offset = _scale_and_offset(mean, std)
+    return bool(scale.isfinite().all() and scale.all() and offset.isfinite().all())
 
 
 def refuse_no_image(normalization: str, examples: Sequence[torch.Tensor]) -> None:

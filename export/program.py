@@ -23,6 +23,7 @@ from torch.export import Dim, ExportedProgram
 from torch.fx.graph import CodeGen
 
 from cnn_export.calling import OutputTree
+from cnn_export.dynamic_batch import batch_obstacle, batch_shapes
 from cnn_export.errors import InputRefused
 
 BATCH_MAX = 64
@@ -136,7 +137,7 @@ def export_graph(
         return torch.export.export(
             module,
             inputs,
-            dynamic_shapes=tuple({0: batch} for _ in inputs) if dynamic_batch else None,
+            dynamic_shapes=batch_shapes(module, len(inputs), batch) if dynamic_batch else None,
             strict=False,
         )
 
@@ -149,6 +150,12 @@ def _trace(
     except InputRefused:
         raise
     except (Exception, SystemExit) as error:
+        obstacle = batch_obstacle(error)
+        if obstacle is not None:
+            raise InputRefused(
+                f"{type(module).__name__} cannot take every batch from 1 to {BATCH_MAX}: "
+                f"{obstacle}; export it for one batch size or change the network"
+            ) from error
         sizes = ", ".join("x".join(map(str, t.shape)) for t in inputs)
         raise InputRefused(
             f"{type(module).__name__}{_network_line(error)} cannot be traced at input {sizes}: "

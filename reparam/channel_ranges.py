@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import fx
 
 from cnn_export.reparam.operators import arguments, has_tensor, operator_name, value_of
-from cnn_export.reparam.surgery import insert_call
+from cnn_export.reparam.splice import concatenate, piece, read_slice
 
 CHANNEL_DIM = 1
 
@@ -43,23 +42,15 @@ def channels(node: Any) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def read_slice(node: fx.Node) -> ChannelRange | None:
+def read_channel_slice(node: fx.Node) -> ChannelRange | None:
     """Read a ``slice`` along the channels, which ``SplitToSlices`` makes of splits as well.
 
     ``None`` for everything else, and for a slice with a step.
     """
-    if operator_name(node) != "slice":
+    found = read_slice(node)
+    if found is None or found.dim != CHANNEL_DIM:
         return None
-    bound = arguments(node)
-    source: fx.Node = bound["self"]
-    if not _along_channels(source, bound["dim"]) or bound["step"] != 1:
-        return None
-    size, taken = channels(source), channels(node)
-    start = bound["start"] or 0
-    if size is None or taken is None or not isinstance(start, int):
-        return None
-    start = min(start if start >= 0 else max(start + size, 0), size)
-    return ChannelRange(source, start, start + taken)
+    return ChannelRange(found.source, found.start, found.end)
 
 
 def read_range(node: fx.Node) -> ChannelRange | None:
@@ -68,7 +59,7 @@ def read_range(node: fx.Node) -> ChannelRange | None:
     ``None`` where the number of channels is not known.
     """
     size = channels(node)
-    return None if size is None else read_slice(node) or ChannelRange(node, 0, size)
+    return None if size is None else read_channel_slice(node) or ChannelRange(node, 0, size)
 
 
 def concatenated(node: fx.Node) -> list[fx.Node] | None:
@@ -83,18 +74,12 @@ def concatenated(node: fx.Node) -> list[fx.Node] | None:
 
 def insert_slice(wanted: ChannelRange, *, before: fx.Node, like: fx.Node) -> fx.Node:
     """Return a node that holds the range: a new slice, or the source where it is whole."""
-    if wanted.is_whole:
-        return wanted.source
-    args = (wanted.source, CHANNEL_DIM, wanted.start, wanted.stop)
-    return insert_call(before.graph, torch.ops.aten.slice.Tensor, args, before=before, like=like)
+    return piece(wanted.source, CHANNEL_DIM, wanted.start, wanted.stop, before=before, like=like)
 
 
 def insert_cat(parts: Sequence[fx.Node], *, before: fx.Node, like: fx.Node) -> fx.Node:
     """Return a node that holds all channels of ``parts`` in order; a single part is itself."""
-    if len(parts) == 1:
-        return parts[0]
-    args = (list(parts), CHANNEL_DIM)
-    return insert_call(before.graph, torch.ops.aten.cat.default, args, before=before, like=like)
+    return concatenate(list(parts), CHANNEL_DIM, before=before, like=like)
 
 
 def _along_channels(node: fx.Node, dim: int) -> bool:

@@ -18,8 +18,8 @@ from cnn_export.reparam.channel_ranges import (
     concatenated,
     insert_cat,
     insert_slice,
+    read_channel_slice,
     read_range,
-    read_slice,
 )
 from cnn_export.reparam.operators import (
     arguments,
@@ -180,7 +180,7 @@ def _spells(operand: fx.Node, wanted: tuple[ChannelRange, ChannelRange | None]) 
 def _is_one_slice(node: fx.Node, wanted: ChannelRange) -> bool:
     if wanted.is_whole:
         return node is wanted.source
-    return overload(node) is _aten.slice.Tensor and read_slice(node) == wanted
+    return overload(node) is _aten.slice.Tensor and read_channel_slice(node) == wanted
 
 
 def _candidates(operands: list[fx.Node]) -> list[fx.Node]:

@@ -54,11 +54,11 @@ def probe_inputs(
 def run(graph_module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
     """Run a graph without touching ``inputs`` or stored tensors, whatever it writes in place."""
     with torch.no_grad(), one_thread():
-        outputs = _PureRun(graph_module).run(*(tensor.clone() for tensor in inputs))
+        outputs = PureRun(graph_module).run(*(tensor.clone() for tensor in inputs))
     return tuple(outputs)
 
 
-class _PureRun(fx.Interpreter):
+class PureRun(fx.Interpreter):
     """Runs node by node; stored tensors that the graph writes to are copied first."""
 
     def __init__(self, graph_module: fx.GraphModule) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import fx
 
+from cnn_export.reparam.cancellation import cancelled_output
 from cnn_export.reparam.errors import ReparameterizationError
 from cnn_export.reparam.probe import Probe, run
 from cnn_export.reparam.program_pass import ProgramPass
@@ -51,8 +52,10 @@ def prove(
     the limit whatever the network does; ``None`` is :data:`TOLERANCE`, or what rounding excuses.
 
     Raises:
-        ReparameterizationError: the error is above the limit; names the guilty pass.
+        ReparameterizationError: the error is above the limit; names the guilty pass. Or the probe
+            shows nothing: an output has no finite element, or only rounding is left of it.
     """
+    _require_finite(probe.outputs)
     error = _measure(probe, rewritten)
     limit = TOLERANCE if tolerance is None else tolerance
     rounding = 0.0
@@ -61,6 +64,7 @@ def prove(
         limit = max(limit, min(rounding, CAP))
     if error <= limit:
         return Proof(error, limit)
+    _refuse_cancellation(probe, rewritten, original(), limit)
     if rounding > CAP:
         raise ReparameterizationError(
             f"nothing can be proven: the network amplifies float64 rounding to {rounding:.1g} of "
@@ -72,6 +76,25 @@ def prove(
         f"allowed is {limit:.3g}; leave it out and report it",
         guilty,
     )
+
+
+def _require_finite(outputs: Sequence[torch.Tensor]) -> None:
+    for index, output in enumerate(outputs):
+        if output.numel() and not bool(output.isfinite().any()):
+            raise ReparameterizationError(
+                f"output {index} is not finite on the probe: nothing can be proven"
+            )
+
+
+def _refuse_cancellation(
+    probe: Probe, rewritten: fx.GraphModule, original: fx.GraphModule, limit: float
+) -> None:
+    index = cancelled_output(probe, original, run(rewritten, probe.inputs), limit)
+    if index is not None:
+        raise ReparameterizationError(
+            f"output {index} is zero up to rounding on the probe: nothing can be proven; leave it "
+            "out"
+        )
 
 
 def _nudged(probe: Probe) -> Probe:

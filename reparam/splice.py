@@ -1,16 +1,46 @@
-"""Replace a range of a tensor by another tensor, as a concatenation of what stays and what came."""
+"""Ranges of a tensor along one dimension: read from slices, cut out, put together, replaced."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
 from torch import fx
 
-from cnn_export.reparam.operators import static_sizes, value_of
+from cnn_export.reparam.operators import (
+    arguments,
+    has_tensor,
+    operator_name,
+    static_sizes,
+    value_of,
+)
 from cnn_export.reparam.surgery import insert_call
 
 _aten = torch.ops.aten
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """``source[start:end]`` along dimension ``dim``."""
+
+    source: fx.Node
+    dim: int
+    start: int
+    end: int
+
+
+def read_slice(node: fx.Node) -> Range | None:
+    """Read ``slice`` of step 1 along a dimension of known size; clamped bounds."""
+    if operator_name(node) != "slice" or not has_tensor(node):
+        return None
+    bound = arguments(node)
+    source: fx.Node = bound["self"]
+    dim = bound["dim"] % value_of(source).ndim
+    bounds = slice_bounds(value_of(source).shape[dim], bound["start"], bound["end"])
+    if bounds is None or bound["step"] != 1:
+        return None
+    return Range(source, dim, *bounds)
 
 
 def splice(

@@ -9,7 +9,12 @@ from collections.abc import Iterator
 
 from torch import fx
 
-from cnn_export.reparam.channel_ranges import ChannelRange, channels, concatenated, read_slice
+from cnn_export.reparam.channel_ranges import (
+    ChannelRange,
+    channels,
+    concatenated,
+    read_channel_slice,
+)
 from cnn_export.reparam.channel_split.channelwise import (
     Channelwise,
     Dense,
@@ -82,7 +87,7 @@ def find_regions(graph_module: fx.GraphModule) -> list[Region]:
 
 
 def _read_kind(graph_module: fx.GraphModule, node: fx.Node) -> Kind | None:
-    found = read_slice(node)
+    found = read_channel_slice(node)
     if found is not None:
         return found
     operands = concatenated(node)

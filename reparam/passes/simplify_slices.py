@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from torch import fx
 
 from cnn_export.reparam.aliases import written_nodes
@@ -15,21 +13,11 @@ from cnn_export.reparam.operators import (
     value_of,
 )
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
-from cnn_export.reparam.splice import concatenate, piece, slice_bounds
+from cnn_export.reparam.splice import Range, concatenate, piece, read_slice
 from cnn_export.reparam.surgery import replace
 
 MAX_PIECES = 64
 """A concatenation grows to at most this many tensors by taking in others."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """``source[start:end]`` along dimension ``dim``."""
-
-    source: fx.Node
-    dim: int
-    start: int
-    end: int
 
 
 class SimplifySlices(ProgramPass):
@@ -65,19 +53,6 @@ def _sweep(graph: fx.Graph, written: set[fx.Node]) -> list[str]:
             replace(node, new)
             rewrites.append(node.name)
     return rewrites
-
-
-def read_slice(node: fx.Node) -> Range | None:
-    """Read ``slice`` of step 1 along a dimension of known size; clamped bounds."""
-    if operator_name(node) != "slice" or not has_tensor(node):
-        return None
-    bound = arguments(node)
-    source: fx.Node = bound["self"]
-    dim = bound["dim"] % value_of(source).ndim
-    bounds = slice_bounds(value_of(source).shape[dim], bound["start"], bound["end"])
-    if bounds is None or bound["step"] != 1:
-        return None
-    return Range(source, dim, *bounds)
 
 
 def _simpler_slice(node: fx.Node, written: set[fx.Node]) -> fx.Node | None:

@@ -184,6 +184,10 @@ def test_other_statistics_than_the_known_ones_win_and_are_noted(
         ("0.5/-1", "not above 0"),
         ("nan/1", "is not finite"),
         ("0/inf", "is not finite"),
+        ("0.5,0.5,0.5/1e-50,1,1", "is too large or too small for float32"),
+        ("1e39/1", "is too large or too small for float32"),
+        ("0/1e39", "is too large or too small for float32"),
+        ("1e30/1e-20", "is too large or too small for float32"),
     ],
 )
 def test_bad_statistics_are_one_line(

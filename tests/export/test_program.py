@@ -198,3 +198,45 @@ def test_a_wrong_number_of_inputs_is_refused() -> None:
     with pytest.raises(InputRefused, match="TwoInTwoOut cannot be traced") as caught:
         capture(networks.two_in_two_out(), [IMAGE])
     assert "\n" not in str(caught.value)
+
+
+class Sum(nn.Module):
+    """Adds any number of inputs to the first."""
+
+    def forward(self, image: torch.Tensor, *more: torch.Tensor) -> torch.Tensor:
+        return image + sum(each * 2 for each in more)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_any_number_of_inputs_share_the_dynamic_batch(count: int) -> None:
+    images = [torch.randn(5, 3, 7, 11) for _ in range(count)]
+    program = capture(Sum(), [IMAGE] * count, dynamic_batch=True)
+    assert [spec.shape for spec in program.inputs] == [(-1, 3, 7, 11)] * count
+    torch.testing.assert_close(program.graph_module(*images)[0], Sum()(*images))
+
+
+class OfBatch(nn.Module):
+    def __init__(self, function: Forward) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *images: torch.Tensor) -> torch.Tensor:
+        return self.function(images[0])
+
+
+NO_BATCH: list[tuple[Forward, str]] = [
+    (lambda x: x + torch.ones(16, 1, 1, 1), "it makes a constant of the batch, as int"),
+    (lambda x: x * 2 if x.shape[0] > 8 else x, "it holds only where 9 <= batch and batch <= 64"),
+    (lambda x: x.reshape(2, -1, 3, 7, 11), "it holds only where ((231*batch) % 462) == 0"),
+]
+
+
+@pytest.mark.parametrize(("function", "reason"), NO_BATCH)
+def test_a_batch_that_cannot_be_open_is_one_line(function: Forward, reason: str) -> None:
+    with pytest.raises(InputRefused) as caught:
+        capture(OfBatch(function), [IMAGE], dynamic_batch=True)
+    line = str(caught.value)
+    assert line.startswith(f"OfBatch cannot take every batch from 1 to 64: {reason}")
+    assert line.endswith("; export it for one batch size or change the network")
+    assert "TORCH_LOGS" not in line
+    assert "\n" not in line

@@ -104,3 +104,66 @@ def test_a_wrong_pass_is_not_excused_by_rounding():
     with pytest.raises(ReparameterizationError, match="Wrong changed what") as caught:
         reparameterize_graph(_chaotic(4), (Wrong(),))
     assert caught.value.pass_name == Wrong.__name__
+
+
+class _Returning(nn.Module):
+    """A normalized convolution of one channel, and a function of it."""
+
+    def __init__(self, function) -> None:
+        super().__init__()
+        self.front = nn.Sequential(nn.Conv2d(2, 1, 3, bias=False), nn.BatchNorm2d(1))
+        self.function = function
+        torch.manual_seed(0)
+        randomize_batch_norm(self)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y = self.front(x)
+        return y, self.function(y)
+
+
+def _centred(y):
+    return (y - y.mean((2, 3), keepdim=True)).mean((2, 3))
+
+
+def _plus_zero(y):
+    """Zero where the sum of squares rounds the same way, else rounding."""
+    return (y + 1).square() - y.square() - 2 * y - 1
+
+
+@pytest.mark.parametrize("function", [_centred, _plus_zero])
+def test_an_output_that_is_zero_up_to_rounding_is_named(function):
+    graph_module = graph_of(_Returning(function), torch.randn(1, 2, 6, 9))
+    with pytest.raises(ReparameterizationError, match="output 1 is zero up to rounding on the pro"):
+        reparameterize_graph(graph_module)
+
+
+def test_an_output_that_is_never_finite_proves_nothing():
+    graph_module = graph_of(_Returning(lambda y: y * math.inf * 0), torch.randn(1, 2, 6, 9))
+    with pytest.raises(ReparameterizationError, match="output 1 is not finite on the probe"):
+        reparameterize_graph(graph_module)
+
+
+def test_some_infinities_are_compared():
+    function = _Returning(lambda y: y.where(y > 0, -math.inf))
+    proof = reparameterize_graph(graph_of(function, torch.randn(1, 2, 6, 9))).proof
+    assert 0 < proof.relative_error <= TOLERANCE
+
+
+def test_a_wrong_pass_is_named_although_the_output_was_zero():
+    class Wrong(ProgramPass):
+        """Average along another dimension, once."""
+
+        def rewrite(self, graph_module):
+            node = next(iter(reversed(graph_module.graph.find_nodes(**_MEAN))))
+            if node.args[1] == [3]:
+                return PassResult(self.name)
+            node.args = (node.args[0], [3], True)
+            return PassResult(self.name, (node.name,))
+
+    function = _Returning(lambda y: y - y.mean(1, keepdim=True))
+    graph_module = graph_of(function, torch.randn(1, 2, 6, 9))
+    with pytest.raises(ReparameterizationError, match="Wrong changed what"):
+        reparameterize_graph(graph_module, (Wrong(),))
+
+
+_MEAN = {"op": "call_function", "target": torch.ops.aten.mean.dim}
