@@ -73,7 +73,7 @@ def test_a_process_is_one_value_however_many_inferences_it_has() -> None:
 
 def test_a_pair_is_the_ratio_of_neighbours() -> None:
     """Between the processes the machine becomes ten times slower; the ratio does not see it."""
-    pairs = [_pair(n, [100 * 10**n, 110 * 10**n], [150 * 10**n, 165 * 10**n]) for n in range(6)]
+    pairs = [_pair(n, [100 * 10**n, 110 * 10**n], [150 * 10**n, 165 * 10**n]) for n in range(8)]
     (row,) = pair_rows([*RECORDS[:3], *pairs])
     assert (row.a.name, row.b.name) == ("first.onnx", "second.onnx")
     assert math.isclose(row.comparison.ratio.value, 1.5)
