@@ -1,0 +1,1 @@
+"""Phones over adb: find them, carry files there, run the measuring app, watch and put back."""
