@@ -2,9 +2,12 @@
 
 A good session is a ``hello`` per artifact (one, or two that alternate), then the measurements,
 then one ``end`` with their count; or a ``failure`` at any point. Measurements are of one kind: a
-``sample`` per inference, a ``pair`` per alternation of two artifacts, or one ``memory``. A line
-without the key ``cnn_bench`` is somebody else's (runtimes log where they like) and is skipped; a
-line with the key that does not parse is damage.
+``sample`` per inference, a ``pair`` per alternation of two artifacts, or one ``memory``. A runner
+that only sees its machine from inside (a phone's) may send a ``state`` right before the
+measurements and one right after them. A line without the key ``cnn_bench`` is somebody else's
+(runtimes log where they like) and is skipped; a line with the key that does not parse is damage.
+
+Python's and Java's idea of this are held together by ``tests/protocol/lines.jsonl``.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import IO, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_LINE_BYTES = 4096
 """Longer lines are never a worker's."""
 
@@ -44,6 +47,22 @@ class Hello(_Message):
     threads: int = Field(ge=1)
     load_ns: int = Field(ge=0)
     first_ns: int = Field(ge=0)
+
+
+class State(_Message):
+    """The phone around the measurements, as the process itself sees it; ``None`` is unknown.
+
+    ``launch`` is how it was started: a shell's process and a foreground activity are scheduled
+    differently. ``thermal_status`` and ``thermal_headroom`` are those of Android's
+    ``PowerManager``; ``cpus_allowed`` is ``Cpus_allowed_list`` of ``/proc/self/status``.
+    """
+
+    cnn_bench: Literal["state"] = "state"
+    launch: Literal["app_process", "activity"]
+    thermal_status: int | None = Field(default=None, ge=0, le=6)
+    thermal_headroom: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cpus_allowed: str | None = Field(default=None, pattern=r"^[0-9]{1,4}([,-][0-9]{1,4}){0,99}$")
+    available_memory_bytes: int | None = Field(default=None, ge=0)
 
 
 class Sample(_Message):
@@ -90,7 +109,7 @@ class Failure(_Message):
     message: str = Field(max_length=1000)
 
 
-Message = Hello | Sample | PairSample | MemoryUse | End | Failure
+Message = Hello | State | Sample | PairSample | MemoryUse | End | Failure
 
 _PARSER: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="cnn_bench")])
 

@@ -15,6 +15,7 @@ from cnn_export.benchmarks.protocol import (
     Message,
     PairSample,
     Sample,
+    State,
 )
 from cnn_export.errors import (
     DeviceUnfit,
@@ -41,11 +42,16 @@ class IncompleteRun(ExportError):
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """One worker process: a ``hello`` per artifact, its measurements in order, and its ``end``."""
+    """One worker process: a ``hello`` per artifact, its measurements in order, and its ``end``.
+
+    ``before`` and ``after`` are the phone's state around the measurements, where it was told.
+    """
 
     hellos: tuple[Hello, ...]
     measurements: tuple[Measurement, ...]
     end: End
+    before: State | None = None
+    after: State | None = None
 
     @property
     def hello(self) -> Hello:
@@ -100,7 +106,9 @@ def _in_order(items: Sequence[Message | Damaged], kind: type[Measurement]) -> Se
     last = items[-1]
     if not isinstance(last, End):
         raise IncompleteRun("the worker stopped before its 'end'")
-    body = items[artifacts:-1]
+    body = list(items[artifacts:-1])
+    before = _taken_state(body, 0)
+    after = _taken_state(body, -1)
     measurements = tuple(item for item in body if isinstance(item, kind))
     if len(measurements) != len(body):
         stray = next(item for item in body if not isinstance(item, kind))
@@ -109,7 +117,16 @@ def _in_order(items: Sequence[Message | Damaged], kind: type[Measurement]) -> Se
         raise IncompleteRun(
             f"{len(measurements)} measurements arrived, the worker wrote {last.count}"
         )
-    return Session(hellos, measurements, last)
+    return Session(hellos, measurements, last, before, after)
+
+
+def _taken_state(body: list[Message | Damaged], place: int) -> State | None:
+    """Take the state out of ``body`` if one stands at ``place``."""
+    found = body[place] if body else None
+    if not isinstance(found, State):
+        return None
+    body.pop(place)
+    return found
 
 
 def _require_protocol(hello: Hello) -> None:

@@ -18,6 +18,7 @@ from cnn_export.benchmarks.protocol import (
     Hello,
     Message,
     Sample,
+    State,
     bounded_lines,
     messages,
 )
@@ -115,11 +116,11 @@ def _read(
 def _watched(
     received: Iterator[Message | Damaged], sampler: Sampler
 ) -> Iterator[Message | Damaged]:
-    """Pass messages on: ``hello`` starts the timed part, whatever follows comes after it."""
+    """Pass messages on: ``hello`` starts the timed part, measurements come after it."""
     for message in received:
         if isinstance(message, Hello):
             sampler.begin()
-        else:
+        elif not isinstance(message, State):
             sampler.finish()
         yield message
 

@@ -16,6 +16,7 @@ from cnn_export.benchmarks.protocol import (
     Message,
     PairSample,
     Sample,
+    State,
     bounded_lines,
     messages,
 )
@@ -47,8 +48,12 @@ def test_the_wire_format_is_fixed() -> None:
     assert MEMORY.to_line() == (
         '{"cnn_bench":"memory","peak_rss_bytes":30,"peak_pss_bytes":null,"baseline_rss_bytes":20}\n'
     )
+    assert State(launch="activity", thermal_headroom=0.5, cpus_allowed="0-3,6").to_line() == (
+        '{"cnn_bench":"state","launch":"activity","thermal_status":null,"thermal_headroom":0.5,'
+        '"cpus_allowed":"0-3,6","available_memory_bytes":null}\n'
+    )
     assert HELLO.to_line() == (
-        '{"cnn_bench":"hello","protocol":2,"runtime":"onnxruntime","version":"1.0","threads":1,'
+        '{"cnn_bench":"hello","protocol":3,"runtime":"onnxruntime","version":"1.0","threads":1,'
         '"load_ns":70,"first_ns":9}\n'
     )
 
