@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,6 +17,8 @@ from cnn_export.benchmarks import results
 from cnn_export.benchmarks.session import Session
 
 Kind = Literal["time", "pair", "memory"]
+Cluster = Literal["big", "little"]
+"""The fastest or the slowest cores of a machine that has cores of several kinds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,24 @@ class Outcome:
 class Device(Protocol):
     """One machine that runs workers."""
 
+    def require_runtime(self, package: str) -> None:
+        """Check that a worker there can run artifacts of a runtime, such as ``onnxruntime``.
+
+        Raises:
+            TargetUnavailable: it has not got it; the message says how it gets it.
+            DeviceUnfit: it is not there.
+        """
+        ...
+
+    def cluster(self, name: Cluster) -> tuple[int, ...]:
+        """Return the CPUs of a cluster.
+
+        Raises:
+            UsageError: it does not tell its cores apart.
+            DeviceUnfit: it is not there.
+        """
+        ...
+
     def describe(self) -> results.Device:
         """Return what results on it must share to be compared.
 
@@ -63,8 +84,16 @@ class Device(Protocol):
         """
         ...
 
+    def prepared(self) -> AbstractContextManager[None]:
+        """Make the device ready for a run of many jobs; put it back as it was afterwards.
+
+        Raises:
+            DeviceUnfit: it is not there.
+        """
+        ...
+
     def run(self, job: Job) -> Outcome:
-        """Run one worker process to its end.
+        """Run one worker process to its end, within :meth:`prepared`.
 
         Raises:
             ExportError: what the worker reported.

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.cgroup import read_limits
 from cnn_export.benchmarks.conditions import judge
-from cnn_export.benchmarks.device import Job, Kind, Outcome
+from cnn_export.benchmarks.device import Cluster, Job, Kind, Outcome
 from cnn_export.benchmarks.environment import allowed_cpus, describe_host, usable_cpus
 from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample
 from cnn_export.benchmarks.session import Measurement, Session
 from cnn_export.benchmarks.snapshots import take_snapshot
 from cnn_export.benchmarks.worker_process import run_process
 from cnn_export.errors import UsageError
+from cnn_export.targets.packages import require
 
 THREADS = 1
 PATIENCE_S = 300.0
@@ -38,6 +41,28 @@ class HostDevice:
     def __init__(self, patience_s: float = PATIENCE_S, command: Sequence[str] = _WORKER) -> None:
         self._patience_s = patience_s
         self._command = tuple(command)
+
+    def require_runtime(self, package: str) -> None:
+        """Check that a runtime is installed in this environment.
+
+        Raises:
+            TargetUnavailable: it is not; the message holds the install line.
+        """
+        require("bench", [package])
+
+    def cluster(self, name: Cluster) -> tuple[int, ...]:
+        """Refuse: of the host no cluster is known.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"--cpus {name} is for phones; on this host give numbers, such as --cpus 0,1"
+        )
+
+    def prepared(self) -> AbstractContextManager[None]:
+        """Change nothing: the host is the user's."""
+        return contextlib.nullcontext()
 
     def describe(self) -> results.Device:
         """Return the host as results know it."""

@@ -49,6 +49,7 @@ class Setting:
             "device memory": f"{device.memory_bytes / _BYTES_PER_GIB:.0f} GiB",
             "device system": device.system,
             "governor": device.governor or "unknown",
+            **_phone_fields(device),
             "runtime": self.runtime,
             "runtime version": self.runtime_version,
             "threads": str(self.threads),
@@ -104,6 +105,16 @@ def common_flags(process_flags: Sequence[Sequence[str]]) -> tuple[str, ...]:
     counts = Counter(flag for flags in process_flags for flag in set(flags))
     least = _FLAG_SHARE * len(process_flags)
     return tuple(sorted(flag for flag, count in counts.items() if count >= least))
+
+
+def _phone_fields(device: Device) -> dict[str, str]:
+    return {
+        "device SoC": device.soc or "unknown",
+        "device ABI": device.abi or "unknown",
+        "device API level": str(device.api_level or "unknown"),
+        "device build": device.build or "unknown",
+        "launch": device.launch or "unknown",
+    }
 
 
 def _pairs(arguments: tuple[tuple[str, str], ...]) -> str:

@@ -30,7 +30,9 @@ class Device(_Record):
     """The machine, as far as results on it may be compared with one another.
 
     ``id`` names the unit (``host``, or an adb serial); ``memory_bytes`` and ``cpus`` are what a
-    container limit leaves.
+    container limit leaves. Phones have the facts of the second half: ``soc`` the chip, ``build``
+    the system image's fingerprint, ``launch`` how the worker is started, for a shell's process is
+    scheduled otherwise than a foreground app.
     """
 
     id: str
@@ -40,6 +42,11 @@ class Device(_Record):
     memory_bytes: int = Field(ge=0)
     system: str
     governor: str | None = None
+    soc: str | None = None
+    abi: str | None = None
+    api_level: int | None = None
+    build: str | None = None
+    launch: Literal["app_process", "activity"] | None = None
 
 
 class Run(_Record):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cnn_export import __version__
 from cnn_export.benchmarks import results
-from cnn_export.benchmarks.device import Device
+from cnn_export.benchmarks.device import Cluster, Device
 from cnn_export.benchmarks.plan import Turn, done_keys, plan_turns
 from cnn_export.benchmarks.results_file import Appender
 from cnn_export.benchmarks.resume import last_run, require_same_plan, require_unflagged
@@ -32,7 +32,7 @@ class Request:
     repeats: int = 10
     min_time_s: float = 1.0
     seed: int | None = None
-    cpus: tuple[int, ...] = ()
+    cpus: tuple[int, ...] | Cluster = ()
     runtime_args: tuple[str, ...] = ()
     compare: bool = False
     block: int = 1
@@ -89,20 +89,22 @@ def perform(
         DeviceUnfit: with ``strict``, the device is in no condition to measure; or it is lost.
         Interrupted: the user stopped it; what was measured is kept.
     """
-    subjects = _checked_subjects(request)
+    subjects = _checked_subjects(request, device)
     described = device.describe()
-    flags = device.unfit(max(request.threads), request.cpus) if request.strict else []
+    cpus = request.cpus if isinstance(request.cpus, tuple) else device.cluster(request.cpus)
+    flags = device.unfit(max(request.threads), cpus) if request.strict else []
     if flags:
         raise DeviceUnfit(f"the device is not fit: {', '.join(flags)} (--strict); nothing was run")
     if request.resume and not request.out.exists():
         raise UsageError(f"there is no {request.out} to resume; leave --resume out")
     with Appender(request.out) as appender:
-        wanted = _wanted(request, subjects, described)
+        wanted = _wanted(request, subjects, described, cpus)
         run, earlier = _begun(request, wanted)
         sink = _Kept(appender, earlier)
         _open(sink, run, subjects)
         turns = plan_turns(subjects, run.threads, run.repeats, run.seed, compare=run.compare)
-        lost = _measured(request, turns, run, device, sink, report)
+        with device.prepared():
+            lost = _measured(request, turns, run, device, sink, report)
         torn = appender.torn_bytes
     return Finished(run, tuple(sink.records), tuple(lost), len(turns), torn)
 
@@ -134,18 +136,24 @@ def _measured(
         raise Interrupted(f"interrupted; {kept}") from None
 
 
-def _checked_subjects(request: Request) -> list[Subject]:
+def _checked_subjects(request: Request, device: Device) -> list[Subject]:
     if request.compare and len(request.artifacts) < 2:
         raise UsageError("--compare needs two artifacts or more: the first is the base")
-    for option, values in (("--threads", request.threads), ("--cpus", request.cpus)):
+    cpus = request.cpus if isinstance(request.cpus, tuple) else ()
+    for option, values in (("--threads", request.threads), ("--cpus", cpus)):
         if len(set(values)) != len(values):
             raise UsageError(f"{option} names a value twice; give each once")
     # Two artifacts with the same bytes are one pair twice, but never two of three.
     twins = request.compare and len(request.artifacts) == 2
-    return read_subjects(request.artifacts, same_twice=twins)
+    return read_subjects(request.artifacts, device.require_runtime, same_twice=twins)
 
 
-def _wanted(request: Request, subjects: Sequence[Subject], device: results.Device) -> results.Run:
+def _wanted(
+    request: Request,
+    subjects: Sequence[Subject],
+    device: results.Device,
+    cpus: tuple[int, ...],
+) -> results.Run:
     runtimes = {subject.runtime: None for subject in subjects}
     return results.Run(
         run_id=secrets.token_hex(8),
@@ -157,7 +165,7 @@ def _wanted(request: Request, subjects: Sequence[Subject], device: results.Devic
         min_time_s=request.min_time_s,
         artifacts=[subject.sha256 for subject in subjects],
         threads=list(request.threads),
-        cpus=list(request.cpus),
+        cpus=list(cpus),
         runtime_args=parse_arguments(request.runtime_args, runtimes),
         compare=request.compare,
         block=request.block,

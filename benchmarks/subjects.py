@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.loaded_artifact import require_same_file
-from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
+from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.errors import ExportError, UsageError
 from cnn_export.manifest import Manifest, manifest_path, read_manifest
 
@@ -49,19 +49,24 @@ class Subject:
         )
 
 
-def read_subjects(paths: Sequence[Path], *, same_twice: bool = False) -> list[Subject]:
-    """Check every artifact: manifest, hash, runtime installed. No process starts.
+def read_subjects(
+    paths: Sequence[Path], require_runtime: Callable[[str], None], *, same_twice: bool = False
+) -> list[Subject]:
+    """Check every artifact: manifest, hash, runtime there. No process starts.
 
-    ``same_twice`` allows the same content more than once (a model against itself).
+    ``require_runtime`` is the device's; ``same_twice`` allows the same content more than once (a
+    model against itself).
 
     Raises:
-        InputRefused: artifact or manifest is missing or damaged, or has no runtime here.
+        InputRefused: artifact or manifest is missing or damaged, or no runtime is for it.
         ParityError: the file is not the one its manifest was written for.
-        TargetUnavailable: a runtime is not installed.
+        TargetUnavailable: the device has not got a runtime.
         UsageError: the same content is given twice.
     """
     names = _names(paths)
     subjects = [_subject(path, name) for path, name in zip(paths, names, strict=True)]
+    for package in {subject.runtime: None for subject in subjects}:
+        require_runtime(package)
     if not same_twice:
         _require_distinct(subjects)
     return subjects
@@ -69,7 +74,6 @@ def read_subjects(paths: Sequence[Path], *, same_twice: bool = False) -> list[Su
 
 def _subject(path: Path, name: str) -> Subject:
     runtime = runtime_of(path)
-    runtime_version(runtime)
     manifest = read_manifest(manifest_path(path))
     require_same_file(path, manifest)
     return Subject(path, name, manifest, runtime.package)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from cnn_export.benchmarks import results
-from cnn_export.benchmarks.device import Job, Outcome
+from cnn_export.benchmarks.device import Cluster, Job, Outcome
 from cnn_export.benchmarks.protocol import (
     End,
     Hello,
@@ -49,11 +50,27 @@ class ScriptedDevice:
     ) -> None:
         self.jobs: list[Job] = []
         self.facts = DEVICE
+        self.calls: list[str] = []
+        """What happened besides jobs."""
         self._answers = answers or {}
         self._unfit = unfit
 
+    def require_runtime(self, package: str) -> None:
+        del package
+
+    def cluster(self, name: Cluster) -> tuple[int, ...]:
+        return {"big": (1,), "little": (0,)}[name]
+
     def describe(self) -> results.Device:
         return self.facts
+
+    @contextlib.contextmanager
+    def prepared(self) -> Generator[None]:
+        self.calls.append("ready")
+        try:
+            yield
+        finally:
+            self.calls.append("back")
 
     def unfit(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
         del threads, cpus

@@ -21,6 +21,7 @@ from cnn_export.errors import (
     InputRefused,
     Interrupted,
     ParityError,
+    TargetUnavailable,
     UsageError,
 )
 
@@ -64,6 +65,37 @@ def test_every_artifact_is_measured_at_every_number_of_threads(request_: Request
     assert (repeats[0].load_ns, repeats[0].first_ns, repeats[0].warm_up) == (50, 9, 4)
     assert finished.processes == finished.total == 16
     assert finished.first_failure(request_.out) is None
+
+
+def test_a_cluster_is_the_cpus_that_the_device_says(request_: Request) -> None:
+    device = ScriptedDevice()
+    finished = perform(dataclasses.replace(request_, cpus="big", repeats=1), device)
+    assert finished.run.cpus == [1]
+    assert {job.cpus for job in device.jobs} == {(1,)}
+
+
+@pytest.mark.parametrize("end", [None, KeyboardInterrupt(), DeviceUnfit("gone")])
+def test_a_device_is_made_ready_once_and_put_back_however_it_ends(
+    request_: Request, end: BaseException | None
+) -> None:
+    device = ScriptedDevice({} if end is None else {3: end})
+    try:
+        perform(request_, device)
+    except (Interrupted, DeviceUnfit):
+        assert end is not None
+    assert device.calls == ["ready", "back"]
+
+
+def test_a_runtime_that_the_device_lacks_is_named_before_anything_runs(request_: Request) -> None:
+    class Bare(ScriptedDevice):
+        def require_runtime(self, package: str) -> None:
+            raise TargetUnavailable(f"no {package} here")
+
+    device = Bare()
+    with pytest.raises(TargetUnavailable, match="no onnxruntime here"):
+        perform(request_, device)
+    assert not request_.out.exists()
+    assert device.calls == device.jobs == []
 
 
 def test_the_order_comes_from_the_seed_and_each_round_has_all(request_: Request) -> None:
