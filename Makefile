@@ -17,7 +17,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: setup
 	$(BIN)/cnn-export models/checkpoints/skipnet_digits.pt --target tflite --output out
-	$(BIN)/python -m cnn_export.benchmarks.host_timing out/skipnet_digits.tflite
+	$(BIN)/cnn-bench run out/skipnet_digits.tflite --repeats 6 --min-time 0.5s --out out/results.jsonl
 
 test: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests

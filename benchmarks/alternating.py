@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_export.benchmarks.host import THREADS
 from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.benchmarks.schedule import interleaved
 
 WARM_UP_ROUNDS = 5
+_THREADS = 1
 
 
 def alternate(
@@ -34,7 +34,7 @@ def alternate(
     normal float32 of ``shape``.
     """
     image = np.random.default_rng(seed).standard_normal(tuple(shape), dtype=np.float32)
-    models = {p: runtime_of(p).load(p, {name: image}, (), THREADS) for p in paths}
+    models = {p: runtime_of(p).load(p, {name: image}, (), _THREADS) for p in paths}
     samples: dict[str, list[int]] = {path.name: [] for path in paths}
     gc.disable()  # a collection inside an inference would be timed with it
     for turn, path in enumerate(interleaved(paths, WARM_UP_ROUNDS + rounds, seed)):

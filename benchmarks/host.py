@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.cgroup import read_limits
@@ -16,13 +15,12 @@ from cnn_export.benchmarks.conditions import judge
 from cnn_export.benchmarks.device import Cluster, Job, Kind, Outcome
 from cnn_export.benchmarks.environment import allowed_cpus, describe_host, usable_cpus
 from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample
-from cnn_export.benchmarks.session import Measurement, Session
+from cnn_export.benchmarks.session import Measurement
 from cnn_export.benchmarks.snapshots import take_snapshot
 from cnn_export.benchmarks.worker_process import run_process
 from cnn_export.errors import UsageError
 from cnn_export.targets.packages import require
 
-THREADS = 1
 PATIENCE_S = 300.0
 """What loading, checking and reporting may take on a busy machine, besides the measuring."""
 
@@ -130,13 +128,3 @@ def arguments(job: Job) -> list[str]:
     if job.kind == "pair":
         line += ["--block", str(job.block)] + ["--b-first"] * job.b_first
     return line
-
-
-def run_worker(artifact: Path, min_time_s: float, patience_s: float = PATIENCE_S) -> Session:
-    """Time an artifact in a fresh single-threaded process.
-
-    Raises:
-        ExportError: as :meth:`HostDevice.run`.
-    """
-    job = Job("time", (artifact,), THREADS, min_time_s)
-    return HostDevice(patience_s).run(job).session

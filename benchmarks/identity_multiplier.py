@@ -8,6 +8,7 @@ additions and gives no device times.
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from cnn_export.benchmarks.entry import run_command
 from cnn_export.benchmarks.identity_variants import FULL, INPUT_SHAPE, NO_SHORTCUT, VARIANTS
-from cnn_export.benchmarks.summary import NS_PER_MS, Spread, paired_ratio, spread, summarize
+from cnn_export.benchmarks.summary import NS_PER_MS, Spread, paired_ratio, spread
 from cnn_export.errors import ExportError
 from cnn_export.targets import TARGETS
 
@@ -98,9 +99,9 @@ def _show(target: str, processes: Sequence[Samples]) -> None:
     for heading in ("ms", f"over {NO_SHORTCUT}", f"over {FULL}"):
         table.add_column(heading, justify="right")
     for variant in VARIANTS:
-        time = summarize([each[variant] for each in processes])
+        time = spread([statistics.median(each[variant]) for each in processes])
         cells = [_text(ratios(processes, variant, base)) for base in (NO_SHORTCUT, FULL)]
-        table.add_row(variant, f"{time.median_ns / NS_PER_MS:.2f}", *cells)
+        table.add_row(variant, f"{time.median / NS_PER_MS:.2f}", *cells)
     Console(width=100).print(table)
 
 

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_export.benchmarks.conditions import EXPLANATIONS
-from cnn_export.benchmarks.results import Record
+from cnn_export.benchmarks.results import Device, Record, Run
 from cnn_export.benchmarks.run_summary import PairRow, TimeRow, pair_rows, time_rows
 from cnn_export.benchmarks.statistics import Interval
+from cnn_export.terminal import printable
 
 _NS_PER_MS = 1e6
 _MILLION = 1e6
@@ -31,13 +32,24 @@ def show(records: Sequence[Record]) -> None:
 def render(records: Sequence[Record]) -> RenderableType:
     """Return the tables of times and of comparisons, as far as there are any, with footnotes."""
     times, pairs = time_rows(records), pair_rows(records)
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [Text(line) for line in _devices(records)]
     if times:
         parts += [_time_table(times), "", _cost_table(times), ""]
     if pairs:
         parts += [_pair_table(pairs), ""]
     parts += [Text(line) for line in footnotes(times, pairs)]
     return Group(*parts)
+
+
+def _devices(records: Sequence[Record]) -> list[str]:
+    """Return a line per device, so that no table is read as another machine's."""
+    devices = {record.device.id: record.device for record in records if isinstance(record, Run)}
+    return [*map(_device, devices.values()), ""] if devices else []
+
+
+def _device(device: Device) -> str:
+    facts = printable(f"{device.id}: {device.model}, {device.cpus} CPUs, {device.system}")
+    return f"{facts} (not a phone's times)" if device.kind == "host" else facts
 
 
 def footnotes(times: Sequence[TimeRow], pairs: Sequence[PairRow]) -> list[str]:

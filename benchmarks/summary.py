@@ -1,4 +1,4 @@
-"""Arithmetic on raw times. The statistical unit is the process, not the inference."""
+"""A few repeated measurements of the project's own speed: median, range, ratios, verdicts."""
 
 from __future__ import annotations
 
@@ -8,35 +8,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 NS_PER_MS = 1_000_000
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """Median over processes of each process's median, and the range of those medians."""
-
-    median_ns: float
-    low_ns: float
-    high_ns: float
-    process_medians_ns: tuple[float, ...]
-    inferences: int
-
-
-def summarize(processes: Sequence[Sequence[int]]) -> Summary:
-    """Summarize the nanoseconds of every inference, one sequence per process.
-
-    Raises:
-        ValueError: no processes, or one without samples.
-    """
-    if not processes or not all(processes):
-        raise ValueError("every process needs at least one sample")
-    medians = [float(statistics.median(samples)) for samples in processes]
-    return Summary(
-        median_ns=statistics.median(medians),
-        low_ns=min(medians),
-        high_ns=max(medians),
-        process_medians_ns=tuple(medians),
-        inferences=sum(map(len, processes)),
-    )
 
 
 @dataclasses.dataclass(frozen=True)

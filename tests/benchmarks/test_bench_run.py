@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
+from loaded_modules import modules_after
 from torch import nn
 
 from cnn_export import export
@@ -352,6 +353,15 @@ def test_devices_name_host_and_runtimes(capsys: pytest.CaptureFixture[str]) -> N
     code, out, _ = _run(capsys, "devices")
     assert code == 0
     assert out.startswith("host ")
+
+
+def test_the_parent_loads_neither_torch_nor_a_runtime(affine_onnx: Path, tmp_path: Path) -> None:
+    arguments = ["run", str(affine_onnx), *_FAST, "--quiet", "--out", str(tmp_path / "r.jsonl")]
+    loaded = modules_after(
+        f"from cnn_export.benchmarks.cli import main; assert main({arguments!r}) == 0"
+    )
+    assert "cnn_export.benchmarks.run_job" in loaded
+    assert not loaded & {"torch", "onnxruntime", "ai_edge_litert", "executorch"}
 
 
 def test_help_lists_every_subcommand_and_loads_nothing_heavy() -> None:

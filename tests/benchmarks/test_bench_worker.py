@@ -8,18 +8,24 @@ from pathlib import Path
 
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
+from loaded_modules import modules_after
 
 from cnn_export.benchmarks.device import Job
-from cnn_export.benchmarks.host import HostDevice, run_worker
+from cnn_export.benchmarks.host import HostDevice
 from cnn_export.benchmarks.protocol import End, Hello, Message, PairSample, Sample
 from cnn_export.benchmarks.runtimes import RUNTIMES, OnnxRuntime, runtime_of, runtime_version
-from cnn_export.benchmarks.session import IncompleteRun
+from cnn_export.benchmarks.session import IncompleteRun, Session
 from cnn_export.benchmarks.worker import run, run_pair
 from cnn_export.benchmarks.worker_process import run_process
 from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
 from cnn_export.manifest import manifest_path
 
 HELLO = Hello(runtime="r", version="1", threads=1, load_ns=2, first_ns=1).to_line()
+
+
+def _timed(artifact: Path) -> Session:
+    """Time an artifact in a fresh process."""
+    return HostDevice().run(Job("time", (artifact,), 1, 0.01)).session
 
 
 def test_a_worker_reports_every_inference(affine_onnx: Path) -> None:
@@ -71,7 +77,7 @@ def test_the_memory_pass_sees_the_weights_of_the_artifact(tmp_path: Path) -> Non
 
 
 def test_a_process_gives_one_repeat(affine_onnx: Path) -> None:
-    repeat = run_worker(affine_onnx, 0.01)
+    repeat = _timed(affine_onnx)
     assert repeat.hello.version == runtime_version(OnnxRuntime())
     assert min(repeat.samples_ns) > 0
 
@@ -81,7 +87,7 @@ def test_another_file_under_the_name_is_refused(affine_onnx: Path) -> None:
     content[-1] ^= 1
     affine_onnx.write_bytes(content)
     with pytest.raises(ParityError, match="not the file its manifest was written for"):
-        run_worker(affine_onnx, 0.01)
+        _timed(affine_onnx)
 
 
 def test_a_file_that_computes_something_else_is_refused(tmp_path: Path) -> None:
@@ -100,19 +106,19 @@ def test_a_damaged_file_is_refused_by_its_runtime(tmp_path: Path, suffix: str) -
     path.write_bytes(bytes(range(256)) * 8)
     save_manifest(path, manifest_of(path, "any"))
     with pytest.raises(InputRefused, match=r"cannot load .*noise"):
-        run_worker(path, 0.01)
+        _timed(path)
 
 
 def test_a_missing_artifact_is_refused(affine_onnx: Path) -> None:
     affine_onnx.unlink()
     with pytest.raises(InputRefused, match="there is no artifact"):
-        run_worker(affine_onnx, 0.01)
+        _timed(affine_onnx)
 
 
 def test_a_missing_manifest_is_refused(affine_onnx: Path) -> None:
     manifest_path(affine_onnx).unlink()
     with pytest.raises(InputRefused, match="cannot read the manifest"):
-        run_worker(affine_onnx, 0.01)
+        _timed(affine_onnx)
 
 
 def test_a_missing_runtime_names_the_install_line() -> None:
@@ -167,6 +173,15 @@ def test_the_exit_code_of_a_worker_follows_its_failure(affine_onnx: Path) -> Non
     done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
     assert done.returncode == InputRefused.exit_code
     assert done.stdout.startswith(b'{"cnn_bench":"failure","exit_code":4,')
+
+
+def test_a_worker_loads_torch_for_pte_only(affine_onnx: Path) -> None:
+    arguments = [str(affine_onnx), "--min-time-s", "0.01"]
+    loaded = modules_after(
+        f"from cnn_export.benchmarks.worker import main; assert main({arguments!r}) == 0"
+    )
+    assert "onnxruntime" in loaded
+    assert "torch" not in loaded
 
 
 def test_an_unexpected_error_is_still_reported(

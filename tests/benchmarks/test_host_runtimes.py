@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from torch import nn
 
 from cnn_export import export
-from cnn_export.benchmarks import host_timing
 from cnn_export.benchmarks.probe import probe_inputs
 from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.manifest import manifest_path, read_manifest
@@ -64,13 +62,3 @@ def test_each_runtime_computes_what_torch_computes(exported: dict[str, Path], ta
     assert sorted(actual) == ["maps", "scores"]
     for name, value in expected.items():
         np.testing.assert_allclose(actual[name], value.numpy(), rtol=0, atol=1e-5)
-
-
-def test_all_three_runtimes_in_one_table(
-    exported: dict[str, Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    paths = [str(path) for path in exported.values()]
-    assert host_timing.main([*paths, "--repeats", "1", "--min-time-s", "0.01", "--json"]) == 0
-    timings = json.loads(capsys.readouterr().out)["timings"]
-    runtimes = [timing["runtime"] for timing in timings]
-    assert runtimes == ["onnxruntime", "ai-edge-litert", "executorch"]

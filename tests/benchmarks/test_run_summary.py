@@ -96,6 +96,21 @@ def test_the_table_shows_each_figure_in_its_unit() -> None:
     assert "2.000" in next(line for line in text.splitlines() if "undecided" in line)
 
 
+def test_the_table_says_whose_times_these_are() -> None:
+    phone = DEVICE.model_copy(update={"id": "R5\x1b[2J", "kind": "adb", "model": "Pixel"})
+    shown = []
+    for device in (DEVICE, phone):
+        console = Console(width=200)
+        with console.capture() as capture:
+            console.print(render([RECORDS[0].model_copy(update={"device": device}), *RECORDS[1:]]))
+        shown.append(capture.get().splitlines()[0].rstrip())
+    assert shown[0].startswith(f"{DEVICE.id}: {DEVICE.model}, {DEVICE.cpus} CPUs")
+    assert shown[0].endswith("(not a phone's times)")
+    assert "Pixel" in shown[1]
+    assert "phone" not in shown[1]
+    assert "\x1b" not in shown[1]
+
+
 def test_the_document_is_plain_json() -> None:
     found = document(RECORDS)
     assert found["comparisons"] == []

@@ -11,7 +11,7 @@ import torch
 
 from cnn_export import models
 from cnn_export.__main__ import main
-from cnn_export.benchmarks import host_timing
+from cnn_export.benchmarks import cli
 from cnn_export.manifest import manifest_path, read_manifest
 from cnn_export.models import digits
 from cnn_export.quiet import quiet
@@ -30,9 +30,10 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_the_artifact_can_be_timed(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [str(demo), "--repeats", "1", "--min-time-s", "0.05"]
-    assert host_timing.main(arguments) == 0
-    assert "tflite" in capsys.readouterr().out
+    out = demo.with_name("results.jsonl")
+    arguments = ["run", str(demo), "--repeats", "1", "--min-time", "50ms", "--out", str(out)]
+    assert cli.main(arguments) == 0
+    assert "skipnet_digits.tflite" in capsys.readouterr().out
 
 
 def test_the_artifact_has_the_checkpoint_s_held_out_accuracy(demo: Path) -> None:
