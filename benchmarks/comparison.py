@@ -24,7 +24,7 @@ from typing import Literal
 
 import numpy as np
 
-from cnn_export.benchmarks.decision import repeats_needed
+from cnn_export.benchmarks.decision import repeats_to_judge
 from cnn_export.benchmarks.intervals import (
     DEFAULT_CONFIDENCE,
     FloatArray,
@@ -41,6 +41,8 @@ ALARM_LEVEL = 0.01
 """What share of comparisons of equal artifacts may raise an alarm, at most."""
 MINIMUM_ALARM_PROCESSES = 8
 """The fewest whose sign flips can be that rare: 2 of 2**8."""
+MINIMUM_ALARM_SEPARATE = 5
+"""The fewest of each side whose deals can be that rare: 2 of C(10, 5)."""
 DEFAULT_PAIR_REPEATS = 25
 """Processes of the default co-resident comparison; see the study in ``README.md``."""
 DEFAULT_PAIR_SECONDS = 0.5
@@ -70,8 +72,8 @@ class Comparison:
     minimum_effect: float
     confidence: float
     processes: tuple[int, int]
-    process_ratios: tuple[float, ...]
-    repeats_needed: int | None
+    process_ratios: tuple[float, ...] = ()
+    repeats_needed: int | None = None
 
 
 def compare(
@@ -94,8 +96,9 @@ def compare(
     logs = np.log(checked_values(ratios)).round(_DECIMALS)
     ratio = _exponential(median_interval(logs, confidence))
     p_value = sign_flip_p_value(logs)
-    counts = (len(pairs), len(pairs))
-    return _judged(ratio, p_value, minimum_effect, confidence, counts, ratios)
+    found = _judged(ratio, p_value, minimum_effect, confidence, (len(pairs), len(pairs)))
+    found = dataclasses.replace(found, process_ratios=tuple(map(float, ratios)))
+    return _with_repeats(found, MINIMUM_ALARM_PROCESSES)
 
 
 def compare_separate(
@@ -118,8 +121,8 @@ def compare_separate(
     base, new = (_log_medians(each) for each in (base_processes, new_processes))
     ratio = _exponential(shift_interval(base, new, confidence))
     p_value = rank_sum_p_value(base, new)
-    counts = (base.size, new.size)
-    return _judged(ratio, p_value, minimum_effect, confidence, counts, ())
+    found = _judged(ratio, p_value, minimum_effect, confidence, (base.size, new.size))
+    return _with_repeats(found, MINIMUM_ALARM_SEPARATE)
 
 
 def process_ratio(base: Samples, new: Samples) -> float:
@@ -171,36 +174,34 @@ def _judged(
     minimum_effect: float,
     confidence: float,
     processes: tuple[int, int],
-    process_ratios: Sequence[float] | FloatArray,
 ) -> Comparison:
     if minimum_effect < 0:
         raise ValueError(f"a minimum effect is not negative, as {minimum_effect} is")
-    verdict = verdict_of(ratio, p_value, minimum_effect, confidence)
     return Comparison(
         ratio=ratio,
-        verdict=verdict,
+        verdict=verdict_of(ratio, p_value, minimum_effect, confidence),
         p_value=p_value,
         minimum_effect=minimum_effect,
         confidence=confidence,
         processes=processes,
-        process_ratios=tuple(float(each) for each in process_ratios),
-        repeats_needed=(
-            _needed(ratio, minimum_effect, confidence, min(processes))
-            if verdict == "undecided"
-            else None
-        ),
     )
 
 
-def _needed(ratio: Interval, minimum: float, confidence: float, processes: int) -> int | None:
-    """Processes until the interval leaves 1 or, below the minimum effect, stays inside it."""
-    effect = math.log(ratio.value)
-    limit = math.log1p(minimum)
-    boundary = 0.0 if abs(effect) >= limit else math.copysign(limit, effect)
-    logs = Interval(effect, math.log(ratio.low), math.log(ratio.high), ratio.confidence)
-    needed = repeats_needed(logs, processes, boundary, confidence)
-    least = MINIMUM_ALARM_PROCESSES if boundary == 0 else 0
-    return None if needed is None else max(needed, processes + 1, least)
+def _with_repeats(found: Comparison, least: int) -> Comparison:
+    """Offer the processes that would decide; ``least`` is the fewest that can raise an alarm."""
+    if found.verdict != "undecided":
+        return found
+    ratio = found.ratio
+    value, low, high = map(math.log, (ratio.value, ratio.low, ratio.high))
+    needed = repeats_to_judge(
+        Interval(value, low, high, ratio.confidence),
+        min(found.processes),
+        math.log1p(found.minimum_effect),
+        found.confidence,
+        ALARM_LEVEL,
+        least,
+    )
+    return dataclasses.replace(found, repeats_needed=needed)
 
 
 def _log_medians(processes: Sequence[Samples]) -> FloatArray:

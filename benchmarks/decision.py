@@ -1,8 +1,15 @@
-"""How many processes a decision still needs, from the interval of those there are. No I/O."""
+"""How many processes a decision still needs, from the interval of those there are. No I/O.
+
+The estimate behaves like a normal one: its standard error, read off the half-width of its
+interval, shrinks with the square root of the number of processes. Offered is the fewest
+processes that decide with a chance of :data:`POWER`, should the estimate be the truth.
+"""
 
 from __future__ import annotations
 
+import bisect
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 
 from cnn_export.benchmarks.intervals import DEFAULT_CONFIDENCE, MINIMUM_PROCESSES, Interval
@@ -12,35 +19,79 @@ POWER = 0.8
 REPEATS_IN_SIGHT = 1000
 """More processes than this are not offered: the difference is too close to the limit."""
 
+_NORMAL = NormalDist()
+_Chance = Callable[[float], float]
+"""Standard error of the estimate → the chance to decide."""
+
 
 def repeats_needed(
     interval: Interval, processes: int, limit: float, confidence: float = DEFAULT_CONFIDENCE
 ) -> int | None:
     """Estimate how many processes let the interval of a median leave ``limit`` to one side.
 
-    The half-width ``h`` of an interval of a median shrinks with the square root of the number of
-    processes ``n``. The interval leaves the limit, at distance ``d`` from the estimate, with
-    probability :data:`POWER` at ``n·(h/d)²·(1 + z_power/z_confidence)²`` processes. An interval
-    of less confidence than asked for is widened in proportion to the normal quantiles. ``None``
-    if that is more than :data:`REPEATS_IN_SIGHT`; ``processes`` if the limit is left already.
+    ``None`` if that is more than :data:`REPEATS_IN_SIGHT`; ``processes`` if the limit is left
+    already.
     """
     trusted = interval.confidence >= confidence
     if trusted and not interval.low <= limit <= interval.high:
         return processes
     least = processes + 1 if trusted else max(processes + 1, MINIMUM_PROCESSES)
-    if interval.confidence <= 0:
+    value = interval.value
+    reach = value - interval.low if limit < value else interval.high - value
+    width = _quantile(confidence)
+
+    def leaves(error: float) -> float:
+        return _NORMAL.cdf(abs(limit - value) / error - width)
+
+    return _fewest(leaves, _single_error(reach, interval.confidence, processes), least)
+
+
+def repeats_to_judge(
+    difference: Interval,
+    processes: int,
+    minimum: float,
+    confidence: float,
+    alarm_level: float,
+    least: int,
+) -> int | None:
+    """Estimate how many processes decide on a difference whose null is 0.
+
+    From ``minimum`` on, either sign, it takes a p-value of ``alarm_level`` and an estimate that
+    is ``minimum`` again, in ``least`` processes or more; below, an interval of ``confidence``
+    within ``minimum`` on both sides. ``None`` as for :func:`repeats_needed`.
+    """
+    effect = abs(difference.value)
+    inside, alarm = _quantile(confidence), _quantile(1 - alarm_level)
+
+    def alarms(error: float) -> float:
+        return min(_NORMAL.cdf(effect / error - alarm), _NORMAL.cdf((effect - minimum) / error))
+
+    def stays_inside(error: float) -> float:
+        sides = ((minimum - effect) / error, (minimum + effect) / error)
+        return sum(_NORMAL.cdf(side - inside) for side in sides) - 1
+
+    reach = (difference.high - difference.low) / 2
+    error = _single_error(reach, difference.confidence, processes)
+    if effect >= minimum:
+        return _fewest(alarms, error, max(processes + 1, least))
+    return _fewest(stays_inside, error, max(processes + 1, MINIMUM_PROCESSES))
+
+
+def _quantile(confidence: float) -> float:
+    """Return how many standard errors an interval of ``confidence`` reaches to each side."""
+    return _NORMAL.inv_cdf((1 + confidence) / 2)
+
+
+def _single_error(reach: float, confidence: float, processes: int) -> float:
+    """Return the standard error of an estimate from one process; 0 where nothing is known."""
+    return reach * math.sqrt(processes) / _quantile(confidence) if confidence > 0 else 0.0
+
+
+def _fewest(chance: _Chance, single_error: float, least: int) -> int | None:
+    if single_error == 0:
         return least
-    distance = abs(limit - interval.value)
-    reach = (
-        interval.value - interval.low if limit < interval.value else interval.high - interval.value
+    counts = range(least, REPEATS_IN_SIGHT + 1)
+    place = bisect.bisect_left(
+        counts, POWER, key=lambda count: chance(single_error / math.sqrt(count))
     )
-    if reach * math.sqrt(processes) == 0:
-        return least
-    if distance == 0:
-        return None
-    normal = NormalDist()
-    asked = normal.inv_cdf((1 + confidence) / 2)
-    had = normal.inv_cdf((1 + min(interval.confidence, confidence)) / 2)
-    factor = reach / distance * (asked + normal.inv_cdf(POWER)) / had
-    needed = max(least, math.ceil(processes * factor**2))
-    return needed if needed <= REPEATS_IN_SIGHT else None
+    return counts[place] if place < len(counts) else None

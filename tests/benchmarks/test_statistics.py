@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,6 +91,46 @@ def test_undecided_offers_repeats_that_decide() -> None:
     assert needed is not None
     decided = [compare(_noisy(needed, 1.03, 0.03, seed)).verdict for seed in range(40)]
     assert sum(verdict == "slower" for verdict in decided) > 24
+
+
+def _decided(processes: int, effect: float, spread: float, runs: int = 1500) -> float:
+    """Return how often the right verdict comes out, by SciPy's binomial: nothing of ours."""
+    minimum = math.log(1.02)
+    logs = np.random.default_rng(3).normal(effect, spread, (runs, processes))
+    logs.sort(axis=1)
+    beyond = int(scipy.stats.binom.ppf(0.025, processes, 0.5)) - 1
+    inside = (logs[:, beyond] > -minimum) & (logs[:, -1 - beyond] < minimum)
+    if effect < minimum:
+        return float(inside.mean())
+    positive = (logs > 0).sum(axis=1)
+    tail = scipy.stats.binom.cdf(np.minimum(positive, processes - positive), processes, 0.5)
+    return float(((2 * tail <= 0.01) & (np.median(logs, axis=1) >= minimum) & ~inside).mean())
+
+
+@pytest.mark.parametrize("pilot", [7, 10, 25])
+@pytest.mark.parametrize(
+    ("effect", "spread"), [(0.03, 0.05), (0.05, 0.1), (0.1, 0.5), (0.0, 0.06), (0.01, 0.03)]
+)
+def test_repeats_offered_decide_four_times_out_of_five(
+    pilot: int, effect: float, spread: float
+) -> None:
+    """The pilot estimates exactly what is true; an alarm takes 1 %, not the interval's 5 %."""
+    ranks = scipy.stats.norm.ppf((np.arange(pilot) + 0.5) / pilot)
+    found = compare([([1e3], [1e3 * math.exp(effect + spread * rank)]) for rank in ranks])
+    assert found.verdict == "undecided"
+    assert found.repeats_needed is not None
+    assert 0.7 < _decided(found.repeats_needed, effect, spread) < 0.98
+
+
+def test_separate_processes_need_five_of_each_for_an_alarm() -> None:
+    """2 of C(8, 4) deals are 2.9 %, 2 of C(10, 5) are 0.8 %."""
+    times = [[1000 + index] for index in range(5)]
+    four, five = (
+        compare_separate(times[:count], [[2 * each[0]] for each in times[:count]])
+        for count in (4, 5)
+    )
+    assert (four.verdict, four.p_value, four.repeats_needed) == ("undecided", 2 / 70, 5)
+    assert (five.verdict, five.p_value) == ("slower", 2 / 252)
 
 
 def test_a_step_of_the_machine_falls_on_both() -> None:
