@@ -33,5 +33,12 @@ types:
 	@rm -rf build/types && mkdir -p build/types/cnn_export
 	@ln -s $(CURDIR)/export/* $(CURDIR)/reparam $(CURDIR)/models $(CURDIR)/benchmarks build/types/cnn_export/
 
+# The Android runner app; see android_app/README.md.
+APP_BUILD = cd android_app && CNN_EXPORT_CACHE="$(CNN_EXPORT_CACHE)" $(PYTHON) -m build_tools
+
+.PHONY: app-jvm
+app-jvm:
+	@$(APP_BUILD) app-jvm
+
 clean:
-	rm -rf $(VENV) build *.egg-info out
+	rm -rf $(VENV) build android_app/build *.egg-info out

@@ -1,0 +1,29 @@
+"""Tells whether an output is newer than nothing: made from exactly these inputs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+def digest_of(files: Iterable[Path], *texts: str) -> str:
+    """Return one digest of some files' paths and contents, and of some texts."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode() + b"\0")
+    for file in sorted(files):
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{file} {content}\0".encode())
+    return digest.hexdigest()
+
+
+def build_if_changed(stamp: Path, digest: str, build: Callable[[], None]) -> bool:
+    """Call ``build`` unless ``stamp`` holds ``digest``; return whether it was called."""
+    if stamp.is_file() and stamp.read_text() == digest:
+        return False
+    stamp.unlink(missing_ok=True)
+    build()
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(digest)
+    return True

@@ -1,0 +1,6 @@
+package org.cnnexport.bench;
+
+/** Nanoseconds of a monotonic clock. */
+interface Clock {
+    long nanoseconds();
+}

@@ -1,0 +1,62 @@
+package org.cnnexport.bench;
+
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeSet;
+
+/** Compares a run's outputs with the recorded ones, by the rule of {@code benchmarks/probe.py}. */
+final class ProbeCheck {
+    private ProbeCheck() {
+    }
+
+    /**
+     * Requires the outputs that the probe expects: names, shapes, leading values, RMS.
+     *
+     * @throws Failure parity: names the output, the error and the limit
+     */
+    static void require(ProbeFile probe, Map<String, Output> outputs) throws Failure {
+        TreeSet<String> expected = new TreeSet<>();
+        probe.outputs().forEach(output -> expected.add(output.name()));
+        if (!expected.equals(outputs.keySet())) {
+            throw Failures.parity(probe.name() + " has outputs " + new TreeSet<>(outputs.keySet())
+                + ", its manifest " + expected + "; export it again");
+        }
+        for (ExpectedOutput output : probe.outputs()) {
+            require(probe, output, outputs.get(output.name()));
+        }
+    }
+
+    private static void require(ProbeFile probe, ExpectedOutput expected, Output actual)
+        throws Failure {
+        String place = probe.name() + ": output '" + expected.name() + "'";
+        if (!Arrays.equals(expected.shape(), actual.shape())) {
+            throw Failures.parity(place + " has shape " + Arrays.toString(actual.shape())
+                + ", its manifest says " + Arrays.toString(expected.shape()) + "; export it again");
+        }
+        double error = relativeError(expected, actual);
+        // A NaN compares false with everything, so it must not be what passes.
+        if (!(error <= probe.tolerance())) {
+            throw Failures.parity(place + String.format(Locale.ROOT,
+                " is off by %.2g of its RMS on the manifest's probe (limit %.2g); it is not timed",
+                error, probe.tolerance()));
+        }
+    }
+
+    /** The larger error of the leading values and of the RMS, in units of the RMS. */
+    static double relativeError(ExpectedOutput expected, Output actual) {
+        int count = TensorSpec.count(actual.shape());
+        double squares = 0;
+        double worst = 0;
+        for (int i = 0; i < count; i++) {
+            double value = actual.type().get(actual.values(), i);
+            squares += value * value;
+            if (i < expected.values().length) {
+                worst = Math.max(worst, Math.abs(value - expected.values()[i]));
+            }
+        }
+        double rms = count == 0 ? 0 : Math.sqrt(squares / count);
+        worst = Math.max(worst, Math.abs(rms - expected.rms()));
+        return worst / (expected.rms() == 0 ? 1 : expected.rms());
+    }
+}

@@ -1,0 +1,90 @@
+package org.cnnexport.bench;
+
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+
+/**
+ * Where the lines of one run go: to a stream, and to a file where one is named.
+ *
+ * <p>The stream may break (a dropped cable) without loss while there is a file. A file that cannot
+ * be written is a failure, told on the stream before any {@code end}.
+ */
+final class Report {
+    private static final int BUFFER = 1 << 16;
+
+    private final OutputStream stream;
+    private OutFile file;
+    private boolean streamLost;
+
+    Report(OutputStream stream) {
+        this.stream = new BufferedOutputStream(stream, BUFFER);
+    }
+
+    /** Writes to {@code file} too, from now on. */
+    void alsoTo(OutFile file) {
+        this.file = file;
+    }
+
+    /** Writes a line that others follow. */
+    void write(byte[] line) throws Failure {
+        if (file != null) {
+            file.write(line);
+        }
+        toStream(line);
+    }
+
+    void flush() throws Failure {
+        try {
+            stream.flush();
+        } catch (IOException error) {
+            lost(error);
+        }
+    }
+
+    /** Writes the last line: the file gets its name before the stream says that all is done. */
+    void finish(byte[] line) throws Failure {
+        if (file != null) {
+            file.write(line);
+            file.commit();
+        }
+        toStream(line);
+        flush();
+    }
+
+    /** Writes a failure as the last line; in the file it is the only one, as nothing else counts. */
+    void fail(byte[] line) throws Failure {
+        if (file != null) {
+            failInFile(line);
+        }
+        toStream(line);
+        flush();
+    }
+
+    private void failInFile(byte[] line) {
+        try {
+            file.restart();
+            file.write(line);
+            file.commit();
+        } catch (Failure unwritable) {
+            file.discard();
+        }
+    }
+
+    private void toStream(byte[] line) throws Failure {
+        try {
+            stream.write(line);
+        } catch (IOException error) {
+            lost(error);
+        }
+    }
+
+    private void lost(IOException error) throws Failure {
+        boolean known = streamLost;
+        streamLost = true;
+        if (file == null && !known) {
+            throw new Failure(Failures.INTERNAL,
+                "cannot write to the standard output: " + Failures.reason(error));
+        }
+    }
+}

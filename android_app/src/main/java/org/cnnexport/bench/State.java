@@ -1,0 +1,31 @@
+package org.cnnexport.bench;
+
+import java.io.File;
+
+/** The device at one moment, told by the process that measures; null is "not told". */
+record State(
+    String launch,
+    Integer thermalStatus,
+    Float thermalHeadroom,
+    String cpusAllowed,
+    Long availableMemoryBytes) {
+
+    private static final int STATUS_MAX = 6;
+
+    /** Looks at the device; {@code launch} is how this process was started. */
+    static State now(String launch, Thermal thermal, File proc) {
+        Integer status = thermal.status();
+        boolean known = status != null && status >= 0 && status <= STATUS_MAX;
+        return new State(
+            launch,
+            known ? status : null,
+            thermal.headroom(),
+            cpus(new File(proc, "self/status")),
+            ProcFiles.bytes(new File(proc, "meminfo"), "MemAvailable"));
+    }
+
+    private static String cpus(File status) {
+        String list = ProcFiles.field(status, "Cpus_allowed_list");
+        return list == null ? null : Printable.shortened(list);
+    }
+}

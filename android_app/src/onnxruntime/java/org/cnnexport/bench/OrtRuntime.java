@@ -1,0 +1,83 @@
+package org.cnnexport.bench;
+
+import ai.onnxruntime.OnnxJavaType;
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtLoggingLevel;
+import ai.onnxruntime.OrtSession;
+import java.io.File;
+import java.nio.ByteBuffer;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+
+/** {@code .onnx} in the CPU provider, operators one after the other. */
+final class OrtRuntime implements Runtime {
+    @Override
+    public String prepare() {
+        return OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR).getVersion();
+    }
+
+    @Override
+    public Model load(File artifact, ProbeFile probe, List<ByteBuffer> inputs, int threads,
+        Map<String, String> arguments) throws Exception {
+        OrtEnvironment environment = OrtEnvironment.getEnvironment();
+        Map<String, OnnxTensor> tensors = new LinkedHashMap<>();
+        for (int i = 0; i < inputs.size(); i++) {
+            TensorSpec spec = probe.inputs().get(i);
+            tensors.put(spec.name(), OnnxTensor.createTensor(
+                environment, inputs.get(i), spec.shape(), typeOf(spec.type())));
+        }
+        try (OrtSession.SessionOptions options = options(threads, arguments)) {
+            return new OrtModel(environment.createSession(artifact.getPath(), options), tensors);
+        }
+    }
+
+    private static OrtSession.SessionOptions options(int threads, Map<String, String> arguments)
+        throws OrtException {
+        OrtSession.SessionOptions options = new OrtSession.SessionOptions();
+        options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
+        options.setIntraOpNumThreads(threads);
+        options.setInterOpNumThreads(1);
+        if (arguments.containsKey("graph_optimization")) {
+            options.setOptimizationLevel(level(arguments.get("graph_optimization")));
+        }
+        if (arguments.containsKey("spinning")) {
+            options.addConfigEntry("session.intra_op.allow_spinning",
+                arguments.get("spinning").equals("on") ? "1" : "0");
+        }
+        if (arguments.containsKey("arena")) {
+            options.setCPUArenaAllocator(arguments.get("arena").equals("on"));
+        }
+        return options;
+    }
+
+    private static OrtSession.SessionOptions.OptLevel level(String name) {
+        return switch (name) {
+            case "all" -> OrtSession.SessionOptions.OptLevel.ALL_OPT;
+            case "extended" -> OrtSession.SessionOptions.OptLevel.EXTENDED_OPT;
+            case "basic" -> OrtSession.SessionOptions.OptLevel.BASIC_OPT;
+            default -> OrtSession.SessionOptions.OptLevel.NO_OPT;
+        };
+    }
+
+    private static OnnxJavaType typeOf(ElementType type) {
+        return switch (type) {
+            case FLOAT32 -> OnnxJavaType.FLOAT;
+            case FLOAT64 -> OnnxJavaType.DOUBLE;
+            default -> OnnxJavaType.valueOf(type.label().toUpperCase(Locale.ROOT));
+        };
+    }
+
+    static ElementType typeOf(OnnxJavaType type) throws Failure {
+        return switch (type) {
+            case FLOAT -> ElementType.FLOAT32;
+            case DOUBLE -> ElementType.FLOAT64;
+            case STRING, BFLOAT16, UNKNOWN ->
+                throw Failures.refused("an output is of type " + type);
+            default -> ElementType.valueOf(type.name());
+        };
+    }
+}
