@@ -181,7 +181,8 @@ class Phone:
         return found.text.rstrip("\n") if found.exit_code == 0 else ""
 
     def _started(self, argv: Sequence[str], timeout_s: float | None) -> ShellStream:
-        connection = self._open(f"shell,v2,raw:{shlex.join(argv)}", _what(argv))
+        # The phone hangs up its shell alone when the stream is closed: that has to be the command.
+        connection = self._open(f"shell,v2,raw:exec {shlex.join(argv)}", _what(argv))
         return ShellStream(connection, self.serial, _what(argv), timeout_s)
 
     def _open(self, service: str, what: str) -> AdbConnection:

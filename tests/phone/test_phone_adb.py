@@ -14,6 +14,9 @@ from phone.fake_phone import FakePhone
 from phone.faults import Faults
 from phone.phone_spec import BIG, PhoneSpec
 
+from cnn_export.benchmarks.adb.phone import Phone
+from cnn_export.benchmarks.adb.server import local_server
+
 ODD = "a b'c\"d$e;f`g\\h*ü"
 
 
@@ -190,3 +193,14 @@ def test_closing_leaves_nothing(adb_server: AdbServer) -> None:
     phone.close()
     assert not phone.processes()
     assert not phone.root.exists()
+
+
+def test_closing_a_stream_ends_its_command(adb_server: AdbServer, phone: FakePhone) -> None:
+    running = Phone(local_server(), phone.serial).start(["sleep", "99"])
+    while not phone.processes():
+        time.sleep(0.02)
+    running.close()
+    deadline = time.monotonic() + 10
+    while phone.processes() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not phone.processes()
