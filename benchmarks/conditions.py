@@ -24,6 +24,11 @@ EXPLANATIONS: dict[str, str] = {
     "quota_throttled": "the container's CPU quota held the process",
     "too_few_cpus": "there are fewer CPUs than threads",
     "not_settled": "warm-up reached its limit before times were stable",
+    "hot": "the phone was above --max-temperature when the wait was over",
+    "low_battery": "the battery was below --min-battery",
+    "battery_saver": "the battery saver was on, which slows the processor",
+    "thermal_throttled": "the phone reported thermal throttling when the wait was over",
+    "unwatched": "the phone's clocks and load could not be watched",
 }
 """Every flag in words."""
 

@@ -47,6 +47,16 @@ class Outcome:
     conditions: results.Conditions
 
 
+@dataclasses.dataclass
+class Preparation:
+    """What was changed on a device for a run, and, once it is over, what somebody has to know."""
+
+    changes: list[results.SettingChange] = dataclasses.field(
+        default_factory=list[results.SettingChange]
+    )
+    notes: list[str] = dataclasses.field(default_factory=list[str])
+
+
 class Device(Protocol):
     """One machine that runs workers."""
 
@@ -84,7 +94,7 @@ class Device(Protocol):
         """
         ...
 
-    def prepared(self) -> AbstractContextManager[None]:
+    def prepared(self) -> AbstractContextManager[Preparation]:
         """Make the device ready for a run of many jobs; put it back as it was afterwards.
 
         Raises:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.cgroup import read_limits
 from cnn_export.benchmarks.conditions import judge
-from cnn_export.benchmarks.device import Cluster, Job, Kind, Outcome
+from cnn_export.benchmarks.device import Cluster, Job, Kind, Outcome, Preparation
 from cnn_export.benchmarks.environment import allowed_cpus, describe_host, usable_cpus
 from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample
 from cnn_export.benchmarks.session import Measurement
@@ -58,9 +58,9 @@ class HostDevice:
             f"--cpus {name} is for phones; on this host give numbers, such as --cpus 0,1"
         )
 
-    def prepared(self) -> AbstractContextManager[None]:
+    def prepared(self) -> AbstractContextManager[Preparation]:
         """Change nothing: the host is the user's."""
-        return contextlib.nullcontext()
+        return contextlib.nullcontext(Preparation())
 
     def describe(self) -> results.Device:
         """Return the host as results know it."""

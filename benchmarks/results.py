@@ -49,10 +49,24 @@ class Device(_Record):
     launch: Literal["app_process", "activity"] | None = None
 
 
-class Run(_Record):
-    """One call of ``cnn-bench run``: its plan, so that it can be completed later.
+class SettingChange(BaseModel):
+    """A setting of the device, changed for the time of a run and put back after it.
 
-    ``artifacts`` are the SHA-256 of the files in the order given.
+    ``before`` is ``unknown`` where the system tells nobody.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    before: str
+    during: str
+
+
+class Run(_Record):
+    """One call of ``cnn-bench run`` on one device: its plan, so that it can be completed later.
+
+    ``artifacts`` are the SHA-256 of the files in the order given. Runs of one call on several
+    devices share a ``group``. ``settings`` were changed on the device as the run began.
     """
 
     cnn_bench: Literal["run"] = "run"
@@ -70,6 +84,8 @@ class Run(_Record):
     runtime_args: dict[str, str] = {}
     compare: bool = False
     block: int = Field(default=1, ge=1)
+    group: str | None = None
+    settings: list[SettingChange] | None = None
 
 
 class Artifact(_Record):
@@ -96,6 +112,8 @@ class Conditions(_Record):
     ``others_load`` is the share of all CPUs that other processes used meanwhile; ``flags`` name
     each unfit condition (``throttled``, ``others_busy``, ``clock_moved``, …). ``temperature_c``
     are samples as well, of the hottest sensor in °C, empty where the device has none.
+    ``cluster_khz`` has the samples of each cluster of CPUs (``0-3``) where there are several.
+    ``watcher_load`` is the share of one CPU that the watching itself took on the device.
     """
 
     cpus: list[int] = []
@@ -103,6 +121,8 @@ class Conditions(_Record):
     temperature_c: list[float] = []
     others_load: float | None = None
     flags: list[str] = []
+    cluster_khz: dict[str, list[int]] | None = None
+    watcher_load: float | None = None
 
 
 class Repeat(_Record):

@@ -49,6 +49,8 @@ class Finished:
     lost: tuple[Lost, ...]
     total: int
     torn_bytes: int = 0
+    notes: tuple[str, ...] = ()
+    """What somebody has to know of the device now."""
 
     @property
     def processes(self) -> int:
@@ -98,15 +100,15 @@ def perform(
     if request.resume and not request.out.exists():
         raise UsageError(f"there is no {request.out} to resume; leave --resume out")
     with Appender(request.out) as appender:
-        wanted = _wanted(request, subjects, described, cpus)
-        run, earlier = _begun(request, wanted)
-        sink = _Kept(appender, earlier)
-        _open(sink, run, subjects)
-        turns = plan_turns(subjects, run.threads, run.repeats, run.seed, compare=run.compare)
-        with device.prepared():
+        with device.prepared() as prepared:
+            wanted = _wanted(request, subjects, described, cpus, prepared.changes)
+            run, earlier = _begun(request, wanted)
+            sink = _Kept(appender, earlier)
+            _open(sink, run, subjects)
+            turns = plan_turns(subjects, run.threads, run.repeats, run.seed, compare=run.compare)
             lost = _measured(request, turns, run, device, sink, report)
-        torn = appender.torn_bytes
-    return Finished(run, tuple(sink.records), tuple(lost), len(turns), torn)
+        torn, notes = appender.torn_bytes, tuple(prepared.notes)
+    return Finished(run, tuple(sink.records), tuple(lost), len(turns), torn, notes)
 
 
 def kept_line(done: int, total: int, out: Path) -> str:
@@ -153,6 +155,7 @@ def _wanted(
     subjects: Sequence[Subject],
     device: results.Device,
     cpus: tuple[int, ...],
+    changes: Sequence[results.SettingChange],
 ) -> results.Run:
     runtimes = {subject.runtime: None for subject in subjects}
     return results.Run(
@@ -169,6 +172,7 @@ def _wanted(
         runtime_args=parse_arguments(request.runtime_args, runtimes),
         compare=request.compare,
         block=request.block,
+        settings=list(changes) or None,
     )
 
 

@@ -6,7 +6,7 @@ All counts are since boot or since a process's start; what happened is a differe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks.cgroup import read_limits
@@ -43,16 +43,34 @@ def take_snapshot(own: Iterable[int], cpus: set[int], root: Path = _ROOT) -> Sna
     columns = _cpu_columns(root)
     if columns is None:
         return None
-    total = sum(columns)
-    idle = columns[_IDLE] + columns[_IOWAIT]
-    return Snapshot(
-        total_ticks=total,
-        busy_ticks=total - idle - columns[_STEAL],
-        steal_ticks=columns[_STEAL],
-        own_ticks=sum(_process_ticks(pid, root) for pid in own),
+    return snapshot_of(
+        columns,
+        sum(_process_ticks(pid, root) for pid in own),
         clock_khz=max(clocks_khz(cpus, root), default=None),
         thermal_throttles=thermal_throttles(root),
         quota_throttles=read_limits(root).throttled,
+    )
+
+
+def snapshot_of(
+    columns: Sequence[int],
+    own_ticks: int,
+    *,
+    clock_khz: int | None = None,
+    thermal_throttles: int = 0,
+    quota_throttles: int = 0,
+) -> Snapshot:
+    """Return the moment that the columns of ``cpu`` in ``/proc/stat`` tell; missing ones are 0."""
+    counts = [*columns[:_COLUMNS], *[0] * (_COLUMNS - len(columns))]
+    total = sum(counts)
+    return Snapshot(
+        total_ticks=total,
+        busy_ticks=total - counts[_IDLE] - counts[_IOWAIT] - counts[_STEAL],
+        steal_ticks=counts[_STEAL],
+        own_ticks=own_ticks,
+        clock_khz=clock_khz,
+        thermal_throttles=thermal_throttles,
+        quota_throttles=quota_throttles,
     )
 
 

@@ -71,6 +71,10 @@ class DeviceUnfit(ExportError):
     exit_code: ClassVar[int] = 12
 
 
+class DeviceLost(DeviceUnfit):
+    """The connection to a device, or the device, went away: it may come back."""
+
+
 class Interrupted(ExportError):
     """The user stopped a job; the message says what is kept and how to go on."""
 

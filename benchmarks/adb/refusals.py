@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cnn_export.benchmarks.adb.device_text import clean
-from cnn_export.errors import DeviceUnfit
+from cnn_export.errors import DeviceLost, DeviceUnfit
 
 READY = "device"
 """The state of a phone that takes commands."""
@@ -27,19 +27,23 @@ _ADVICE = (
     ("not found", "is not connected: check the cable; 'cnn-bench devices' lists what there is"),
 )
 
+_PASSING = ("connecting", "offline", "not found")
+"""States of a phone that restarts, or whose cable is out: waiting may help."""
+
 
 def unfit(serial: str, reason: str) -> DeviceUnfit:
     """Return the error for a phone in a state, or with a refusal of the adb server's words."""
     lowered = reason.lower()
     for word, advice in _ADVICE:
         if word in lowered:
-            return DeviceUnfit(f"phone {clean(serial)} {advice}")
+            kind = DeviceLost if word in _PASSING else DeviceUnfit
+            return kind(f"phone {clean(serial)} {advice}")
     return DeviceUnfit(f"phone {clean(serial)} cannot be used, adb says: {clean(reason)}")
 
 
-def vanished(serial: str, during: str) -> DeviceUnfit:
+def vanished(serial: str, during: str) -> DeviceLost:
     """Return the error for a phone, or an adb server, that was lost in the middle of something."""
-    return DeviceUnfit(
+    return DeviceLost(
         f"the connection to phone {clean(serial)} was lost during {clean(during, 60)!r}: check the"
         " cable and whether it rebooted"
     )

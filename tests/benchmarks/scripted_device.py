@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 from cnn_export.benchmarks import results
-from cnn_export.benchmarks.device import Cluster, Job, Outcome
+from cnn_export.benchmarks.device import Cluster, Job, Outcome, Preparation
 from cnn_export.benchmarks.protocol import (
     End,
     Hello,
@@ -65,10 +65,10 @@ class ScriptedDevice:
         return self.facts
 
     @contextlib.contextmanager
-    def prepared(self) -> Generator[None]:
+    def prepared(self) -> Generator[Preparation]:
         self.calls.append("ready")
         try:
-            yield
+            yield Preparation()
         finally:
             self.calls.append("back")
 

@@ -1,0 +1,189 @@
+"""Everything around a process on a phone: settings held, waiting, watching, lost and found."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING
+
+from cnn_export.benchmarks.adb.guardian import Guardian
+from cnn_export.benchmarks.adb.phone_conditions import timed_seconds
+from cnn_export.benchmarks.adb.settings import (
+    FIXED_PERFORMANCE,
+    Wishes,
+    require_granted,
+    wanted_changes,
+)
+from cnn_export.benchmarks.adb.waiting import Limits, State, look, wait_until_fit
+from cnn_export.benchmarks.adb.watcher import Watcher
+from cnn_export.benchmarks.device import Outcome, Preparation
+from cnn_export.errors import DestinationError, DeviceLost, DeviceUnfit
+
+if TYPE_CHECKING:
+    from cnn_export.benchmarks.adb.phone import Phone
+    from cnn_export.benchmarks.session import Session
+
+RECONNECT_S = 60.0
+LOSSES_MAX = 3
+"""A phone that goes away this often in one process is brought down by it."""
+_LOOK_EVERY_S = 0.5
+
+Work = Callable[[Watcher], "Session"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Care:
+    """How a phone is treated. It has ``reconnect_s`` to come back when it is lost."""
+
+    wishes: Wishes = dataclasses.field(default_factory=Wishes)
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    reconnect_s: float = RECONNECT_S
+
+
+class Attendant:
+    """Attends one phone for the time of a run. ``tell`` is told what is waited for."""
+
+    def __init__(
+        self, phone: Phone, care: Care | None = None, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._phone = phone
+        self._care = care or Care()
+        self._tell = tell
+        self._guardian: Guardian | None = None
+        self._stopping = threading.Event()
+
+    def unfit(self) -> list[str]:
+        """Wait until the phone is fit, with the bound; return the flags that are left.
+
+        Raises:
+            DeviceLost: it is not there.
+        """
+        flags, _ = wait_until_fit(
+            self._phone, self._care.limits, stopping=self._stopping, tell=self._tell
+        )
+        return flags
+
+    def flags_now(self) -> list[str]:
+        """Return the flags of this moment, without waiting."""
+        now = dataclasses.replace(self._care.limits, wait_s=0.0)
+        return wait_until_fit(self._phone, now)[0]
+
+    @contextlib.contextmanager
+    def prepared(self) -> Generator[Preparation]:
+        """Hold the wished settings inside a ``with``; what cannot be put back becomes a note.
+
+        Raises:
+            UsageError: the phone cannot do what was asked for by name.
+            DeviceUnfit: another run holds the phone, or it has no room for a journal.
+            DeviceLost: it is not there.
+        """
+        guardian = self._guardian = Guardian(self._phone, self._wanted())
+        try:
+            guardian.begin()
+            reason = guardian.refusals.get(FIXED_PERFORMANCE, "")
+            require_granted(self._care.wishes, guardian.changes, reason)
+            preparation = Preparation(list(guardian.changes))
+            yield preparation
+        except BaseException:
+            guardian.end()
+            raise
+        else:
+            left = guardian.end()
+        finally:
+            self._guardian = None
+        preparation.notes += [
+            f"phone {self._phone.name}: {change.name} may not be back at {change.before}; the next"
+            " run on it tries again"
+            for change in left
+        ]
+
+    def run(self, work: Work, cpus: Sequence[int] = ()) -> Outcome:
+        """Do ``work``, which starts a process and returns its report, and judge the conditions.
+
+        ``work`` calls ``begin`` and ``finish`` of the watcher. A phone that is lost meanwhile is
+        waited for, its settings are made anew, and the work is repeated from its start.
+
+        Raises:
+            ExportError: as ``work``.
+            DeviceUnfit: the phone stays away, or is lost again and again, or its disk is full.
+        """
+        for losses in range(LOSSES_MAX):
+            try:
+                return self._attempt(work, cpus)
+            except DestinationError as error:
+                raise DeviceUnfit(str(error)) from error
+            except DeviceUnfit as error:
+                if self._stopping.is_set() or not self._is_lost(error):
+                    raise
+                if losses == LOSSES_MAX - 1:
+                    raise DeviceUnfit(f"lost {LOSSES_MAX} times in one process: {error}") from error
+                self._regain(error)
+        raise AssertionError("unreachable")
+
+    def stop(self) -> None:
+        """End waits of other threads; whatever runs now is not repeated."""
+        self._stopping.set()
+
+    def _attempt(self, work: Work, cpus: Sequence[int]) -> Outcome:
+        guardian = self._guardian
+        if guardian is not None and not guardian.holds():
+            guardian.begin()
+        limits = self._care.limits
+        flags, before = wait_until_fit(
+            self._phone, limits, stopping=self._stopping, tell=self._tell
+        )
+        with Watcher(self._phone, cpus) as watcher:
+            session = work(watcher)
+        if not session.end.settled:
+            flags.append("not_settled")
+        after = look(self._phone)
+        if _throttles(after, session) and "thermal_throttled" not in flags:
+            flags.append("throttled")
+        found = watcher.conditions(timed_seconds(session), flags)
+        if not found.temperature_c:
+            found = found.model_copy(update={"temperature_c": _temperatures(before, after)})
+        return Outcome(session, found)
+
+    def _is_lost(self, error: DeviceUnfit) -> bool:
+        if isinstance(error, DeviceLost):
+            return True
+        try:
+            self._phone.shell(["true"])
+        except DeviceUnfit:
+            return True
+        return False
+
+    def _regain(self, lost: DeviceUnfit) -> None:
+        """Wait until the phone has started and answers.
+
+        Raises:
+            DeviceUnfit: it stays away; says for how long it was waited for.
+        """
+        until = time.monotonic() + self._care.reconnect_s
+        while (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
+            self._tell(f"lost, waiting at most {left:.0f} s more for it to come back")
+            with contextlib.suppress(DeviceUnfit):
+                if self._phone.shell(["getprop", "sys.boot_completed"]).stdout.strip() == b"1":
+                    return
+            self._stopping.wait(min(_LOOK_EVERY_S, left))
+        waited = f"it did not come back in {self._care.reconnect_s:.0f} s"
+        raise DeviceUnfit(f"{lost}; {waited}") from lost
+
+    def _wanted(self) -> list[str]:
+        told = self._phone.shell(["getprop", "ro.build.version.sdk"]).stdout.strip()
+        level = int(told) if told.isdigit() and len(told) < 4 else None
+        charging = look(self._phone).battery.charging
+        return wanted_changes(self._care.wishes, level, charging=charging)
+
+
+def _throttles(after: State, session: Session) -> bool:
+    """Whether the phone itself, or the process on it, says that heat slows it by now."""
+    told = session.after.thermal_status if session.after else None
+    return bool(after.thermal.status or told)
+
+
+def _temperatures(*states: State) -> list[float]:
+    return [state.temperature_c for state in states if state.temperature_c is not None]
