@@ -1,27 +1,96 @@
-"""The devices that ``--device`` names."""
+"""The devices that ``--device`` names: this host, and phones over adb."""
 
 from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnn_export.benchmarks.device import Device
 from cnn_export.benchmarks.environment import HOST
 from cnn_export.benchmarks.host import PATIENCE_S, HostDevice
 from cnn_export.errors import UsageError, nearest
 
+if TYPE_CHECKING:
+    from cnn_export.benchmarks.adb.launch import Launch
+    from cnn_export.benchmarks.adb.phone import Phone
 
-def device_names() -> list[str]:
-    """Return the devices that are there now."""
-    return [HOST]
+ALL = "all"
 
 
-def find_device(name: str, patience_s: float = PATIENCE_S) -> Device:
-    """Return the device called ``name``; a worker may take ``patience_s`` besides measuring.
+@dataclasses.dataclass(frozen=True)
+class DeviceOptions:
+    """How to run on a device. All but ``patience_s`` is for phones.
+
+    A worker may take ``patience_s`` besides measuring. ``app`` is the APK (``None``: the one that
+    ``make app`` builds), ``launch`` how its runner is started; ``keep`` leaves the files that were
+    pushed on the phone.
+    """
+
+    patience_s: float = PATIENCE_S
+    app: Path | None = None
+    launch: Launch = "app_process"
+    keep: bool = False
+
+
+_DEFAULT = DeviceOptions()
+
+
+def find_device(name: str, options: DeviceOptions = _DEFAULT) -> Device:
+    """Return the one device called ``name``.
 
     Raises:
-        UsageError: there is none of that name; the nearest is offered.
+        UsageError: there is none of that name, or it leaves a choice between several.
+        DeviceUnfit: a phone is not there, or does not take commands.
+        TargetUnavailable: adb, or the app for phones, is missing.
     """
-    known = device_names()
-    if name not in known:
-        raise UsageError(
-            f"there is no device {name!r} (known: {', '.join(known)}).{nearest(name, known)}"
-        )
-    return HostDevice(patience_s)
+    found = find_devices([name], options)
+    if len(found) > 1:
+        names = ", ".join(device.describe().id for device in found)
+        raise UsageError(f"--device {name} means {names}; give one of them as adb:SERIAL")
+    return found[0]
+
+
+def find_devices(names: Sequence[str], options: DeviceOptions = _DEFAULT) -> list[Device]:
+    """Return the devices called ``names``, in their order; ``all`` is every phone.
+
+    Raises:
+        UsageError: there is none of a name, a name leaves a choice, or a device comes twice.
+        DeviceUnfit: a phone is not there, or does not take commands.
+        TargetUnavailable: adb, or the app for phones, is missing.
+    """
+    devices: list[Device] = []
+    phones: set[tuple[str, str]] = set()
+    for name in names:
+        if name == HOST:
+            devices.append(HostDevice(options.patience_s))
+            continue
+        for phone in _phones(name):
+            key = (str(phone.server), phone.serial)
+            if key in phones:
+                raise UsageError(f"--device names phone {phone.name} twice; give it once")
+            phones.add(key)
+            devices.append(_adb_device(phone, options))
+    return devices
+
+
+def _phones(name: str) -> list[Phone]:
+    from cnn_export.benchmarks.adb.addresses import PREFIX, every_phone, find_phone, is_adb
+
+    if name == ALL:
+        return every_phone()
+    if is_adb(name):
+        return [find_phone(name)]
+    known = [HOST, PREFIX, ALL]
+    raise UsageError(
+        f"there is no device {name!r} (known: {HOST}, {PREFIX}, {PREFIX}:SERIAL,"
+        f" {PREFIX}:HOST:PORT/SERIAL, {ALL}).{nearest(name, known)}"
+    )
+
+
+def _adb_device(phone: Phone, options: DeviceOptions) -> Device:
+    from cnn_export.benchmarks.adb.app_package import read_app
+    from cnn_export.benchmarks.adb.device import AdbDevice
+
+    return AdbDevice(phone, read_app(options.app), options.launch, options.patience_s, options.keep)

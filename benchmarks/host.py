@@ -12,10 +12,9 @@ from contextlib import AbstractContextManager
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.cgroup import read_limits
 from cnn_export.benchmarks.conditions import judge
-from cnn_export.benchmarks.device import Cluster, Job, Kind, Outcome, Preparation
+from cnn_export.benchmarks.device import Cluster, Job, Outcome, Preparation
 from cnn_export.benchmarks.environment import allowed_cpus, describe_host, usable_cpus
-from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample
-from cnn_export.benchmarks.session import Measurement
+from cnn_export.benchmarks.session import MEASUREMENTS
 from cnn_export.benchmarks.snapshots import take_snapshot
 from cnn_export.benchmarks.worker_process import run_process
 from cnn_export.errors import UsageError
@@ -25,11 +24,6 @@ PATIENCE_S = 300.0
 """What loading, checking and reporting may take on a busy machine, besides the measuring."""
 
 _WORKER = (sys.executable, "-P", "-m", "cnn_export.benchmarks.worker")
-_MEASUREMENTS: dict[Kind, type[Measurement]] = {
-    "time": Sample,
-    "pair": PairSample,
-    "memory": MemoryUse,
-}
 _LOOK_S = 0.5
 
 
@@ -95,7 +89,7 @@ class HostDevice:
         session, snapshots = run_process(
             [*self._command, *arguments(job)],
             limit_s,
-            _MEASUREMENTS[job.kind],
+            MEASUREMENTS[job.kind],
             job.threads,
             set(job.cpus) or None,
         )

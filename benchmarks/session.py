@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from cnn_export.benchmarks.protocol import (
     PROTOCOL_VERSION,
@@ -34,6 +34,12 @@ _CONSTANT_FROM = 10
 """This many equal times in a row are no measurement: a real clock resolves some difference."""
 
 Measurement = Sample | PairSample | MemoryUse
+MEASUREMENTS: Mapping[str, type[Measurement]] = {
+    "time": Sample,
+    "pair": PairSample,
+    "memory": MemoryUse,
+}
+"""What a worker reports for each kind of job."""
 
 
 class IncompleteRun(ExportError):

@@ -55,6 +55,10 @@ class Running(Protocol):
         """Return the exit code. Raises :class:`DeviceUnfit` if the phone was lost before."""
         ...
 
+    def silent(self) -> bool:
+        """Whether it still runs and has written nothing that was not read. Waits for nothing."""
+        ...
+
     def close_stdin(self) -> None:
         """Tell the command that no input will come."""
         ...

@@ -91,9 +91,23 @@ class ShellStream:
             raise vanished(self._serial, self._what)
         return self._exit_code
 
+    def silent(self) -> bool:
+        """Whether it still runs and has written nothing that was not read. Waits for nothing."""
+        if self._exit_code is not None:
+            return False
+        try:
+            self._socket.settimeout(0.0)
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass  # closed or reset
+        return False
+
     def close_stdin(self) -> None:
         """Tell the command that no input will come."""
         try:
+            self._socket.settimeout(self._time_left())
             self._socket.sendall(bytes([CLOSE_STDIN]) + bytes(4))
         except OSError as error:
             raise vanished(self._serial, self._what) from error

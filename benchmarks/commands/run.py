@@ -16,6 +16,7 @@ import click
 from cnn_export.errors import UsageError
 
 if TYPE_CHECKING:
+    from cnn_export.benchmarks.adb.launch import Launch
     from cnn_export.benchmarks.run_job import Finished, Request
     from cnn_export.benchmarks.runner import Progress
 
@@ -40,9 +41,18 @@ def _numbers(minimum: int) -> Callable[[click.Context, click.Parameter, Any], tu
     return read
 
 
+def _cpus(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int, ...] | str:
+    """Read ``big``, ``little`` or numbers."""
+    return value if value in ("big", "little") else _numbers(0)(context, parameter, value)
+
+
 @click.command("run")
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--device", "device_name", default="host", show_default=True, help="What to run on.")
+@click.option(
+    "--device", "device_name", default="host", show_default=True, help="host, adb, adb:SERIAL, …"
+)
 @click.option(
     "--threads", default="1", show_default=True, callback=_numbers(1), help="Of the runtime: 1,2."
 )
@@ -55,7 +65,9 @@ def _numbers(minimum: int) -> Callable[[click.Context, click.Parameter, Any], tu
     "--min-time", help=f"Measuring time per process.  [default: {_MIN_TIME}; --compare: 500ms]"
 )
 @click.option("--seed", type=click.IntRange(min=0), help="Of the order.  [default: drawn]")
-@click.option("--cpus", callback=_numbers(0), help="Bind workers to these CPUs: 0,1.")
+@click.option(
+    "--cpus", callback=_cpus, help="Bind workers to these CPUs: 0,1; on phones big or little too."
+)
 @click.option("--runtime-arg", "runtime_args", multiple=True, metavar="K=V", help="Repeatable.")
 @click.option(
     "--out",
@@ -80,20 +92,43 @@ def _numbers(minimum: int) -> Callable[[click.Context, click.Parameter, Any], tu
     show_default=True,
     help="What a worker may take to load, check and report.",
 )
+@click.option(
+    "--app",
+    type=click.Path(path_type=Path),
+    help="For phones: the APK that measures.  [default: what `make app` builds]",
+)
+@click.option(
+    "--launch",
+    type=click.Choice(["app_process", "activity"]),
+    default="app_process",
+    show_default=True,
+    help="On phones: a shell's process with nothing installed, or the app in the foreground.",
+)
+@click.option("--keep", is_flag=True, help="Leave the files that were pushed on the phone.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress and no table.")
-def command(device_name: str, timeout: str, as_json: bool, quiet: bool, **options: Any) -> None:
+def command(
+    device_name: str,
+    timeout: str,
+    app: Path | None,
+    launch: Launch,
+    keep: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Measure ARTIFACTS (.tflite, .onnx, .pte), each proven by its manifest first.
 
     Every repeat is a new process, in a seeded order. With --compare, processes hold two
     artifacts and alternate their inferences: that tells differences of a few percent apart.
     """
-    from cnn_export.benchmarks.devices import find_device
+    from cnn_export.benchmarks.devices import DeviceOptions, find_device
     from cnn_export.benchmarks.durations import parse_duration_s
     from cnn_export.benchmarks.run_job import perform
 
     request = _request(options)
-    device = find_device(device_name, parse_duration_s(timeout))
+    wishes = DeviceOptions(parse_duration_s(timeout), app, launch, keep)
+    device = find_device(device_name, wishes)
     with _stopping_on_terminate(), _progress(quiet) as report:
         finished = perform(request, device, report)
     _tell(finished, request, as_json=as_json, quiet=quiet)

@@ -1,0 +1,85 @@
+"""From a job to the command that runs it on a phone. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+from cnn_export.benchmarks.adb.app_package import PACKAGE
+from cnn_export.benchmarks.adb.clusters import mask
+from cnn_export.benchmarks.adb.phone import script_words
+from cnn_export.benchmarks.device import Job
+from cnn_export.benchmarks.protocol import PROTOCOL_VERSION
+
+Launch = Literal["app_process", "activity"]
+"""A process of the shell user with nothing installed, or the installed app in the foreground."""
+
+MAIN = f"{PACKAGE}.Main"
+ACTIVITY = f"{PACKAGE}/.RunActivity"
+_REPORT = "cnn-bench-report.jsonl"
+
+# $1 libraries, $2 APK, $3 mask of CPUs or "", then the runner's options. `exec` leaves no shell
+# between adbd and the runner, so that the end of the connection ends the runner.
+_APP_PROCESS = r"""
+cd "$1" || exit
+export LD_LIBRARY_PATH="$1" CLASSPATH="$2"
+cpus=$3
+shift 3
+exec ${cpus:+taskset "$cpus"} app_process / """
+
+# $1 package, $2 component, $3 name of the report, $4 options. The app writes its report under
+# another name and renames it, so a file that is there is whole. A process that is gone for three
+# seconds without a report was killed.
+_ACTIVITY = r"""
+package=$1
+trap 'am force-stop "$package"; exit 1' HUP INT TERM
+am force-stop "$package"
+run-as "$package" mkdir -p files || exit 1
+run-as "$package" rm -f "files/$3" "files/$3.partial"
+said=$(am start -n "$2" --es options "$4" 2>&1)
+case $said in *Error*) echo "$said" >&2; exit 1 ;; esac
+missing=0
+until run-as "$package" test -f "files/$3"; do
+  if pidof "$package" >/dev/null; then missing=0; else missing=$((missing + 1)); fi
+  [ $missing -lt 6 ] || { echo "the app is gone without a report" >&2; exit 137; }
+  sleep 0.5
+done
+run-as "$package" cat "files/$3"
+run-as "$package" rm -f "files/$3"
+am force-stop "$package"
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed:
+    """Where an artifact and its probe file lie on the phone."""
+
+    artifact: str
+    probe: str
+
+
+def options(job: Job, placed: Sequence[Placed]) -> list[str]:
+    """Return the runner's command line."""
+    pairs = {"protocol": str(PROTOCOL_VERSION), "kind": job.kind}
+    for suffix, each in zip(("", ".b"), placed, strict=False):
+        pairs |= {f"artifact{suffix}": each.artifact, f"probe{suffix}": each.probe}
+    pairs |= {"threads": str(job.threads), "min_time_s": f"{job.min_time_s:.6f}"}
+    if job.kind == "pair":
+        pairs |= {"b_first": str(job.b_first).lower(), "block": str(job.block)}
+    pairs |= {f"runtime_arg.{key}": value for key, value in job.runtime_args.items()}
+    return [f"{key}={value}" for key, value in pairs.items()]
+
+
+def app_process_command(
+    libraries: str, apk: str, cpus: Sequence[int], runner_options: Sequence[str]
+) -> list[str]:
+    """Return the command that runs the app's ``Main`` as the shell user, nothing installed."""
+    text = f'{_APP_PROCESS}{MAIN} "$@"\n'
+    return script_words(text, libraries, apk, mask(cpus) if cpus else "", *runner_options)
+
+
+def activity_command(runner_options: Sequence[str]) -> list[str]:
+    """Return the command that runs the installed app in the foreground, and prints its report."""
+    out = f"out=/data/data/{PACKAGE}/files/{_REPORT}"
+    return script_words(_ACTIVITY, PACKAGE, ACTIVITY, _REPORT, "\n".join([*runner_options, out]))
