@@ -98,7 +98,11 @@ def _cells(axis: Axis, process: Process) -> Sequence[int]:
 
 def _caption(series: Series, axis: Axis, rows: int) -> str:
     beyond = sum(int((p.samples_ns > axis.high * NS_PER_MS).sum()) for p in series.processes)
-    words = [f"{series.summary.samples} inferences in {series.summary.processes} processes."]
+    words = [
+        f"{series.summary.samples} inferences in {series.summary.processes} processes, a row each: "
+        "the darker a cell, the more of them. The tick is the process's median, the long line the "
+        "median over processes, the band its interval."
+    ]
     if beyond:
         slowest = max(int(process.samples_ns.max()) for process in series.processes)
         words.append(

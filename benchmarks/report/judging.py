@@ -5,19 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnn_export.benchmarks.budgets import BOUNDS, read_budgets
-from cnn_export.benchmarks.candidates import (
-    Candidate,
-    Figure,
-    candidates_of,
-    duels_of,
-    regression_figure,
-)
+from cnn_export.benchmarks.candidates import Candidate, Figure, candidates_of
 from cnn_export.benchmarks.columns import read_measurements
 from cnn_export.benchmarks.gate import Judgement, judge
+from cnn_export.benchmarks.gate_outputs.wording import remark
 from cnn_export.benchmarks.measurements import Measurements
+from cnn_export.benchmarks.regression import Regressions
 from cnn_export.benchmarks.report.quantities import significant
 from cnn_export.benchmarks.report.verdicts import BudgetRow
-from cnn_export.benchmarks.statistics import compare
+from cnn_export.errors import InputRefused
 
 
 def budget_rows(results: Path, budgets: Path) -> tuple[tuple[BudgetRow, ...], tuple[str, ...]]:
@@ -32,31 +28,34 @@ def budget_rows(results: Path, budgets: Path) -> tuple[tuple[BudgetRow, ...], tu
     measurements = read_measurements(results)
     regression = _Regression(measurements)
     verdict = judge(candidates_of(measurements), read_budgets(budgets), regression)
-    notes = tuple(f"Not judged: {words}." for words in verdict.unmatched)
-    return tuple(map(_row, verdict.judgements)), notes
+    notes = (*verdict.unmatched, *regression.refusals)
+    return tuple(map(_row, verdict.judgements)), tuple(f"Not judged: {words}." for words in notes)
 
 
 class _Regression:
-    """How much slower a candidate is than what it took turns with; ``None`` without such a run."""
+    """The gate's own regressions; what the gate would refuse the page tells in ``refusals``."""
 
     def __init__(self, measurements: Measurements) -> None:
-        self._duels = measurements.duels
+        self._judge = Regressions(measurements, None)
+        self.refusals: list[str] = []
 
     def __call__(self, candidate: Candidate) -> Figure | None:
-        found = duels_of(candidate, self._duels)
-        return regression_figure(compare(found[0].pairs)) if found else None
+        try:
+            return self._judge(candidate)
+        except InputRefused as refusal:
+            self.refusals.append(str(refusal))
+            return None
 
 
 def _row(judgement: Judgement) -> BudgetRow:
     unit = f" {BOUNDS[judgement.bound]}".rstrip()
-    needed = judgement.repeats_needed
     return BudgetRow(
         subject=judgement.candidate.label,
         quantity=judgement.bound,
         bound=f"{_number(judgement.limit)}{unit}",
         measured=f"{_range(judgement.figure)}{unit}",
         standing=judgement.standing,
-        remark="" if needed is None else f"{needed} repeats would decide",
+        remark=remark(judgement),
     )
 
 

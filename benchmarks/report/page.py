@@ -12,11 +12,12 @@ from markupsafe import Markup
 from cnn_export.benchmarks.cost import ArtifactCost
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.report.distribution import distribution
-from cnn_export.benchmarks.report.measured import Measured
+from cnn_export.benchmarks.report.measured import Measured, Series
 from cnn_export.benchmarks.report.op_bars import cost_bars, time_bars
 from cnn_export.benchmarks.report.ratios import ratios
 from cnn_export.benchmarks.report.roofline import roofline
 from cnn_export.benchmarks.report.scatter import against_mac_bytes, against_macs
+from cnn_export.benchmarks.report.svg import COLOURS
 from cnn_export.benchmarks.report.tables import (
     Table,
     artifact_table,
@@ -25,13 +26,23 @@ from cnn_export.benchmarks.report.tables import (
     latency_table,
     profile_table,
     run_facts,
+    threads_text,
 )
 from cnn_export.benchmarks.report.timeline import timeline
 from cnn_export.benchmarks.report.verdicts import BudgetRow
+from cnn_export.terminal import printable
 
 _TEMPLATE = "report.html.j2"
 _Drawn = tuple[str, str] | None
 """A chart and the sentences below it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LegendEntry:
+    """What is drawn in ``colour``, a number of the style sheet."""
+
+    colour: int
+    text: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Figure:
     drawing: Markup
     caption: str
     wide: bool = False
+    legend: tuple[LegendEntry, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +84,7 @@ def render(inputs: Inputs) -> str:
         autoescape=True,
         loader=FunctionLoader(_read),
         undefined=StrictUndefined,
+        finalize=_text,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -82,6 +95,11 @@ def render(inputs: Inputs) -> str:
         sections=[section for section in _sections(inputs) if section.table or section.figures],
         style=Markup(_read("style.css")),  # noqa: S704  (the package's own file)
     )
+
+
+def _text(value: object) -> object:
+    """Write out control characters and changes of direction: they would hide what a name is."""
+    return value if isinstance(value, Markup) else printable(str(value))
 
 
 def _read(name: str) -> str:
@@ -104,10 +122,15 @@ def _sections(inputs: Inputs) -> list[Section]:
     ]
 
 
-def _figures(drawn: Sequence[tuple[str, _Drawn]], *, wide: bool = False) -> tuple[Figure, ...]:
+def _figures(
+    drawn: Sequence[tuple[str, _Drawn]],
+    legend: tuple[LegendEntry, ...] = (),
+    *,
+    wide: bool = False,
+) -> tuple[Figure, ...]:
     # The drawings are element trees written as text, so every name in them is escaped.
     return tuple(
-        Figure(heading, Markup(each[0]), each[1], wide)  # noqa: S704
+        Figure(heading, Markup(each[0]), each[1], wide, legend)  # noqa: S704
         for heading, each in drawn
         if each is not None
     )
@@ -116,20 +139,32 @@ def _figures(drawn: Sequence[tuple[str, _Drawn]], *, wide: bool = False) -> tupl
 def _distributions(measured: Measured) -> tuple[Figure, ...]:
     return _figures(
         [
-            (f"{one.number} · {one.artifact.name}, {_threads(one.threads)}", distribution(one))
+            (f"{one.number} · {one.artifact.name}, {threads_text(one.threads)}", distribution(one))
             for one in measured.series
         ]
     )
 
 
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
-
-
 def _timelines(measured: Measured) -> tuple[Figure, ...]:
     run_ids = dict.fromkeys(p.run_id for one in measured.series for p in one.processes)
-    drawn = [(f"Run {run_id}", timeline(measured.series, run_id)) for run_id in run_ids]
-    return _figures(drawn, wide=True)
+    return tuple(
+        figure
+        for run_id in run_ids
+        for figure in _figures(
+            [(f"Run {run_id}", timeline(measured.series, run_id))],
+            _legend([s for s in measured.series if run_id in {p.run_id for p in s.processes}]),
+            wide=True,
+        )
+    )
+
+
+def _legend(series: Sequence[Series]) -> tuple[LegendEntry, ...]:
+    return tuple(
+        LegendEntry(
+            one.number % COLOURS, f"{one.number} {one.artifact.name}, {threads_text(one.threads)}"
+        )
+        for one in series
+    )
 
 
 def _scatters(measured: Measured) -> tuple[Figure, ...]:
@@ -137,7 +172,7 @@ def _scatters(measured: Measured) -> tuple[Figure, ...]:
         ("Latency against multiply-accumulates", against_macs(measured.series)),
         ("Latency against memory access cost", against_mac_bytes(measured.series)),
     ]
-    return _figures(drawn)
+    return _figures(drawn, _legend(measured.series))
 
 
 def _profile_section(profile: Profile) -> Section:

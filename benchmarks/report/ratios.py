@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from cnn_export.benchmarks.report.axes import Axis, fitted
+from cnn_export.benchmarks.report.labels import shortened
 from cnn_export.benchmarks.report.measured import Duel
 from cnn_export.benchmarks.report.svg import (
     BOTTOM,
@@ -23,6 +24,8 @@ from cnn_export.benchmarks.report.svg import (
 
 _ROW = 46
 _LEFT = 14
+_NAME_EMS = 11.0
+"""Two names and a verdict share the width, at the font size of a phone."""
 
 
 def ratios(duels: Sequence[Duel]) -> tuple[str, str] | None:
@@ -62,7 +65,8 @@ def _row(chart: Element, axis: Axis, duel: Duel, top: float) -> None:
     add(chart, "rect", x=start, y=top + 18, width=round(end - start, 2), height=22, class_="band")
     line(chart, (axis(1.0), top + 16, axis(1.0), top + 42), "one")
     name = f"{duel.b.name} / {duel.a.name}: {comparison.verdict}"
-    label(chart, (_LEFT, top + 12), name)
+    names = [shortened(each.name, _NAME_EMS) for each in (duel.b, duel.a)]
+    label(chart, (_LEFT, top + 12), f"{' / '.join(names)}: {comparison.verdict}")
     group = add(chart, "g", class_="s1")
     titled(group, name)
     middle = top + 29

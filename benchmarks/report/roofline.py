@@ -20,6 +20,7 @@ from cnn_export.benchmarks.report.svg import (
     add,
     drawing,
     horizontal_axis,
+    label,
     markup,
     titled,
     vertical_axis,
@@ -27,6 +28,8 @@ from cnn_export.benchmarks.report.svg import (
 
 _TOP, _HEIGHT = 18, 220
 _GIGA = 1e9
+_NAMED = 3
+"""Slowest operators whose dots have numbers: names would cover one another."""
 _Point = tuple[OpTime, float, float]
 """Operator, MACs per byte, GMAC/s."""
 
@@ -47,7 +50,17 @@ def roofline(profile: Profile) -> tuple[str, str] | None:
         _roof(chart, across, up, roof)
     for op, intensity, rate in points:
         _point(chart, (across(intensity), up(rate)), op, roof, intensity)
-    return markup(chart), _caption(profile, points)
+    largest = sorted(points, key=lambda point: -point[0].median_ns)[:_NAMED]
+    for number, (_, intensity, rate) in enumerate(largest, start=1):
+        _number(chart, (across(intensity), up(rate)), number)
+    names = [f"{number} {op.name}" for number, (op, _, _) in enumerate(largest, start=1)]
+    return markup(chart), f"{', '.join(names)}. {_caption(profile, points)}"
+
+
+def _number(chart: Element, at: tuple[float, float], number: int) -> None:
+    """Write a number beside a dot, on the side that is inside the chart."""
+    left = at[0] > WIDTH - RIGHT - 20
+    label(chart, (at[0] + (-8 if left else 8), at[1] - 5), str(number), "end" if left else "start")
 
 
 def _points(profile: Profile) -> list[_Point]:

@@ -38,6 +38,10 @@ class Table:
         """Whether the page shows it folded."""
         return len(self.rows) > _ROWS_OPEN
 
+    def is_numeric(self, column: int) -> bool:
+        """Whether a column holds numbers, so that its heading stands on their side."""
+        return any(row[column].style == "n" for row in self.rows)
+
 
 def run_facts(measured: Measured) -> list[str]:
     """Return one sentence per run: when, where, how."""
@@ -57,7 +61,7 @@ def latency_table(measured: Measured) -> Table | None:
         return None
     headings = (
         "#", "artifact", "median", "its interval", "p90", "load", "peak memory", "processes",
-        "runtime", "threads", "flags",
+        "inferences", "outliers", "runtime", "flags",
     )  # fmt: skip
     caption = (
         "Intervals are of the median over processes, with their true confidence; outliers are "
@@ -78,11 +82,17 @@ def _latency_row(one: Series) -> tuple[Cell, ...]:
         Cell(f"{milliseconds(summary.p90.value)} ms", "n"),
         Cell(f"{milliseconds(load_ns)} ms", "n"),
         Cell(quantity(one.peak_rss_bytes, "B"), "n"),
-        Cell(f"{summary.processes}, {summary.samples} inferences, {summary.outliers} outliers"),
-        Cell(f"{one.runtime} {one.runtime_version}{arguments}"),
-        Cell(str(one.threads), "n"),
+        Cell(str(summary.processes), "n"),
+        Cell(f"{summary.samples:,}", "n"),
+        Cell(f"{summary.outliers:,}", "n"),
+        Cell(f"{one.runtime} {one.runtime_version}{arguments}, {threads_text(one.threads)}"),
         Cell(", ".join(one.flags) or "none", "undecided" if one.flags else ""),
     )
+
+
+def threads_text(count: int) -> str:
+    """Return ``1 thread`` or ``4 threads``."""
+    return "1 thread" if count == 1 else f"{count} threads"
 
 
 def _number(one: Series) -> Cell:

@@ -31,6 +31,8 @@ BUCKETS_MAX = 360
 _HEIGHT, _PANEL, _SPACE = 190, 70, 40
 _RATIO_LOW, _RATIO_HIGH = 0.5, 3.0
 """Relative times beyond these are drawn at the edge."""
+_READING_MIN = 2.0
+"""User units that a reading of clock or temperature is wide at least."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,8 +143,9 @@ def _panel(
     for stretch in stretches:
         readings = every_kth(read(stretch.process.conditions), 40)
         step_s = (stretch.end_s - stretch.start_s) / max(1, len(readings))
+        width = max(_READING_MIN, across(stretch.start_s + step_s) - across(stretch.start_s))
         points = "".join(
-            f"M{across(stretch.start_s + (i + 0.5) * step_s) - 1:.1f} {up(value)}h2"
+            f"M{across(stretch.start_s + i * step_s):.1f} {up(value)}h{width:.1f}"
             for i, value in enumerate(readings)
         )
         if points:

@@ -10,6 +10,7 @@ import report_records as made
 
 from cnn_export.benchmarks.profiles.document import OpTime, Profile, Roofline
 from cnn_export.benchmarks.report.distribution import ROWS_MAX, distribution
+from cnn_export.benchmarks.report.labels import shortened, width_ems
 from cnn_export.benchmarks.report.measured import Measured, group
 from cnn_export.benchmarks.report.op_bars import OPS_MAX, time_bars
 from cnn_export.benchmarks.report.ratios import ratios
@@ -158,6 +159,55 @@ def test_bars_are_as_long_as_times_and_the_rest_is_named() -> None:
     assert len(widths) == OPS_MAX
     assert widths[0] / widths[-1] == pytest.approx((OPS_MAX + 2) / 3, rel=0.01)
     assert "2 more take 0.00300 ms" in caption
+
+
+def test_bars_leave_out_what_shows_no_time_and_say_so() -> None:
+    profile = _profile(5)
+    silent = [op.model_copy(update={"median_ns": 0.0}) for op in profile.ops[:2]]
+    profile = profile.model_copy(update={"ops": [*silent, *profile.ops[2:]]})
+    drawing, caption = time_bars(profile)
+    assert len(of_class(parsed(drawing), "fill")) == 3
+    assert "2 show no time" in caption
+
+
+def test_bars_show_the_least_time_under_the_roof() -> None:
+    roof = Roofline(mac_per_s=4e11, bytes_per_s=2e10, kernel="k")
+    # 10 kB at 20 GB/s take 0.5 µs at least; operators take 1, 2, 3 and 4 µs.
+    drawing, caption = time_bars(_profile(4, roof))
+    bars, marks = (of_class(parsed(drawing), each) for each in ("fill", "least"))
+    start = float(bars[0].get("x") or 0)
+    for bar, mark in zip(bars, marks, strict=True):
+        assert float(mark.get("x1") or 0) - start == pytest.approx(
+            float(bars[0].get("width") or 0) / 8, abs=0.1
+        )
+        assert float(mark.get("x1") or 0) < start + float(bar.get("width") or 0)
+    assert "least time under the measured roof" in caption
+    without, caption = time_bars(_profile(4))
+    assert of_class(parsed(without), "least") == []
+    assert "roof" not in caption
+
+
+def test_bars_above_the_roof_have_no_mark() -> None:
+    roof = Roofline(mac_per_s=1e10, bytes_per_s=2e10, kernel="k")
+    # 100,000 MACs at 10 GMAC/s take 10 µs at least, and the four take no longer than 4 µs.
+    assert of_class(parsed(time_bars(_profile(4, roof))[0]), "least") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["W" * 80, "m" * 80, "漢" * 80, "Fully Connected (NC, F32) GEMM #133"]
+)
+def test_long_names_are_cut_in_the_middle(name: str) -> None:
+    short = shortened(name, 12.0)
+    assert width_ems(short) <= 12
+    assert short.startswith(name[:2])
+    assert short.endswith(name[-5:])
+    assert shortened("conv_1", 12.0) == "conv_1"
+
+
+def test_the_slowest_dots_are_named(measured: Measured) -> None:
+    drawn = roofline(_profile(5))
+    assert drawn is not None
+    assert drawn[1].startswith("1 op <4>, 2 op <3>, 3 op <2>. ")
 
 
 def test_roofline_says_how_far_an_operator_is_from_its_roof() -> None:

@@ -102,13 +102,44 @@ def test_the_table_states_units_intervals_and_true_confidence(html: str) -> None
     assert "61.0 MB" in cells
     assert "301 M MACs" in cells
     assert "27.0 MB" in cells
-    assert "6, 30 inferences, 6 outliers" in cells
+    fast = cells[cells.index("fast.tflite", 3) :]
+    assert fast[6:9] == ["6", "30", "6"], "processes, inferences, outliers"
+    assert fast[9] == "ai-edge-litert 2.3.0, 1 thread"
 
 
 def test_the_run_and_the_budget_are_there(html: str) -> None:
     assert "seed 3" in html
     assert "Test CPU" in html
-    assert '<td class="met">met</td>' in html
+    assert '<td class="met" data-heading="result">met</td>' in html
+
+
+def test_headings_of_numbers_stand_above_the_numbers(html: str) -> None:
+    assert '<th scope="col" class="n">median</th>' in html
+    assert '<th scope="col">artifact</th>' in html
+    # On a phone a cell stands alone, with its heading beside it.
+    assert html.count("<td") == html.count("data-heading=")
+
+
+def test_tables_and_wide_charts_can_be_reached_by_keyboard(html: str) -> None:
+    scrolling = re.findall(
+        r'<div class="scroll" tabindex="0" role="region" aria-label="([^"]+)"', html
+    )
+    assert scrolling == [
+        *("Budgets: table", "Latency: table", "Artifacts: table", "Comparison: table"),
+        f"Run {made.RUN_ID}: chart",
+    ]
+
+
+def test_colours_are_explained_beside_the_charts(html: str) -> None:
+    # The timeline and both scatters.
+    for colour, text in ((1, "1 fast.tflite, 1 thread"), (2, "2 slow.tflite, 1 thread")):
+        assert html.count(f'<li class="key s{colour}">{text}</li>') == 3
+
+
+def test_control_characters_are_written_out() -> None:
+    html = render(Inputs(group(made.records(fast_name="a\x1b[2J\u202eb.tflite")), "r\x00.jsonl"))
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", html)
+    assert "a\\x1b[2J\\u202eb.tflite" in Structure(html).cells
 
 
 def test_names_are_escaped_everywhere() -> None:
@@ -188,7 +219,20 @@ def test_budgets_are_judged_on_the_page(tmp_path: Path) -> None:
     )
     html = page_of(Sources(path, budgets=budgets))
     # fast takes 2.1 ms at most, slow 5 ms at least; both files have exactly what is allowed.
-    assert html.count('class="met">met') == 3
-    assert html.count('class="missed">missed') == 1
+    assert html.count(">met</td>") == 3
+    assert html.count(">missed</td>") == 1
     assert "1,234,000 bytes" in html
     assert "Not judged: budget 2 (model other*) selects no result." in html
+
+
+def test_a_regression_is_judged_as_by_the_gate(tmp_path: Path) -> None:
+    path = made.write(tmp_path / "r.jsonl", made.records())
+    budgets = tmp_path / "budgets.toml"
+    budgets.write_text("[[budget]]\nregression_percent = 3\n", encoding="utf-8")
+    # The second took 2.5 times as long in every process.
+    assert ">150 to 150 %</td>" in page_of(Sources(path, budgets=budgets))
+    lines = made.records()
+    lines[2] = made.artifact(made.SLOW, "slow.tflite", precision="int8")
+    html = page_of(Sources(made.write(path, lines), budgets=budgets))
+    assert "150 to 150 %" not in html
+    assert "Not judged: slow.tflite took turns with fast.tflite, which is no version of it" in html
