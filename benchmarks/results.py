@@ -2,7 +2,8 @@
 
 A file is appended to, never rewritten: ``run`` opens a run, ``artifact`` says once per run what a
 file is, ``repeat``, ``pair`` and ``memory`` are one worker process each. Times are raw
-nanoseconds of a monotonic clock; whatever is shown is derived from them. Schema changes raise
+nanoseconds of a monotonic clock; whatever is shown is derived from them. On phones, ``opinion`` is
+what another tool says, and ``traffic`` what the CPU's counters do. Schema changes raise
 :data:`SCHEMA_VERSION`.
 """
 
@@ -184,4 +185,66 @@ class Memory(_Record):
     baseline_rss_bytes: int = Field(ge=0)
 
 
-Record = Annotated[Run | Artifact | Repeat | Pair | Memory, Field(discriminator="cnn_bench")]
+class Opinion(_Record):
+    """What a runtime's own tool says of an artifact: its figures, by its own method.
+
+    Never a sample of ours: its inputs, its warm-up and its clock are others. ``average_ns`` is over
+    ``count`` inferences, which ``warm_up`` others preceded; ``None`` is what it does not tell.
+    ``raw_ns`` are single inferences where it lists them. The tools tell no version, so
+    ``tool_sha256`` names the binary.
+    """
+
+    cnn_bench: Literal["opinion"] = "opinion"
+    run_id: str
+    artifact: Sha256
+    threads: int = Field(ge=1)
+    tool: str
+    tool_sha256: Sha256
+    runtime_args: dict[str, str] = {}
+    count: int = Field(ge=1)
+    warm_up: int | None = None
+    average_ns: float = Field(gt=0)
+    median_ns: float | None = None
+    minimum_ns: float | None = None
+    maximum_ns: float | None = None
+    load_ns: float | None = None
+    first_ns: float | None = None
+    raw_ns: list[Nanoseconds] | None = None
+    conditions: Conditions = Conditions()
+
+
+class Level(_Record):
+    """Bytes that an inference moves into a level of the memory system, by a counter of the CPU.
+
+    ``level`` is ``l2``, ``l3`` or ``bus``; one count of ``event`` stands for ``bytes_per_event``.
+    """
+
+    level: str
+    event: str
+    per_inference: float = Field(ge=0)
+    bytes_per_event: int = Field(ge=1)
+
+    @property
+    def moved_bytes(self) -> float:
+        """Bytes per inference."""
+        return self.per_inference * self.bytes_per_event
+
+
+class Traffic(_Record):
+    """What the CPU's counters say that one inference moves, or the ``reason`` why they do not.
+
+    The difference of two processes that ran ``inferences`` more and fewer: loading cancels out.
+    """
+
+    cnn_bench: Literal["traffic"] = "traffic"
+    run_id: str
+    artifact: Sha256
+    threads: int = Field(ge=1)
+    inferences: int | None = None
+    levels: list[Level] = []
+    reason: str | None = None
+
+
+Record = Annotated[
+    Run | Artifact | Repeat | Pair | Memory | Opinion | Traffic, Field(discriminator="cnn_bench")
+]
