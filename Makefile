@@ -34,9 +34,17 @@ types:
 	@ln -s $(CURDIR)/export/* $(CURDIR)/reparam $(CURDIR)/models $(CURDIR)/benchmarks build/types/cnn_export/
 
 # The Android runner app; see android_app/README.md.
-APP_BUILD = cd android_app && CNN_EXPORT_CACHE="$(CNN_EXPORT_CACHE)" $(PYTHON) -m build_tools
+# `make app RUNTIMES="tflite onnxruntime" ABIS="arm64-v8a x86_64"` chooses what is inside.
+APP_BUILD = cd android_app && $(PYTHON) -m build_tools
+export CNN_EXPORT_CACHE RUNTIMES ABIS
 
-.PHONY: app-jvm
+.PHONY: app app-jvm app-tools
+app-tools:
+	@$(APP_BUILD) app-tools
+
+app:
+	@$(APP_BUILD) app
+
 app-jvm:
 	@$(APP_BUILD) app-jvm
 

@@ -12,7 +12,7 @@ import hashlib
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -134,7 +134,7 @@ def _extract(archive: Path, globs: Sequence[str], target: Path) -> None:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
+def locked(file: Path) -> Generator[None]:
     """Wait for everybody else who builds, then keep them waiting."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as stream:

@@ -39,7 +39,8 @@ def build_jvm() -> bool:
         store.fetch(pins.group("jvm"))
         own = sources(*SOURCE_SETS)
         digest = digest_of([*own, PINS], str(JVM), Path(__file__).read_text())
-        return build_if_changed(JVM / "stamp", digest, lambda: _build(pins, store, own))
+        output, stamp = JVM / "classpath.txt", JVM / "stamp"
+        return build_if_changed(output, stamp, digest, lambda: _build(pins, store, own))
 
 
 def classpath() -> list[Path]:

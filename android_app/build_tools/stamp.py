@@ -1,4 +1,4 @@
-"""Tells whether an output is newer than nothing: made from exactly these inputs."""
+"""Tells whether an output was made from exactly these inputs."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def digest_of(files: Iterable[Path], *texts: str) -> str:
     return digest.hexdigest()
 
 
-def build_if_changed(stamp: Path, digest: str, build: Callable[[], None]) -> bool:
-    """Call ``build`` unless ``stamp`` holds ``digest``; return whether it was called."""
-    if stamp.is_file() and stamp.read_text() == digest:
+def build_if_changed(output: Path, stamp: Path, digest: str, build: Callable[[], None]) -> bool:
+    """Call ``build`` unless ``output`` was made from ``digest``; return whether it was called."""
+    if output.exists() and stamp.is_file() and stamp.read_text() == digest:
         return False
     stamp.unlink(missing_ok=True)
     build()

@@ -17,8 +17,9 @@ final class Report {
     private OutFile file;
     private boolean streamLost;
 
+    /** Writes to {@code stream}; null for nowhere. */
     Report(OutputStream stream) {
-        this.stream = new BufferedOutputStream(stream, BUFFER);
+        this.stream = stream == null ? null : new BufferedOutputStream(stream, BUFFER);
     }
 
     /** Writes to {@code file} too, from now on. */
@@ -35,6 +36,9 @@ final class Report {
     }
 
     void flush() throws Failure {
+        if (stream == null) {
+            return;
+        }
         try {
             stream.flush();
         } catch (IOException error) {
@@ -72,6 +76,9 @@ final class Report {
     }
 
     private void toStream(byte[] line) throws Failure {
+        if (stream == null) {
+            return;
+        }
         try {
             stream.write(line);
         } catch (IOException error) {

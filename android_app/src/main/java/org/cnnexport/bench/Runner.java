@@ -1,5 +1,6 @@
 package org.cnnexport.bench;
 
+import java.io.File;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -20,7 +21,7 @@ final class Runner {
         List<ProbeFile> probes = new ArrayList<>();
         List<String> runtimes = new ArrayList<>();
         for (Options.Source source : options.sources()) {
-            ProbeFile probe = ProbeReader.read(source.probe());
+            ProbeFile probe = readProbe(source);
             probes.add(probe);
             runtimes.add(probe.runtime());
         }
@@ -32,19 +33,34 @@ final class Runner {
         }
     }
 
+    /** What the probe file names is read too, so it is held to the same folders. */
+    private ProbeFile readProbe(Options.Source source) throws Failure {
+        surroundings.folders().requireReadable(source.artifact());
+        surroundings.folders().requireReadable(source.probe());
+        ProbeFile probe = ProbeReader.read(source.probe());
+        for (TensorSpec input : probe.inputs()) {
+            if (input.file() != null) {
+                surroundings.folders().requireReadable(input.file());
+            }
+        }
+        return probe;
+    }
+
     private void time(Options options, List<ProbeFile> probes) throws Exception {
         List<LoadedArtifact> loaded = new ArrayList<>();
         for (int i = 0; i < probes.size(); i++) {
             loaded.add(load(options, i, probes.get(i)));
         }
+        List<Hello> hellos = new ArrayList<>();
         for (LoadedArtifact artifact : loaded) {
+            hellos.add(artifact.hello());
             writer.hello(artifact.hello());
         }
         writer.state(surroundings.state());
         surroundings.progress().stage("measuring");
         Timed timed = timed(options, loaded);
-        requireForwardClock(timed);
-        surroundings.progress().stage("writing " + timed.count() + " measurements");
+        requireFit(timed);
+        surroundings.progress().stage(Summary.of(probes, hellos, timed));
         writer.samples(timed);
         writer.state(surroundings.state());
         writer.end(timed.count(), timed.warmUp(), timed.settled());
@@ -68,6 +84,14 @@ final class Runner {
             options.bFirst(), options.block(), surroundings.clock());
     }
 
+    private void requireFit(Timed timed) throws Failure {
+        String spoiled = surroundings.progress().spoiled();
+        if (spoiled != null) {
+            throw Failures.unfit(spoiled);
+        }
+        requireForwardClock(timed);
+    }
+
     private static void requireForwardClock(Timed timed) throws Failure {
         for (long[] series : timed.series()) {
             for (int i = 0; i < timed.count(); i++) {
@@ -82,7 +106,7 @@ final class Runner {
     /** The passes of {@code benchmarks/worker.py}: nothing is timed. */
     private void memory(Options options, ProbeFile probe) throws Exception {
         LoadedArtifact.prepare(Runtimes.of(probe.runtime()), probe.runtime());
-        ProcessMemory memory = new ProcessMemory(new java.io.File(surroundings.proc(), "self"));
+        ProcessMemory memory = new ProcessMemory(new File(surroundings.proc(), "self"));
         memory.resetPeak();
         long baseline = memory.rssBytes();
         LoadedArtifact loaded = load(options, 0, probe);

@@ -1,0 +1,25 @@
+package org.cnnexport.bench;
+
+import android.content.Context;
+import java.io.File;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The folders an Activity's run keeps to: the app's own, and to read what the shell pushed. */
+final class OwnFolders {
+    private static final File PUSHED = new File("/data/local/tmp");
+
+    private OwnFolders() {
+    }
+
+    static Folders of(Context context) {
+        List<File> own = new ArrayList<>();
+        own.add(context.getFilesDir());
+        own.add(context.getCacheDir());
+        File external = context.getExternalFilesDir(null);
+        if (external != null) {
+            own.add(external);
+        }
+        return Folders.within(List.of(PUSHED), own);
+    }
+}
