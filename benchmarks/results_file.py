@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,9 @@ MAX_LINE_BYTES = 64 * 2**20
 TORN_SUFFIX = ".torn"
 
 _KEY = b'"cnn_bench"'
+_HEAD = b"{" + _KEY
+"""How each line of ours begins; a torn one may end within."""
+_HEAD_BYTES = 4096
 _BLOCK_BYTES = 65_536
 _PARSER: TypeAdapter[Record] = TypeAdapter(Record)
 
@@ -43,7 +47,8 @@ class Appender:
     """A results file open for one run.
 
     Raises:
-        DestinationError: the file cannot be opened or written, or another run holds it.
+        DestinationError: the file cannot be opened or written, is something else than results, or
+            another run holds it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,6 +62,7 @@ class Appender:
                 f"cannot write {path}: {error.strerror}; change --out"
             ) from error
         try:
+            self._require_ours()
             self._lock()
             self.torn_bytes = self._set_torn_aside()
         except BaseException:
@@ -89,6 +95,17 @@ class Appender:
         if written != len(line):
             os.ftruncate(self._descriptor, before)
             raise DestinationError(f"{self.path} took {written} of {len(line)} bytes; free space")
+
+    def _require_ours(self) -> None:
+        """Never append to, or part, what is somebody else's file."""
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            return
+        head = os.pread(self._descriptor, _HEAD_BYTES, 0).partition(b"\n")[0]
+        if _KEY not in head and not _HEAD.startswith(head):
+            raise DestinationError(
+                f"{self.path} is no results file: its first line is no record of cnn-bench;"
+                " give another --out"
+            )
 
     def _lock(self) -> None:
         try:

@@ -2,30 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks import results
+from cnn_export.benchmarks.plan import Turn, done_keys
 from cnn_export.benchmarks.results_file import BadLine, read_records
 from cnn_export.errors import DeviceUnfit, UsageError
 
 
-def last_run(path: Path) -> tuple[results.Run, list[results.Record]]:
+@dataclasses.dataclass(frozen=True)
+class Earlier:
+    """What a results file holds of a run. ``left_out`` says in words which lines do not count."""
+
+    run: results.Run
+    records: Sequence[results.Record]
+    left_out: Sequence[str] = ()
+
+    def within(self, turns: Iterable[Turn]) -> Earlier:
+        """Return it without measurements that no turn of the plan asks for, or asks for once."""
+        open_keys = {turn.key for turn in turns}
+        kept: list[results.Record] = []
+        strays: list[str] = []
+        for record in self.records:
+            keys = done_keys([record], self.run.run_id)
+            if keys <= open_keys:
+                open_keys -= keys
+                kept.append(record)
+            else:
+                strays.append(f"a {record.cnn_bench!r} that is there twice, or not of the plan")
+        return dataclasses.replace(self, records=kept, left_out=[*self.left_out, *strays])
+
+
+def last_run(path: Path) -> Earlier:
     """Return the last run of a results file and all records of it, the run itself first.
 
     Raises:
         UsageError: the file holds no run.
         InputRefused: as :func:`read_records`.
     """
+    run: results.Run | None = None
     records: list[results.Record] = []
+    damaged: list[str] = []
     for record in read_records(path):
-        if isinstance(record, results.Run):
-            records = [record]
-        elif records and not isinstance(record, BadLine) and record.run_id == records[0].run_id:
+        if isinstance(record, BadLine):
+            damaged.append(f"line {record.number} ({record.reason})")
+        elif isinstance(record, results.Run):
+            run, records = record, [record]
+        elif run is not None and record.run_id == run.run_id:
             records.append(record)
-    if not records or not isinstance(records[0], results.Run):
+    if run is None:
         raise UsageError(f"{path} holds no run to resume; leave --resume out")
-    return records[0], records
+    return Earlier(run, records, damaged)
 
 
 def require_same_plan(found: results.Run, wanted: results.Run, *, ignore_seed: bool) -> None:
@@ -78,3 +107,27 @@ def require_unflagged(records: Sequence[results.Record], out: Path) -> None:
                 f"{out} already holds a flagged process ({', '.join(record.conditions.flags)});"
                 " begin a new run, or leave --strict out"
             )
+
+
+def require_same_versions(earlier: Iterable[results.Record], record: results.Record) -> None:
+    """Check that a new process ran the runtimes that measured the rest of its run.
+
+    Raises:
+        UsageError: one has another version by now.
+    """
+    found = _versions(record)
+    for other in earlier:
+        for runtime, version in _versions(other).items():
+            if found.get(runtime, version) != version:
+                raise UsageError(
+                    f"the run was begun with {runtime} {version}, there is {found[runtime]} now;"
+                    " begin a new run without --resume"
+                )
+
+
+def _versions(record: results.Record) -> dict[str, str]:
+    if isinstance(record, results.Pair):
+        return dict(zip(record.runtimes, record.runtime_versions, strict=True))
+    if isinstance(record, results.Repeat | results.Memory):
+        return {record.runtime: record.runtime_version}
+    return {}

@@ -13,11 +13,17 @@ from cnn_export.benchmarks import results
 from cnn_export.benchmarks.device import Cluster, Device
 from cnn_export.benchmarks.plan import Turn, done_keys, plan_turns
 from cnn_export.benchmarks.results_file import Appender
-from cnn_export.benchmarks.resume import last_run, require_same_plan, require_unflagged
+from cnn_export.benchmarks.resume import (
+    Earlier,
+    last_run,
+    require_same_plan,
+    require_same_versions,
+    require_unflagged,
+)
 from cnn_export.benchmarks.runner import Lost, Progress, measure
 from cnn_export.benchmarks.runtime_arguments import parse_arguments
 from cnn_export.benchmarks.subjects import Subject, read_subjects
-from cnn_export.errors import DeviceUnfit, ExportError, Interrupted, UsageError
+from cnn_export.errors import DestinationError, DeviceUnfit, ExportError, Interrupted, UsageError
 
 _SEED_BITS = 31
 
@@ -51,6 +57,8 @@ class Finished:
     torn_bytes: int = 0
     notes: tuple[str, ...] = ()
     """What somebody has to know of the device now."""
+    left_out: tuple[str, ...] = ()
+    """Which lines of an earlier call do not count."""
 
     @property
     def processes(self) -> int:
@@ -76,6 +84,7 @@ class _Kept:
         self.records = list(records)
 
     def append(self, record: results.Record) -> None:
+        require_same_versions(self.records, record)
         self._appender.append(record)
         self.records.append(record)
 
@@ -102,13 +111,16 @@ def perform(
     with Appender(request.out) as appender:
         with device.prepared() as prepared:
             wanted = _wanted(request, subjects, described, cpus, prepared.changes)
-            run, earlier = _begun(request, wanted)
-            sink = _Kept(appender, earlier)
-            _open(sink, run, subjects)
+            earlier = _begun(request, wanted)
+            run = earlier.run
             turns = plan_turns(subjects, run.threads, run.repeats, run.seed, compare=run.compare)
+            earlier = earlier.within(turns)
+            sink = _Kept(appender, earlier.records)
+            _open(sink, run, subjects)
             lost = _measured(request, turns, run, device, sink, report)
         torn, notes = appender.torn_bytes, tuple(prepared.notes)
-    return Finished(run, tuple(sink.records), tuple(lost), len(turns), torn, notes)
+    left_out = tuple(earlier.left_out)
+    return Finished(run, tuple(sink.records), tuple(lost), len(turns), torn, notes, left_out)
 
 
 def kept_line(done: int, total: int, out: Path) -> str:
@@ -130,12 +142,12 @@ def _measured(
     left = [turn for turn in turns if turn.key not in done]
     try:
         return measure(left, run, device, sink, strict=request.strict, report=report)
-    except (KeyboardInterrupt, DeviceUnfit) as error:
+    except (KeyboardInterrupt, DeviceUnfit, DestinationError) as error:
         count = len(done_keys(sink.records, run.run_id))
         kept = kept_line(count, len(turns), request.out)
-        if isinstance(error, DeviceUnfit):
-            raise DeviceUnfit(f"{error}; {kept}") from error
-        raise Interrupted(f"interrupted; {kept}") from None
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(f"interrupted; {kept}") from None
+        raise type(error)(f"{error}; {kept}") from error
 
 
 def _checked_subjects(request: Request, device: Device) -> list[Subject]:
@@ -187,12 +199,12 @@ def _open(sink: _Kept, run: results.Run, subjects: Sequence[Subject]) -> None:
             sink.append(subject.record(run.run_id))
 
 
-def _begun(request: Request, wanted: results.Run) -> tuple[results.Run, list[results.Record]]:
+def _begun(request: Request, wanted: results.Run) -> Earlier:
     """Return the run to work on, and what is there of it already."""
     if not request.resume:
-        return wanted, []
-    run, records = last_run(request.out)
-    require_same_plan(run, wanted, ignore_seed=request.seed is None)
+        return Earlier(wanted, ())
+    found = last_run(request.out)
+    require_same_plan(found.run, wanted, ignore_seed=request.seed is None)
     if request.strict:
-        require_unflagged(records, request.out)
-    return run, records
+        require_unflagged(found.records, request.out)
+    return found

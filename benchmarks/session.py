@@ -148,6 +148,8 @@ def _name(item: Message | Damaged) -> str:
 
 def _require_plausible(session: Session) -> None:
     for times in (session.samples_ns, *session.pairs_ns):
+        if 0 in times:
+            raise IncompleteRun("a time of 0 ns: the device's clock is too coarse")
         if len(times) >= _CONSTANT_FROM and len(set(times)) == 1:
             raise IncompleteRun(
                 f"all {len(times)} times are {times[0]} ns: the device's clock does not tell"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cnn_export.benchmarks import process_memory
 from cnn_export.benchmarks.loaded_artifact import load_checked
+from cnn_export.benchmarks.parent_death import end_with_parent
 from cnn_export.benchmarks.protocol import (
     End,
     Failure,
@@ -184,4 +185,5 @@ def _fail(message: str, exit_code: int) -> int:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

@@ -130,8 +130,8 @@ def _ending(exit_code: int) -> str:
 
 
 def _last_words(log: IO[bytes]) -> str:
-    log.seek(0)
-    text = " ".join(log.read()[-_LOG_BYTES:].decode(errors="replace").split())
+    log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_BYTES))
+    text = " ".join(log.read(_LOG_BYTES).decode(errors="replace").split())
     return f": …{text}" if text else ""
 
 

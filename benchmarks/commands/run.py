@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_OUT = Path("results.jsonl")
 _REPEATS, _MIN_TIME = 10, "1s"
+_LINES_SHOWN = 3
 
 
 def _numbers(minimum: int) -> Callable[[click.Context, click.Parameter, Any], tuple[int, ...]]:
@@ -157,9 +158,13 @@ def _request(options: dict[str, Any]) -> Request:
 
 def _tell(finished: Finished, request: Request, *, as_json: bool, quiet: bool) -> None:
     from cnn_export.benchmarks import run_summary, run_table
+    from cnn_export.benchmarks.console import warn
 
     if finished.torn_bytes:
         click.echo(f"a torn last line of {request.out} is now in {request.out}.torn", err=True)
+    if lines := finished.left_out:
+        shown = "; ".join(lines[:_LINES_SHOWN]) + ("; …" if len(lines) > _LINES_SHOWN else "")
+        warn(f"{request.out}: left out and measured again where needed: {shown}")
     if as_json:
         document = {"run": finished.run.model_dump()} | run_summary.document(finished.records)
         click.echo(json.dumps(document, indent=2))
@@ -197,14 +202,21 @@ def _progress(quiet: bool) -> Generator[Callable[[Progress], None]]:
 
 @contextlib.contextmanager
 def _stopping_on_terminate() -> Generator[None]:
-    """Treat SIGTERM as Ctrl-C: what was measured is kept, the worker is ended."""
+    """Treat SIGTERM and a closed terminal as Ctrl-C: what was measured is kept, the worker ended.
+
+    A signal that somebody ignores, as ``nohup`` does, stays ignored.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)

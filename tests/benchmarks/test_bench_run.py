@@ -193,6 +193,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> str:
             "damaged lines, the first",
         ),
         (f"w({HELLO + Sample(ns=9).to_line() * 12 + _END!r})", "all 12 times are 9 ns"),
+        (f"w({HELLO + _SAMPLES + Sample(ns=0).to_line() + End(count=13).to_line()!r})", "0 ns"),
         (f"w({HELLO + _SAMPLES + End(count=13).to_line()!r})", "12 measurements arrived"),
         (f"w({HELLO + _SAMPLES + _END!r}); sys.stdout.flush(); os._exit(3)", "after its report"),
         (f"while True: w({Sample(ns=9).to_line()!r} * 1000)", "never said 'hello'"),
@@ -265,7 +266,7 @@ def test_two_runs_into_one_file(
     assert out.read_bytes() == b""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_process_keeps_what_it_has(
     affine_onnx: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
@@ -298,6 +299,49 @@ def test_an_interrupted_process_keeps_what_it_has(
     assert _run(capsys, *arguments, "--resume")[0] == 0
     keys = [repeat.repeat for repeat in _records(out, results.Repeat)]
     assert sorted(keys) == [0, 1, 2, 3]
+
+
+def test_no_worker_outlives_a_killed_command(affine_onnx: Path, tmp_path: Path) -> None:
+    """An orphan would measure on for its ten minutes, beside the run that resumes."""
+    out = tmp_path / "r.jsonl"
+    arguments = ["run", str(affine_onnx), "--min-time", "10min", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cnn_export.benchmarks", *arguments], stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    workers: list[int] = []
+    while not workers or out.read_bytes().count(b"\n") < 3:  # memory is measured, timing began
+        assert time.monotonic() < deadline
+        workers = _children(process.pid) if out.exists() else []
+        time.sleep(0.02)
+    (worker,) = workers
+    process.kill()
+    process.wait()
+    while _is_running(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _children(pid: int) -> list[int]:
+    return [
+        int(child)
+        for listed in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in listed.read_text().split()
+    ]
+
+
+def test_a_file_that_was_meddled_with_is_told(
+    affine_onnx: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "r.jsonl"
+    arguments = ("run", affine_onnx, *_FAST, "--out", out, "--json")
+    assert _run(capsys, *arguments)[0] == 0
+    lines = out.read_text().splitlines(keepends=True)
+    out.write_text("".join([*lines[:2], "a log line\n", *lines[2:], lines[-1]]))
+    code, text, err = _run(capsys, *arguments, "--resume")
+    assert code == 0
+    assert json.loads(text)["results"][0]["processes"] == 2
+    assert "line 3 (no record of cnn-bench); a 'repeat' that is there twice" in err
 
 
 def test_a_torn_line_is_told(

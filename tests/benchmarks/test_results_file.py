@@ -55,7 +55,7 @@ def test_a_torn_last_line_is_set_aside_not_lost(tmp_path: Path, kept: int) -> No
 
 def test_a_file_that_is_one_torn_line_becomes_empty(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    torn = b"x" * 200_000
+    torn = b'{"cnn_bench":' + b"x" * 200_000
     path.write_bytes(torn)
     assert _append(path) == len(torn)
     assert path.read_bytes() == b""
@@ -63,10 +63,21 @@ def test_a_file_that_is_one_torn_line_becomes_empty(tmp_path: Path) -> None:
 
 def test_a_second_torn_line_joins_the_first(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
-    for torn in (b"one", b"two"):
+    for torn in (b"{", b'{"cnn_bench"'):
         path.write_bytes(torn)
         _append(path)
-    assert path.with_name("r.jsonl.torn").read_bytes() == b"one\ntwo\n"
+    assert path.with_name("r.jsonl.torn").read_bytes() == b'{\n{"cnn_bench"\n'
+
+
+@pytest.mark.parametrize("text", [b"[[budget]]\nmacs = 3", b"{}\n", b'x\n{"cnn_bench":\n'])
+def test_what_is_no_results_file_is_left_alone(tmp_path: Path, text: bytes) -> None:
+    """A slip of --out neither appends to a file nor takes its last line away."""
+    path = tmp_path / "budgets.toml"
+    path.write_bytes(text)
+    with pytest.raises(DestinationError, match="is no results file"):
+        Appender(path)
+    assert path.read_bytes() == text
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_two_runs_do_not_share_a_file(tmp_path: Path) -> None:

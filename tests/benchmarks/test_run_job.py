@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
+import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,10 @@ from scripted_device import DEVICE, ScriptedDevice, good_outcome, hello_of
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.results_file import BadLine, read_records
 from cnn_export.benchmarks.run_job import Request, perform
+from cnn_export.benchmarks.run_summary import time_rows
 from cnn_export.benchmarks.session import IncompleteRun
 from cnn_export.errors import (
+    DestinationError,
     DeviceUnfit,
     InputRefused,
     Interrupted,
@@ -191,9 +196,105 @@ def test_there_must_be_something_to_resume(request_: Request) -> None:
     with pytest.raises(UsageError, match=r"there is no .*r\.jsonl to resume"):
         perform(resumed, ScriptedDevice())
     assert not request_.out.exists()
-    request_.out.write_text("a foreign line\n")
+    request_.out.write_text('{"cnn_bench":"torn\n')
     with pytest.raises(UsageError, match="holds no run"):
         perform(resumed, ScriptedDevice())
+
+
+Lines = list[str]
+STRAY = "a 'repeat' that is there twice, or not of the plan"
+
+
+def _edit(path: Path, change: Callable[[Lines], Lines]) -> None:
+    path.write_text("".join(change(path.read_text().splitlines(keepends=True))))
+
+
+def _again(lines: Lines) -> Lines:
+    return [*lines, lines[-1]]
+
+
+def _foreign(lines: Lines) -> Lines:
+    return [*lines[:9], "noise\n", *lines[9:]]
+
+
+def _beyond(lines: Lines) -> Lines:
+    return [*lines, lines[-1].replace('"repeat":2', '"repeat":3')]
+
+
+def _unknown(lines: Lines) -> Lines:
+    return [*lines, re.sub('"artifact":".{64}"', f'"artifact":"{"f" * 64}"', lines[-1])]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_again, STRAY),
+        (_foreign, "line 10 (no record of cnn-bench)"),
+        (_beyond, STRAY),
+        (_unknown, STRAY),
+    ],
+)
+def test_lines_that_are_no_part_of_the_plan_do_not_count(
+    request_: Request, change: Callable[[Lines], Lines], told: str
+) -> None:
+    perform(request_, ScriptedDevice())
+    _edit(request_.out, change)
+    device = ScriptedDevice()
+    finished = perform(dataclasses.replace(request_, resume=True), device)
+    assert (device.jobs, finished.left_out) == ([], (told,))
+    assert [row.processes for row in time_rows(finished.records)] == [3] * 4
+
+
+def test_a_damaged_process_is_measured_again(request_: Request) -> None:
+    """Two lines that ran into each other: neither counts."""
+
+    def interleave(lines: Lines) -> Lines:
+        return [*lines[:-2], lines[-2][:90], lines[-1], lines[-2][90:]]
+
+    perform(request_, ScriptedDevice())
+    _edit(request_.out, interleave)
+    device = ScriptedDevice()
+    finished = perform(dataclasses.replace(request_, resume=True), device)
+    assert len(device.jobs) == 2
+    assert len(finished.left_out) == 2
+    assert [row.processes for row in time_rows(finished.records)] == [3] * 4
+
+
+def test_another_version_of_a_runtime_does_not_resume(request_: Request) -> None:
+    def newer(job: Any) -> Any:
+        outcome = good_outcome(job)
+        hellos = tuple(
+            hello.model_copy(update={"version": "1.3"}) for hello in outcome.session.hellos
+        )
+        return dataclasses.replace(
+            outcome, session=dataclasses.replace(outcome.session, hellos=hellos)
+        )
+
+    with pytest.raises(Interrupted):
+        perform(request_, ScriptedDevice({5: KeyboardInterrupt()}))
+    before = request_.out.read_bytes()
+    resumed = dataclasses.replace(request_, resume=True)
+    with pytest.raises(UsageError, match=r"begun with onnxruntime 1\.2, there is 1\.3 now"):
+        perform(resumed, ScriptedDevice({0: newer}))
+    assert request_.out.read_bytes() == before
+    assert perform(resumed, ScriptedDevice()).processes == 16
+
+
+def test_a_full_disk_says_what_is_kept_and_how_to_go_on(
+    request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = os.write
+
+    def write(descriptor: int, data: bytes) -> int:
+        return whole(descriptor, data[:20] if b'"repeat":2' in data else data)
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(
+        DestinationError, match=r"free space; 12 of 16 processes are kept .*--resume"
+    ):
+        perform(request_, ScriptedDevice())
+    monkeypatch.undo()
+    assert perform(dataclasses.replace(request_, resume=True), ScriptedDevice()).processes == 16
 
 
 def test_a_failing_artifact_leaves_the_others_whole(request_: Request) -> None:
