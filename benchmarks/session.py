@@ -111,7 +111,10 @@ def _in_order(items: Sequence[Message | Damaged], kind: type[Measurement]) -> Se
     _require_protocol(hellos[0])
     last = items[-1]
     if not isinstance(last, End):
-        raise IncompleteRun("the worker stopped before its 'end'")
+        ended = any(isinstance(item, End) for item in items)
+        raise IncompleteRun(
+            "the worker went on after its 'end'" if ended else "the worker stopped before its 'end'"
+        )
     body = list(items[artifacts:-1])
     before = _taken_state(body, 0)
     after = _taken_state(body, -1)

@@ -79,11 +79,17 @@ def _announced(
 
 @contextmanager
 def _ended_after(running: Running, limit_s: float) -> Generator[Callable[[], bool]]:
-    watchdog = threading.Timer(limit_s, running.close)
+    expired = threading.Event()
+
+    def end() -> None:
+        expired.set()  # first: whoever wakes because of the end asks why
+        running.close()
+
+    watchdog = threading.Timer(limit_s, end)
     watchdog.daemon = True
     watchdog.start()
     try:
-        yield lambda: not watchdog.is_alive()
+        yield expired.is_set
     finally:
         watchdog.cancel()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -34,8 +35,8 @@ class ShellStream:
     def __init__(
         self, connection: AdbConnection, serial: str, what: str, timeout_s: float | None = None
     ) -> None:
-        self._connection = connection
         self._socket = connection.conn
+        self._reading = threading.RLock()
         self._serial, self._what = serial, what
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._timeout_s = timeout_s
@@ -116,15 +117,17 @@ class ShellStream:
         """End the stream, from any thread: the phone sends the command SIGHUP, a reader wakes."""
         with contextlib.suppress(OSError):  # it may have ended by itself
             self._socket.shutdown(socket.SHUT_RDWR)
-        self._connection.close()
+        with self._reading:  # or the number of a closed socket might be another's by then
+            self._socket.close()
 
     def _read(self, count: int) -> bytes:
         """Return ``count`` bytes, fewer where the stream ends."""
         parts: list[bytes] = []
         while count > 0:
             try:
-                self._socket.settimeout(self._time_left())
-                part = self._socket.recv(min(count, 1 << 16))
+                with self._reading:
+                    self._socket.settimeout(self._time_left())
+                    part = self._socket.recv(min(count, 1 << 16))
             except TimeoutError as error:
                 raise DeviceUnfit(
                     f"phone {clean(self._serial)} did not finish {clean(self._what, 60)!r} in"

@@ -39,7 +39,7 @@ def bench(
         more: list[Any] = []
         if command == "run":
             more = ["--app", apk, "--min-time", "10ms", "--repeats", 2]
-        code = main([command, *map(str, [*words, *more])])
+        code = main([command, *map(str, [*more, *words])])
         return Done(code, *capsys.readouterr())
 
     return call

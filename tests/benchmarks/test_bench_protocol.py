@@ -111,7 +111,7 @@ def test_a_whole_report_counts() -> None:
         ([HELLO, End(count=0)], "0 measurements"),
         ([HELLO, Sample(ns=1), End(count=2)], "1 measurements arrived, the worker wrote 2"),
         ([HELLO, Sample(ns=1), Sample(ns=1), End(count=1)], "2 measurements arrived"),
-        ([HELLO, Sample(ns=1), End(count=1), Sample(ns=1)], "before its 'end'"),
+        ([HELLO, Sample(ns=1), End(count=1), Sample(ns=1)], "after its 'end'"),
         ([HELLO, HELLO, Sample(ns=1), End(count=1)], "repeated"),
         ([HELLO, Damaged("cut"), Sample(ns=1), End(count=1)], "1 damaged lines, the first: cut"),
         ([HELLO.model_copy(update={"protocol": 1}), Sample(ns=1), End(count=1)], "protocol 1"),

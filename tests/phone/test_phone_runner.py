@@ -87,7 +87,7 @@ def test_an_activity_writes_to_its_file(adb_server: AdbServer, ready: FakePhone)
     [
         (RunnerFaults(kill_after_lines=4), 137, "before its 'end'"),
         (RunnerFaults(half_line=5), 0, "damaged"),
-        (RunnerFaults(lines_after_end=2), 0, "before its 'end'"),
+        (RunnerFaults(lines_after_end=2), 0, "after its 'end'"),
         (RunnerFaults(clock_backwards_line=4), 0, "damaged"),
     ],
 )
