@@ -1,0 +1,169 @@
+"""What is carried to a phone and when, what is believed of it, and what is left behind."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from bench_calls import LIBRARIES, Bench, write_apk
+from phone.fake_phone import FakePhone
+from phone.sync_service import Sync
+
+from cnn_export.benchmarks.adb.housekeeping import Keeper
+from cnn_export.benchmarks.adb.phone import Phone
+from cnn_export.benchmarks.adb.server import local_server
+from cnn_export.benchmarks.adb.staging import FOLDER, Stage, item_of
+from cnn_export.errors import DeviceUnfit
+
+
+@pytest.fixture
+def pushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of all files that phones are sent, in order, less the temporary ending."""
+    names: list[str] = []
+    send = Sync._send
+
+    def noting(self: Sync, request: bytes, argument: str) -> None:
+        names.append(argument.rpartition(",")[0].removeprefix(f"{FOLDER}/").rsplit(".", 2)[0])
+        send(self, request, argument)
+
+    monkeypatch.setattr(Sync, "_send", noting)
+    return names
+
+
+def test_everything_is_pushed_once_for_all_processes(
+    phone: FakePhone, bench: Bench, model: Path, apk: Path, pushed: list[str]
+) -> None:
+    assert bench("run", model, "--device", "adb", "--repeats", 4).code == 0
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    app = hashlib.sha256(apk.read_bytes()).hexdigest()
+    libraries = [f"{app[:16]}-arm64-v8a/{name}" for name in LIBRARIES]
+    assert len(phone.calls("app_process")) == 1 + 4
+    assert sorted(pushed) == sorted([f"{digest}.onnx", pushed[1], f"{app}.apk", *libraries])
+    assert pushed[1].endswith(".probe")
+
+
+def test_kept_files_are_not_pushed_again(
+    phone: FakePhone, bench: Bench, model: Path, pushed: list[str], apk: Path
+) -> None:
+    assert bench("run", model, "--device", "adb", "--keep").code == 0
+    there = {path.name for path in phone.path(FOLDER).rglob("*") if path.is_file()}
+    assert len(there) == 5
+    assert len(pushed) == 5
+    pushed.clear()
+    assert bench("run", model, "--device", "adb", "--keep").code == 0
+    assert pushed == []
+    write_apk(apk, "arm64-v8a", dex=b"another")  # the model and its probe stay
+    assert bench("run", model, "--device", "adb").code == 0
+    assert len(pushed) == 3
+    assert not phone.path(FOLDER).exists()
+
+
+@pytest.mark.parametrize("spoil", [b"", b"half of it"])
+def test_a_file_that_is_not_what_its_name_says_is_replaced(
+    phone: FakePhone, bench: Bench, model: Path, pushed: list[str], spoil: bytes
+) -> None:
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    place = phone.path(f"{FOLDER}/{digest}.onnx")
+    place.parent.mkdir()
+    place.write_bytes(spoil)
+    assert bench("run", model, "--device", "adb", "--keep").code == 0
+    assert f"{digest}.onnx" in pushed
+    assert place.read_bytes() == model.read_bytes()
+
+
+def test_a_file_that_arrives_damaged_never_gets_its_name(
+    phone: FakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The phone's disk returns something else than was written."""
+    source = tmp_path / "m.onnx"
+    source.write_bytes(b"x" * 100_000)
+    send = Sync._send
+
+    def spoiling(self: Sync, request: bytes, argument: str) -> None:
+        send(self, request, argument)
+        phone.path(argument.rpartition(",")[0]).write_bytes(b"y" * 100_000)
+
+    monkeypatch.setattr(Sync, "_send", spoiling)
+    item = item_of(source)
+    with pytest.raises(DeviceUnfit, match="did not keep"):
+        Stage(Phone(local_server(), phone.serial)).bring([item])
+    assert list(phone.path(FOLDER).iterdir()) == []
+
+
+def test_a_push_that_breaks_off_leaves_nothing_that_is_believed(
+    phone: FakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "m.onnx"
+    source.write_bytes(bytes(2 << 20))
+    spend, spent = phone._spend, [0]
+
+    def pulling_the_cable(count: int) -> None:
+        spent[0] += count
+        if spent[0] > 1 << 20:
+            phone.unplug()
+        spend(count)
+
+    monkeypatch.setattr(phone, "_spend", pulling_the_cable)
+    with pytest.raises(DeviceUnfit, match=r"push m\.onnx"):
+        Stage(Phone(local_server(), phone.serial)).bring([item_of(source)])
+    assert {path.suffix for path in phone.path(FOLDER).iterdir()} <= {".part"}
+
+
+def test_a_pulled_cable_clears_the_folder(phone: FakePhone) -> None:
+    keeper = Keeper(Phone(local_server(), phone.serial), keep=False)
+    keeper.begin()
+    assert keeper.holds()
+    phone.write(f"{FOLDER}/x", "x")
+    phone.unplug()
+    _wait_until_gone(phone.path(FOLDER))
+    assert not keeper.holds()
+    keeper.end()  # of a phone that is gone nothing is asked
+
+
+def test_a_later_run_owns_the_folder(phone: FakePhone) -> None:
+    adb = Phone(local_server(), phone.serial)
+    first, second = Keeper(adb, keep=False), Keeper(adb, keep=False)
+    first.begin()
+    second.begin()
+    phone.write(f"{FOLDER}/x", "x")
+    first.end()
+    assert phone.path(f"{FOLDER}/x").exists()
+    second.end()
+    assert not phone.path(FOLDER).exists()
+
+
+def test_a_folder_that_cannot_be_made(phone: FakePhone) -> None:
+    phone.write(FOLDER, "a file")
+    with pytest.raises(DeviceUnfit, match=r"lets no folder .* be made"):
+        Keeper(Phone(local_server(), phone.serial), keep=False).begin()
+
+
+def test_a_lost_phone_comes_back_and_everything_is_brought_again(
+    phone: FakePhone, bench: Bench, model: Path, pushed: list[str]
+) -> None:
+    """The cable is out for a moment between two processes: the run just goes on."""
+
+    def pull() -> None:
+        while len(phone.calls("app_process")) < 2:
+            time.sleep(0.02)
+        phone.unplug()
+        time.sleep(0.3)
+        phone.plug()
+
+    puller = threading.Thread(target=pull, daemon=True)
+    puller.start()
+    done = bench("run", model, "--device", "adb", "--repeats", 6)
+    puller.join()
+    assert done.code == 0, done.err
+    assert len(pushed) == 10
+    assert not phone.path(FOLDER).exists()
+
+
+def _wait_until_gone(path: Path) -> None:
+    until = time.monotonic() + 10
+    while path.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not path.exists()
