@@ -9,7 +9,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat
-from cnn_export.benchmarks.statistics import Comparison, Interval, compare, median_interval
+from cnn_export.benchmarks.statistics import (
+    Comparison,
+    Interval,
+    Variation,
+    compare,
+    median_interval,
+)
 from cnn_export.benchmarks.statistics import summarize as summarize_processes
 
 _T = TypeVar("_T")
@@ -20,6 +26,8 @@ class TimeRow:
     """One artifact at one number of threads. ``p50`` and ``p90`` are over processes, in ns.
 
     ``flags`` counts the processes that carry each flag; memory is ``None`` if not measured.
+    ``outliers`` are inferences far beyond their process's quartiles, which every figure holds.
+    ``delegate`` is the one in use, which a runtime argument may have turned off.
     """
 
     artifact: Artifact
@@ -30,6 +38,9 @@ class TimeRow:
     samples: int
     p50: Interval
     p90: Interval
+    variation: Variation
+    outliers: int
+    delegate: str | None
     load_ns: float
     first_ns: float
     memory: Memory | None
@@ -100,11 +111,18 @@ def _time_row(artifact: Artifact, repeats: list[Repeat], memory: Memory | None) 
         samples=summary.samples,
         p50=summary.p50,
         p90=summary.p90,
+        variation=summary.variation,
+        outliers=summary.outliers,
+        delegate=_delegate(artifact, repeats[0]),
         load_ns=statistics.median(repeat.load_ns for repeat in repeats),
         first_ns=statistics.median(repeat.first_ns for repeat in repeats),
         memory=memory,
         flags=_flags(repeats),
     )
+
+
+def _delegate(artifact: Artifact, repeat: Repeat) -> str | None:
+    return None if repeat.runtime_args.get("xnnpack") == "off" else artifact.delegate
 
 
 def _pair_row(a: Artifact, b: Artifact, pairs: list[Pair]) -> PairRow:

@@ -18,7 +18,7 @@ _NS_PER_MS = 1e6
 _MILLION = 1e6
 _FILE_WIDTH = 180
 """Columns of output that goes to a file or pipe, where nothing needs folding."""
-_LEFT = ("artifact", "runtime", "against", "verdict", "flags")
+_LEFT = ("artifact", "runtime", "delegate", "against", "verdict", "flags")
 
 
 def show(records: Sequence[Record]) -> None:
@@ -61,6 +61,11 @@ def footnotes(times: Sequence[TimeRow], pairs: Sequence[PairRow]) -> list[str]:
         lines.append(
             f"Too few processes for 95 % intervals: these have {weakest:.0%}. Give more --repeats."
         )
+    if times:
+        lines.append(
+            "within, between: standard deviation of inferences in a process, and of processes;"
+            " outliers are counted and kept in every figure."
+        )
     if any(row.memory for row in times):
         lines.append("net MB: peak without what the runtime takes before it loads the artifact.")
     flags = sorted({flag for row in (*times, *pairs) for flag in row.flags})
@@ -70,8 +75,8 @@ def footnotes(times: Sequence[TimeRow], pairs: Sequence[PairRow]) -> list[str]:
 
 def _time_table(rows: Sequence[TimeRow]) -> Table:
     table = _table("Latency per inference: median over processes, with its interval")
-    headings = ("artifact", "threads", "processes", "median ms", "95 % ms", "p90 ms", "flags")
-    _columns(table, headings)
+    headings = ("artifact", "threads", "processes", "median ms", "95 % ms", "p90 ms")
+    _columns(table, (*headings, "within %", "between %", "outliers", "flags"))
     for row in rows:
         table.add_row(
             row.artifact.name,
@@ -80,6 +85,9 @@ def _time_table(rows: Sequence[TimeRow]) -> Table:
             _milliseconds(row.p50.value),
             _range(row.p50),
             _milliseconds(row.p90.value),
+            _percent(row.variation.within_ns, row.p50.value),
+            _percent(row.variation.between_ns, row.p50.value),
+            str(row.outliers),
             _flags(row.flags),
         )
     return table
@@ -87,13 +95,15 @@ def _time_table(rows: Sequence[TimeRow]) -> Table:
 
 def _cost_table(rows: Sequence[TimeRow]) -> Table:
     table = _table("Start, memory and cost")
-    headings = ("artifact", "runtime", "threads", "load ms", "first ms", "peak MB", "net MB")
-    _columns(table, (*headings, "M MACs", "MB moved"))
+    headings = ("artifact", "runtime", "delegate", "partitions", "threads", "load ms", "first ms")
+    _columns(table, (*headings, "peak MB", "net MB", "M MACs", "MB moved"))
     for row in rows:
         memory = row.memory
         table.add_row(
             row.artifact.name,
             f"{row.runtime} {row.runtime_version}",
+            row.delegate or "none",
+            "" if row.delegate is None else str(row.artifact.partitions),
             str(row.threads),
             _milliseconds(row.load_ns),
             _milliseconds(row.first_ns),
@@ -153,6 +163,10 @@ def _range(interval: Interval) -> str:
 
 def _milliseconds(ns: float) -> str:
     return f"{ns / _NS_PER_MS:.3f}"
+
+
+def _percent(part: float | None, whole: float) -> str:
+    return "" if part is None else f"{100 * part / whole:.1f}"
 
 
 def _millions(count: int | None) -> str:

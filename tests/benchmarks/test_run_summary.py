@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from rich.console import Console
 from scripted_device import DEVICE
 
@@ -19,7 +20,8 @@ RUN_ID = "0" * 16
 def _artifact(sha256: str, name: str) -> results.Artifact:
     return results.Artifact(
         run_id=RUN_ID, sha256=sha256, name=name, model="m", target="onnx", precision="fp32",
-        file_bytes=10, macs=2_500_000, mac_bytes=1_200_000,
+        file_bytes=10, macs=2_500_000, mac_bytes=1_200_000, delegate="CPUExecutionProvider",
+        partitions=1,
     )  # fmt: skip
 
 
@@ -87,13 +89,20 @@ def test_the_table_shows_each_figure_in_its_unit() -> None:
     lines = [line.split() for line in capture.get().splitlines()]
     times, costs = [line for line in lines if line[:1] == ["first.onnx"]]
     assert times[1:4] == ["1", "2", "3.000"]
-    assert times[-3:] == ["3.400", "others_busy", "(1)"]
-    assert costs[1:4] == ["onnxruntime", "1.2", "1"]
-    assert costs[4:] == ["5.000", "0.700", "50.0", "7.5", "2.5", "1.2"]
+    # Within: 1.4826 times half of 1 ms. Between, in ms²: 1.4826² less half of 1/3. One of 90 ms.
+    assert times[-6:] == ["3.400", "24.7", "47.5", "1", "others_busy", "(1)"]
+    assert costs[1:5] == ["onnxruntime", "1.2", "CPUExecutionProvider", "1"]
+    assert costs[5:] == ["1", "5.000", "0.700", "50.0", "7.5", "2.5", "1.2"]
     text = capture.get()
     assert "others_busy: other processes used more than 10%" in text
     assert "Give more --repeats" in text
     assert "2.000" in next(line for line in text.splitlines() if "undecided" in line)
+
+
+def test_a_delegate_that_was_turned_off_is_not_shown() -> None:
+    off = _repeat(A, 0, [1_000_000], runtime_args={"xnnpack": "off"})
+    (on_row,), (off_row,) = (time_rows([_artifact(A, "a"), r]) for r in (_repeat(A, 0, [1]), off))
+    assert (on_row.delegate, off_row.delegate) == ("CPUExecutionProvider", None)
 
 
 def test_the_table_says_whose_times_these_are() -> None:
@@ -116,6 +125,9 @@ def test_the_document_is_plain_json() -> None:
     assert found["comparisons"] == []
     assert found["results"][2]["p50"]["value"] == 3_000_000
     assert found["results"][2]["artifact"]["macs"] == 2_500_000
+    assert found["results"][2]["artifact"]["partitions"] == 1
+    assert found["results"][2]["outliers"] == 1
+    assert found["results"][2]["variation"]["between_share"] == pytest.approx(1 - 1 / 6 / 1.4826**2)
     assert found["results"][2]["memory"]["baseline_rss_bytes"] == 42_500_000
 
 
