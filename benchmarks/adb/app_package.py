@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,14 +17,21 @@ PACKAGE = "org.cnnexport.bench"
 MIN_API_LEVEL = 26
 BUILT = Path("android_app/build/cnn-bench.apk")
 """Where ``make app`` puts it."""
-RUNTIME_LIBRARIES: Mapping[str, Sequence[str]] = {
+_PROVES = {
     "ai-edge-litert": ("libtensorflowlite_jni.so",),
     "onnxruntime": ("libonnxruntime4j_jni.so",),
     "executorch": ("libexecutorch.so", "libexecutorch_jni.so"),
 }
 """Runtime by its host's name → libraries one of which its Java classes load."""
+_OWNED = {
+    "ai-edge-litert": "libtensorflowlite",
+    "onnxruntime": "libonnxruntime",
+    "executorch": ("libexecutorch", "libfbjni"),
+}
+"""How the names begin that belong to one runtime; other libraries may serve several."""
 
 _LIBRARY = re.compile(r"lib/(?P<abi>[A-Za-z0-9_-]{1,32})/(?P<name>lib[A-Za-z0-9_.+-]{1,128}\.so)")
+_DEX = re.compile(r"classes\d{0,3}\.dex")
 _LIBRARY_MAX = 1 << 29
 
 
@@ -61,15 +69,23 @@ class AppPackage:
         Raises:
             TargetUnavailable: it was built without.
         """
-        wanted = RUNTIME_LIBRARIES.get(package, ())
+        wanted = _PROVES.get(package, ())
         if not set(wanted) & set(self.libraries[abi]):
             raise TargetUnavailable(
-                f"{self.path} holds no {package} for {abi}: build the app with it (see"
-                " android_app/README.md)"
+                f"{self.path} holds no {package} for {abi}: build the app with it, with 'make app'"
+                " and no RUNTIMES"
             )
 
-    def extract(self, abi: str, folder: Path) -> list[Path]:
-        """Write the ABI's libraries to a folder of this host, and return their paths.
+    def libraries_for(self, package: str, abi: str) -> list[str]:
+        """Return the libraries that a runtime may load: all but those of other runtimes."""
+        others = [prefix for name, prefix in _OWNED.items() if name != package]
+        return [name for name in self.libraries[abi] if not any(map(name.startswith, others))]
+
+    def extract(self, package: str, abi: str, folder: Path) -> tuple[Path, list[Path]]:
+        """Write the app's code and a runtime's libraries to a folder of this host.
+
+        Returns a file for ``CLASSPATH`` and the libraries. An APK holds the libraries of all
+        runtimes; nobody wants to wait for these to be pushed.
 
         Raises:
             InputRefused: the APK is damaged.
@@ -77,8 +93,10 @@ class AppPackage:
         """
         try:
             with zipfile.ZipFile(self.path) as archive:
-                return [_extracted(archive, abi, name, folder) for name in self.libraries[abi]]
-        except (zipfile.BadZipFile, EOFError) as error:
+                names = self.libraries_for(package, abi)
+                libraries = [_extracted(archive, abi, name, folder) for name in names]
+                return _code(archive, folder), libraries
+        except (zipfile.BadZipFile, EOFError, zlib.error) as error:
             raise InputRefused(f"{self.path} is damaged ({error}); run 'make app' again") from error
         except OSError as error:
             raise DestinationError(f"cannot unpack {self.path}: {error.strerror}") from error
@@ -116,10 +134,10 @@ def _libraries(entries: Sequence[zipfile.ZipInfo], path: Path) -> dict[str, tupl
     found: dict[str, list[str]] = {}
     for entry in entries:
         match = _LIBRARY.fullmatch(entry.filename)
-        if match is None:
-            continue
         if entry.file_size > _LIBRARY_MAX:
             raise InputRefused(f"{path}: {entry.filename} is larger than any library")
+        if match is None:
+            continue
         found.setdefault(match["abi"], []).append(match["name"])
     return {abi: tuple(sorted(names)) for abi, names in found.items()}
 
@@ -129,6 +147,16 @@ def _extracted(archive: zipfile.ZipFile, abi: str, name: str, folder: Path) -> P
     with archive.open(f"lib/{abi}/{name}") as source, target.open("wb") as opened:
         while chunk := source.read(1 << 20):
             opened.write(chunk)
+    return target
+
+
+def _code(archive: zipfile.ZipFile, folder: Path) -> Path:
+    """Write the dex files as an archive of their own; the same code gives the same bytes."""
+    target = folder / "code.jar"
+    with zipfile.ZipFile(target, "w") as written:
+        for entry in archive.infolist():
+            if _DEX.fullmatch(entry.filename):
+                written.writestr(zipfile.ZipInfo(entry.filename), archive.read(entry))
     return target
 
 

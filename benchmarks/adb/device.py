@@ -64,6 +64,7 @@ class AdbDevice:
         self._new = False
         """Whether the app was not installed before us."""
         self._placed: dict[Path, Placed] = {}
+        self._code: Item | None = None
 
     @functools.cached_property
     def _facts(self) -> PhoneFacts:
@@ -203,26 +204,27 @@ class AdbDevice:
         if self._launch == "activity":
             return activity_command(runner_options)
         libraries = f"{FOLDER}/{self._library_folder}"
-        apk = self._apk().place
-        return announcing(app_process_command(libraries, apk, job.cpus, runner_options))
+        code = self._code.place if self._code else ""
+        return announcing(app_process_command(libraries, code, job.cpus, runner_options))
 
     def _place(self, artifacts: Sequence[Path]) -> list[Placed]:
         """Have everything on the phone that a job on ``artifacts`` needs."""
-        new = [path for path in dict.fromkeys(artifacts) if path not in self._placed]
-        if new:
-            with tempfile.TemporaryDirectory(prefix="cnn-bench-") as folder:
-                items = [pair for path in new for pair in _artifact_items(path, Path(folder))]
-                self._stage.bring([*items, *self._app_items(Path(folder))])
-                for path, artifact, probe in zip(new, items[::2], items[1::2], strict=True):
-                    self._placed[path] = Placed(artifact.place, probe.place)
+        for path in artifacts:
+            if path not in self._placed:
+                with tempfile.TemporaryDirectory(prefix="cnn-bench-") as folder:
+                    artifact, probe = _artifact_items(path, Path(folder))
+                    app = self._app_items(runtime_of(path).package, Path(folder))
+                    self._stage.bring([artifact, probe, *app])
+                self._placed[path] = Placed(artifact.place, probe.place)
         return [self._placed[path] for path in artifacts]
 
-    def _app_items(self, folder: Path) -> list[Item]:
+    def _app_items(self, runtime: str, folder: Path) -> list[Item]:
         """Return what ``app_process`` needs of the app; an installed app has it all."""
         if self._launch == "activity":
             return []
-        libraries = self._app.extract(self._abi, folder)
-        return [self._apk(), *(item_of(path, self._library_folder) for path in libraries)]
+        code, libraries = self._app.extract(runtime, self._abi, folder)
+        self._code = item_of(code)
+        return [self._code, *(item_of(path, self._library_folder) for path in libraries)]
 
     def _apk(self) -> Item:
         return Item(self._app.path, f"{self._app.sha256}.apk", self._app.sha256)
@@ -232,11 +234,11 @@ class AdbDevice:
         return f"{self._app.sha256[:16]}-{self._abi}"
 
 
-def _artifact_items(path: Path, folder: Path) -> list[Item]:
+def _artifact_items(path: Path, folder: Path) -> tuple[Item, Item]:
     """Return the proven artifact and its probe file, which is written to ``folder``."""
     manifest = read_manifest(manifest_path(path))
     require_same_file(path, manifest)
     artifact = item_of(path)
     probe = folder / f"{artifact.sha256}.probe"
     probe.write_text(probe_file(manifest, runtime_of(path).package), encoding="utf-8", newline="\n")
-    return [artifact, item_of(probe)]
+    return artifact, item_of(probe)

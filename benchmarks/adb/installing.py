@@ -9,9 +9,11 @@ from cnn_export.errors import DeviceUnfit
 
 _INSTALL_TIMEOUT_S = 180.0
 
-# Prints the hash of the installed APK, or nothing. `pm path` prints "package:" before the path.
+# Prints "installed" and the hash of the APK, if it may be read; or nothing where it is not
+# installed. `pm path` prints "package:" before the path.
 _INSTALLED = r"""
 path=$(pm path "$1") || exit 0
+case $path in package:*) echo installed ;; *) exit 0 ;; esac
 path=${path%%
 *}
 sha256sum "${path#package:}"
@@ -34,11 +36,13 @@ _ADVICE = (
 def installed_hash(phone: Phone) -> str | None:
     """Return the SHA-256 of the app's APK on the phone; ``None`` where it is not installed.
 
+    It is empty where the phone does not let it be read.
+
     Raises:
         DeviceUnfit: the phone is lost.
     """
     words = phone.script(_INSTALLED, PACKAGE).text.split()
-    return words[0] if words else None
+    return words[1] if len(words) > 1 else "" if words else None
 
 
 def install(phone: Phone, apk: str) -> None:

@@ -19,7 +19,7 @@ MAIN = f"{PACKAGE}.Main"
 ACTIVITY = f"{PACKAGE}/.RunActivity"
 _REPORT = "cnn-bench-report.jsonl"
 
-# $1 libraries, $2 APK, $3 mask of CPUs or "", then the runner's options. `exec` leaves no shell
+# $1 libraries, $2 code, $3 mask of CPUs or "", then the runner's options. `exec` leaves no shell
 # between adbd and the runner, so that the end of the connection ends the runner.
 _APP_PROCESS = r"""
 cd "$1" || exit
@@ -72,11 +72,11 @@ def options(job: Job, placed: Sequence[Placed]) -> list[str]:
 
 
 def app_process_command(
-    libraries: str, apk: str, cpus: Sequence[int], runner_options: Sequence[str]
+    libraries: str, code: str, cpus: Sequence[int], runner_options: Sequence[str]
 ) -> list[str]:
     """Return the command that runs the app's ``Main`` as the shell user, nothing installed."""
     text = f'{_APP_PROCESS}{MAIN} "$@"\n'
-    return script_words(text, libraries, apk, mask(cpus) if cpus else "", *runner_options)
+    return script_words(text, libraries, code, mask(cpus) if cpus else "", *runner_options)
 
 
 def activity_command(runner_options: Sequence[str]) -> list[str]:

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-LIBRARIES = ("libonnxruntime.so", "libonnxruntime4j_jni.so")
+LIBRARIES = (
+    *("libonnxruntime.so", "libonnxruntime4j_jni.so"),
+    *("libexecutorch.so", "libfbjni.so", "libc++_shared.so"),
+)
 
 
 class Done(NamedTuple):
