@@ -182,7 +182,8 @@ def _setting(
     """Return the setting; arguments of other runtimes than this one do not count."""
     known = CHOICES.get(runtime, arguments)
     kept = tuple(sorted((key, value) for key, value in arguments.items() if key in known))
-    return Setting(run.device, runtime, version, kept, threads, tuple(sorted(run.cpus)))
+    cpus = tuple(sorted(run.cpus))
+    return Setting(run.device, runtime, version, kept, threads, cpus, run.fixed_performance)
 
 
 def _times(samples_ns: Iterable[int], record: Repeat | Pair) -> Nanoseconds:

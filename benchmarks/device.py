@@ -60,6 +60,11 @@ class Preparation:
 class Device(Protocol):
     """One machine that runs workers."""
 
+    @property
+    def name(self) -> str:
+        """What it is called, without asking it."""
+        ...
+
     def require_runtime(self, package: str) -> None:
         """Check that a worker there can run artifacts of a runtime, such as ``onnxruntime``.
 
@@ -109,5 +114,10 @@ class Device(Protocol):
             ExportError: what the worker reported.
             IncompleteRun: it crashed, hung, or its report has a gap.
             DeviceUnfit: the device is lost.
+            Interrupted: :meth:`stop` was called.
         """
+        ...
+
+    def stop(self) -> None:
+        """End what another thread runs, or will run, on the device."""
         ...

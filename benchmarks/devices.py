@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from cnn_export.benchmarks.host import PATIENCE_S, HostDevice
 from cnn_export.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from cnn_export.benchmarks.adb.attendant import Care
     from cnn_export.benchmarks.adb.launch import Launch
     from cnn_export.benchmarks.adb.phone import Phone
 
@@ -25,13 +27,16 @@ class DeviceOptions:
 
     A worker may take ``patience_s`` besides measuring. ``app`` is the APK (``None``: the one that
     ``make app`` builds), ``launch`` how its runner is started; ``keep`` leaves the files that were
-    pushed on the phone.
+    pushed on the phone. ``care`` is how the phone is treated (``None``: as by default); ``tell``
+    gets the device's name and what is waited for.
     """
 
     patience_s: float = PATIENCE_S
     app: Path | None = None
     launch: Launch = "app_process"
     keep: bool = False
+    care: Care | None = None
+    tell: Callable[[str, str], None] = lambda _, __: None
 
 
 _DEFAULT = DeviceOptions()
@@ -75,6 +80,22 @@ def find_devices(names: Sequence[str], options: DeviceOptions = _DEFAULT) -> lis
     return devices
 
 
+def require_phone_options(names: Sequence[str], given: Sequence[str]) -> None:
+    """Check that options for phones are given for phones, and that the host runs alone.
+
+    Raises:
+        UsageError: an option does not concern the host, or the host stands beside other devices.
+    """
+    if HOST in names and len(names) > 1:
+        raise UsageError(
+            f"--device {HOST} is measured by itself: beside other devices it would be busy with"
+            " theirs; run it in a call of its own"
+        )
+    if given and HOST in names:
+        option = given[0].replace("_", "-")
+        raise UsageError(f"--{option} is for phones; leave it out, or give --device adb")
+
+
 def _phones(name: str) -> list[Phone]:
     from cnn_export.benchmarks.adb.addresses import PREFIX, every_phone, find_phone, is_adb
 
@@ -91,6 +112,15 @@ def _phones(name: str) -> list[Phone]:
 
 def _adb_device(phone: Phone, options: DeviceOptions) -> Device:
     from cnn_export.benchmarks.adb.app_package import read_app
+    from cnn_export.benchmarks.adb.attendant import Care
     from cnn_export.benchmarks.adb.device import AdbDevice
 
-    return AdbDevice(phone, read_app(options.app), options.launch, options.patience_s, options.keep)
+    return AdbDevice(
+        phone,
+        read_app(options.app),
+        options.launch,
+        options.patience_s,
+        options.keep,
+        options.care or Care(),
+        functools.partial(options.tell, phone.name),
+    )

@@ -11,8 +11,8 @@ _SECONDS = {"ms": 1e-3, "s": 1.0, "": 1.0, "min": 60.0}
 _FORM = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|)")
 
 
-def parse_duration_s(text: str) -> float:
-    """Return the seconds that ``text`` means.
+def parse_duration_s(text: str, *, zero: bool = False) -> float:
+    """Return the seconds that ``text`` means; ``zero`` allows none.
 
     Raises:
         UsageError: it is of another form, not above zero, or above an hour.
@@ -21,6 +21,6 @@ def parse_duration_s(text: str) -> float:
     if found is None:
         raise UsageError(f"{text!r} is no duration; write 500ms, 1s or 2min")
     seconds = float(found[1]) * _SECONDS[found[2]]
-    if not 0 < seconds <= LONGEST_S:
+    if not (0 < seconds <= LONGEST_S or (zero and seconds == 0)):
         raise UsageError(f"the duration {text!r} is not between 0 and {LONGEST_S:.0f} s")
     return seconds

@@ -13,7 +13,7 @@ from cnn_export.benchmarks import results
 from cnn_export.benchmarks.cgroup import read_limits
 from cnn_export.benchmarks.conditions import judge
 from cnn_export.benchmarks.device import Cluster, Job, Outcome, Preparation
-from cnn_export.benchmarks.environment import allowed_cpus, describe_host, usable_cpus
+from cnn_export.benchmarks.environment import HOST, allowed_cpus, describe_host, usable_cpus
 from cnn_export.benchmarks.session import MEASUREMENTS
 from cnn_export.benchmarks.snapshots import take_snapshot
 from cnn_export.benchmarks.worker_process import run_process
@@ -33,6 +33,14 @@ class HostDevice:
     def __init__(self, patience_s: float = PATIENCE_S, command: Sequence[str] = _WORKER) -> None:
         self._patience_s = patience_s
         self._command = tuple(command)
+
+    @property
+    def name(self) -> str:
+        """Return what results call it."""
+        return HOST
+
+    def stop(self) -> None:
+        """Do nothing: the host runs in the thread that is interrupted."""
 
     def require_runtime(self, package: str) -> None:
         """Check that a runtime is installed in this environment.

@@ -33,6 +33,7 @@ class Setting:
     runtime_args: tuple[tuple[str, str], ...]
     threads: int
     cpus: tuple[int, ...] = ()
+    fixed_performance: bool = False
 
     def differences(self, other: Setting) -> list[str]:
         """Return ``"field old → new"`` for every field that differs; ``other`` is the new one."""
@@ -50,6 +51,7 @@ class Setting:
             "device system": device.system,
             "governor": device.governor or "unknown",
             **_phone_fields(device),
+            "fixed-performance mode": "on" if self.fixed_performance else "off",
             "runtime": self.runtime,
             "runtime version": self.runtime_version,
             "threads": str(self.threads),

@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION = 1
 
+FIXED_PERFORMANCE = "fixed_performance"
+"""The setting of Android's fixed-performance mode."""
+
 Nanoseconds = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -87,6 +90,11 @@ class Run(_Record):
     block: int = Field(default=1, ge=1)
     group: str | None = None
     settings: list[SettingChange] | None = None
+
+    @property
+    def fixed_performance(self) -> bool:
+        """Whether the device held its clocks at what it can sustain."""
+        return any(change.name == FIXED_PERFORMANCE for change in self.settings or ())
 
 
 class Artifact(_Record):

@@ -12,6 +12,7 @@ import dataclasses
 import fcntl
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +45,7 @@ class BadLine:
 
 
 class Appender:
-    """A results file open for one run.
+    """A results file open for one call; several threads may append to it.
 
     Raises:
         DestinationError: the file cannot be opened or written, is something else than results, or
@@ -55,6 +56,7 @@ class Appender:
         self.path = path
         self.torn_bytes = 0
         """How much of a torn last line was set aside."""
+        self._one_writer = threading.Lock()
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
@@ -87,6 +89,10 @@ class Appender:
             DestinationError: the disk is full or gone; what was there is unharmed.
         """
         line = record.to_line().encode()
+        with self._one_writer:
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
         before = os.fstat(self._descriptor).st_size
         try:
             written = os.write(self._descriptor, line)

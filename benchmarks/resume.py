@@ -35,26 +35,55 @@ class Earlier:
         return dataclasses.replace(self, records=kept, left_out=[*self.left_out, *strays])
 
 
-def last_run(path: Path) -> Earlier:
-    """Return the last run of a results file and all records of it, the run itself first.
+def last_run(path: Path, device: str) -> Earlier:
+    """Return the last run of a results file on ``device``; the last of all where there is none.
 
     Raises:
         UsageError: the file holds no run.
         InputRefused: as :func:`read_records`.
     """
-    run: results.Run | None = None
-    records: list[results.Record] = []
+    runs = _runs(path)
+    if not runs:
+        raise UsageError(f"{path} holds no run to resume; leave --resume out")
+    on_device = [run for run in runs if run.device.id == device]
+    return _with_records(path, (on_device or runs)[-1:])[0]
+
+
+def last_group(path: Path, devices: Iterable[str]) -> tuple[str, dict[str, Earlier]]:
+    """Return the name and the runs, by device, of the last call on several devices.
+
+    A device that was lost before its run began has none.
+
+    Raises:
+        UsageError: the file holds no such call, or none on any of ``devices``.
+        InputRefused: as :func:`read_records`.
+    """
+    wanted = set(devices)
+    ours = [run for run in _runs(path) if run.group is not None and run.device.id in wanted]
+    if not ours:
+        raise UsageError(
+            f"{path} holds no run on several of these devices to resume; leave --resume out, or"
+            " name the one device of the run"
+        )
+    group = ours[-1].group or ""
+    earlier = _with_records(path, [run for run in ours if run.group == group])
+    return group, {each.run.device.id: each for each in earlier}
+
+
+def _runs(path: Path) -> list[results.Run]:
+    return [record for record in read_records(path) if isinstance(record, results.Run)]
+
+
+def _with_records(path: Path, runs: Sequence[results.Run]) -> list[Earlier]:
+    """Return the runs with their records; those of other runs are never all in memory."""
+    found: dict[str, list[results.Record]] = {run.run_id: [] for run in runs}
     damaged: list[str] = []
     for record in read_records(path):
         if isinstance(record, BadLine):
             damaged.append(f"line {record.number} ({record.reason})")
-        elif isinstance(record, results.Run):
-            run, records = record, [record]
-        elif run is not None and record.run_id == run.run_id:
-            records.append(record)
-    if run is None:
-        raise UsageError(f"{path} holds no run to resume; leave --resume out")
-    return Earlier(run, records, damaged)
+        elif record.run_id in found:
+            found[record.run_id].append(record)
+    return [Earlier(run, found[run.run_id], damaged) for run in runs]
 
 
 def require_same_plan(found: results.Run, wanted: results.Run, *, ignore_seed: bool) -> None:
@@ -71,12 +100,21 @@ def require_same_plan(found: results.Run, wanted: results.Run, *, ignore_seed: b
         )
     fields = ["artifacts", "threads", "repeats", "min_time_s", "cpus", "runtime_args", "compare"]
     fields += ["block"] if ignore_seed else ["block", "seed"]
+    if _fixed(found) != _fixed(wanted):
+        raise UsageError(
+            f"the run to resume had fixed-performance mode {_fixed(found)}, this command"
+            f" {_fixed(wanted)}; give the same --fixed-performance, or begin a new run"
+        )
     for field in fields:
         if (old := getattr(found, field)) != (new := getattr(wanted, field)):
             raise UsageError(
                 f"the run to resume has {field} {_short(old)}, this command {_short(new)};"
                 " give the same, or begin a new run without --resume"
             )
+
+
+def _fixed(run: results.Run) -> str:
+    return "on" if run.fixed_performance else "off"
 
 
 def _lasting(device: results.Device) -> Mapping[str, object]:

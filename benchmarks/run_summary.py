@@ -1,4 +1,4 @@
-"""What a run found, per artifact and threads: from records to figures. No I/O."""
+"""What runs found, per device, artifact and threads: from records to figures. No I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat
+from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
 from cnn_export.benchmarks.statistics import (
     Comparison,
     Interval,
@@ -23,13 +23,14 @@ _T = TypeVar("_T")
 
 @dataclasses.dataclass(frozen=True)
 class TimeRow:
-    """One artifact at one number of threads. ``p50`` and ``p90`` are over processes, in ns.
+    """One artifact at one number of threads on a device, ``p50`` and ``p90`` over processes, in ns.
 
     ``flags`` counts the processes that carry each flag; memory is ``None`` if not measured.
     ``outliers`` are inferences far beyond their process's quartiles, which every figure holds.
     ``delegate`` is the one in use, which a runtime argument may have turned off.
     """
 
+    device: str
     artifact: Artifact
     runtime: str
     runtime_version: str
@@ -51,6 +52,7 @@ class TimeRow:
 class PairRow:
     """Artifact ``b`` over artifact ``a``, alternated in the same processes; medians in ns."""
 
+    device: str
     a: Artifact
     b: Artifact
     threads: int
@@ -61,23 +63,29 @@ class PairRow:
 
 
 def time_rows(records: Sequence[Record]) -> list[TimeRow]:
-    """Return a row per artifact and threads that was timed, in the order of first appearance."""
-    artifacts = _artifacts(records)
-    memories = {(m.artifact, m.threads): m for m in records if isinstance(m, Memory)}
+    """Return a row per run, artifact and threads that was timed, in the order of appearance."""
+    artifacts, devices = _artifacts(records), _devices(records)
+    memories = {(m.run_id, m.artifact, m.threads): m for m in records if isinstance(m, Memory)}
     repeats = [record for record in records if isinstance(record, Repeat)]
-    groups = _grouped(repeats, [(r.artifact, r.threads) for r in repeats])
-    ordered = sorted(groups, key=lambda key: (list(artifacts).index(key[0]), key[1]))
-    return [_time_row(artifacts[key[0]], groups[key], memories.get(key)) for key in ordered]
+    groups = _grouped(repeats, [(r.run_id, r.artifact, r.threads) for r in repeats])
+    order = {run: place for place, run in enumerate(devices)}, list(artifacts)
+    ordered = sorted(
+        groups, key=lambda key: (order[0].get(key[0], 0), order[1].index(key[:2]), key[2])
+    )
+    return [
+        _time_row(devices.get(key[0], ""), artifacts[key[:2]], groups[key], memories.get(key))
+        for key in ordered
+    ]
 
 
 def pair_rows(records: Sequence[Record]) -> list[PairRow]:
-    """Return a row per pair and threads."""
-    artifacts = _artifacts(records)
+    """Return a row per run, pair and threads."""
+    artifacts, devices = _artifacts(records), _devices(records)
     pairs = [record for record in records if isinstance(record, Pair)]
-    groups = _grouped(pairs, [(p.a, p.b, p.threads) for p in pairs])
+    groups = _grouped(pairs, [(p.run_id, p.a, p.b, p.threads) for p in pairs])
     return [
-        _pair_row(artifacts[a], artifacts[b], group)
-        for (a, b, _), group in sorted(groups.items(), key=lambda item: item[0][2])
+        _pair_row(devices.get(run, ""), artifacts[run, a], artifacts[run, b], group)
+        for (run, a, b, _), group in sorted(groups.items(), key=lambda item: item[0][3])
     ]
 
 
@@ -89,8 +97,16 @@ def document(records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def _artifacts(records: Iterable[Record]) -> dict[str, Artifact]:
-    return {record.sha256: record for record in records if isinstance(record, Artifact)}
+def _artifacts(records: Iterable[Record]) -> dict[tuple[str, str], Artifact]:
+    """Return the artifacts by run and content."""
+    return {
+        (record.run_id, record.sha256): record for record in records if isinstance(record, Artifact)
+    }
+
+
+def _devices(records: Iterable[Record]) -> dict[str, str]:
+    """Return the device of each run."""
+    return {record.run_id: record.device.id for record in records if isinstance(record, Run)}
 
 
 def _grouped(items: Sequence[_T], keys: Sequence[Any]) -> dict[Any, list[_T]]:
@@ -100,9 +116,12 @@ def _grouped(items: Sequence[_T], keys: Sequence[Any]) -> dict[Any, list[_T]]:
     return groups
 
 
-def _time_row(artifact: Artifact, repeats: list[Repeat], memory: Memory | None) -> TimeRow:
+def _time_row(
+    device: str, artifact: Artifact, repeats: list[Repeat], memory: Memory | None
+) -> TimeRow:
     summary = summarize_processes([repeat.samples_ns for repeat in repeats])
     return TimeRow(
+        device=device,
         artifact=artifact,
         runtime=repeats[0].runtime,
         runtime_version=repeats[0].runtime_version,
@@ -125,8 +144,9 @@ def _delegate(artifact: Artifact, repeat: Repeat) -> str | None:
     return None if repeat.runtime_args.get("xnnpack") == "off" else artifact.delegate
 
 
-def _pair_row(a: Artifact, b: Artifact, pairs: list[Pair]) -> PairRow:
+def _pair_row(device: str, a: Artifact, b: Artifact, pairs: list[Pair]) -> PairRow:
     return PairRow(
+        device=device,
         a=a,
         b=b,
         threads=pairs[0].threads,

@@ -18,7 +18,7 @@ _NS_PER_MS = 1e6
 _MILLION = 1e6
 _FILE_WIDTH = 180
 """Columns of output that goes to a file or pipe, where nothing needs folding."""
-_LEFT = ("artifact", "runtime", "delegate", "against", "verdict", "flags")
+_LEFT = ("device", "artifact", "runtime", "delegate", "against", "verdict", "flags")
 
 
 def show(records: Sequence[Record]) -> None:
@@ -33,10 +33,12 @@ def render(records: Sequence[Record]) -> RenderableType:
     """Return the tables of times and of comparisons, as far as there are any, with footnotes."""
     times, pairs = time_rows(records), pair_rows(records)
     parts: list[RenderableType] = [Text(line) for line in _devices(records)]
+    several = len({row.device for row in (*times, *pairs)}) > 1
     if times:
-        parts += [_time_table(times), "", _cost_table(times), ""]
+        parts += [_time_table(times, several=several), ""]
+        parts += [_cost_table(times, several=several), ""]
     if pairs:
-        parts += [_pair_table(pairs), ""]
+        parts += [_pair_table(pairs, several=several), ""]
     parts += [Text(line) for line in footnotes(times, pairs)]
     return Group(*parts)
 
@@ -73,12 +75,14 @@ def footnotes(times: Sequence[TimeRow], pairs: Sequence[PairRow]) -> list[str]:
     return lines
 
 
-def _time_table(rows: Sequence[TimeRow]) -> Table:
+def _time_table(rows: Sequence[TimeRow], *, several: bool) -> Table:
     table = _table("Latency per inference: median over processes, with its interval")
     headings = ("artifact", "threads", "processes", "median ms", "95 % ms", "p90 ms")
-    _columns(table, (*headings, "within %", "between %", "outliers", "flags"))
+    headings = (*headings, "within %", "between %", "outliers", "flags")
+    _columns(table, headings, several=several)
     for row in rows:
         table.add_row(
+            *_where(row, several=several),
             row.artifact.name,
             str(row.threads),
             str(row.processes),
@@ -93,13 +97,15 @@ def _time_table(rows: Sequence[TimeRow]) -> Table:
     return table
 
 
-def _cost_table(rows: Sequence[TimeRow]) -> Table:
+def _cost_table(rows: Sequence[TimeRow], *, several: bool) -> Table:
     table = _table("Start, memory and cost")
     headings = ("artifact", "runtime", "delegate", "partitions", "threads", "load ms", "first ms")
-    _columns(table, (*headings, "peak MB", "net MB", "M MACs", "MB moved"))
+    headings = (*headings, "peak MB", "net MB", "M MACs", "MB moved")
+    _columns(table, headings, several=several)
     for row in rows:
         memory = row.memory
         table.add_row(
+            *_where(row, several=several),
             row.artifact.name,
             f"{row.runtime} {row.runtime_version}",
             row.delegate or "none",
@@ -117,12 +123,12 @@ def _cost_table(rows: Sequence[TimeRow]) -> Table:
     return table
 
 
-def _pair_table(rows: Sequence[PairRow]) -> Table:
+def _pair_table(rows: Sequence[PairRow], *, several: bool) -> Table:
     table = _table("Alternated in the same processes: ratio of times, artifact over the other")
     headings = ("artifact", "against", "threads", "processes", "median ms", "against ms")
-    _columns(table, (*headings, "ratio", "95 %", "verdict", "flags"))
+    _columns(table, (*headings, "ratio", "95 %", "verdict", "flags"), several=several)
     for row in rows:
-        table.add_row(*_pair_cells(row))
+        table.add_row(*_where(row, several=several), *_pair_cells(row))
     return table
 
 
@@ -147,8 +153,13 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, pad_edge=False)
 
 
-def _columns(table: Table, headings: Sequence[str]) -> None:
-    for heading in headings:
+def _where(row: TimeRow | PairRow, *, several: bool) -> tuple[str, ...]:
+    """Return the cell that tells devices apart, where there are several."""
+    return (printable(row.device),) if several else ()
+
+
+def _columns(table: Table, headings: Sequence[str], *, several: bool) -> None:
+    for heading in (*(["device"] if several else []), *headings):
         left = heading in _LEFT
         table.add_column(heading, justify="left" if left else "right", overflow="fold")
 

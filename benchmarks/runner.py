@@ -10,7 +10,7 @@ from cnn_export.benchmarks import results
 from cnn_export.benchmarks.device import Device, Job, Outcome
 from cnn_export.benchmarks.plan import Turn
 from cnn_export.benchmarks.runtime_arguments import arguments_of
-from cnn_export.errors import DeviceUnfit, ExportError, InputRefused, UsageError
+from cnn_export.errors import DeviceUnfit, ExportError, InputRefused, Interrupted, UsageError
 
 _Key = tuple[tuple[str, ...], int]
 
@@ -33,11 +33,12 @@ class Lost:
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a run has come: ``done`` of ``total`` turns, and the one at hand."""
+    """How far a run has come: ``done`` of ``total`` turns, and the one at hand on ``device``."""
 
     done: int
     total: int
     turn: Turn
+    device: str = ""
 
 
 def measure(
@@ -45,11 +46,12 @@ def measure(
     run: results.Run,
     device: Device,
     sink: Sink,
+    lost: list[Lost],
     *,
     strict: bool = False,
     report: Callable[[Progress], None] = lambda _: None,
-) -> list[Lost]:
-    """Run every turn and keep what it measured; return those that failed.
+) -> None:
+    """Run every turn and keep what it measured; those that failed go to ``lost``.
 
     After a failure the same artifacts at the same threads are not tried again in this call; all
     others go on.
@@ -57,9 +59,9 @@ def measure(
     Raises:
         DestinationError: the file cannot be written.
         UsageError: the device cannot do what was asked of it, whatever the artifact.
+        Interrupted: the device was told to stop.
         DeviceUnfit: the device is lost; or, with ``strict``, a kept record has a flag.
     """
-    lost: list[Lost] = []
     given_up: set[_Key] = set()
     for done, turn in enumerate(turns):
         report(Progress(done, len(turns), turn))
@@ -68,7 +70,7 @@ def measure(
         try:
             outcome = device.run(job_of(turn, run))
             _require_same_machine(outcome, turn)
-        except (DeviceUnfit, UsageError):
+        except (DeviceUnfit, Interrupted, UsageError):
             raise
         except ExportError as error:
             given_up.add(_group(turn))
@@ -77,7 +79,6 @@ def measure(
         sink.append(record_of(turn, run, outcome))
         if strict:
             _require_fit(outcome, turn)
-    return lost
 
 
 def job_of(turn: Turn, run: results.Run) -> Job:

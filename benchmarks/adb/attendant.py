@@ -11,19 +11,15 @@ from typing import TYPE_CHECKING
 
 from cnn_export.benchmarks.adb.guardian import Guardian
 from cnn_export.benchmarks.adb.phone_conditions import timed_seconds
-from cnn_export.benchmarks.adb.settings import (
-    FIXED_PERFORMANCE,
-    Wishes,
-    require_granted,
-    wanted_changes,
-)
+from cnn_export.benchmarks.adb.settings import Wishes, require_granted, wanted_changes
 from cnn_export.benchmarks.adb.waiting import Limits, State, look, wait_until_fit
 from cnn_export.benchmarks.adb.watcher import Watcher
 from cnn_export.benchmarks.device import Outcome, Preparation
-from cnn_export.errors import DestinationError, DeviceLost, DeviceUnfit
+from cnn_export.benchmarks.results import FIXED_PERFORMANCE
+from cnn_export.errors import DestinationError, DeviceLost, DeviceUnfit, ExportError, Interrupted
 
 if TYPE_CHECKING:
-    from cnn_export.benchmarks.adb.phone import Phone
+    from cnn_export.benchmarks.adb.phone import Phone, Running
     from cnn_export.benchmarks.session import Session
 
 RECONNECT_S = 60.0
@@ -53,6 +49,7 @@ class Attendant:
         self._care = care or Care()
         self._tell = tell
         self._guardian: Guardian | None = None
+        self._running: Running | None = None
         self._stopping = threading.Event()
 
     def unfit(self) -> list[str]:
@@ -81,24 +78,20 @@ class Attendant:
             DeviceLost: it is not there.
         """
         guardian = self._guardian = Guardian(self._phone, self._wanted())
+        preparation = Preparation()
         try:
             guardian.begin()
             reason = guardian.refusals.get(FIXED_PERFORMANCE, "")
             require_granted(self._care.wishes, guardian.changes, reason)
-            preparation = Preparation(list(guardian.changes))
+            preparation.changes += guardian.changes
             yield preparation
-        except BaseException:
-            guardian.end()
-            raise
-        else:
-            left = guardian.end()
         finally:
             self._guardian = None
-        preparation.notes += [
-            f"phone {self._phone.name}: {change.name} may not be back at {change.before}; the next"
-            " run on it tries again"
-            for change in left
-        ]
+            preparation.notes += [
+                f"{change.name} may not be back at {change.before} on phone {self._phone.name}: it"
+                " puts that back by itself once it is there, else the next run does"
+                for change in guardian.end()
+            ]
 
     def run(self, work: Work, cpus: Sequence[int] = ()) -> Outcome:
         """Do ``work``, which starts a process and returns its report, and judge the conditions.
@@ -109,23 +102,42 @@ class Attendant:
         Raises:
             ExportError: as ``work``.
             DeviceUnfit: the phone stays away, or is lost again and again, or its disk is full.
+            Interrupted: :meth:`stop` was called.
         """
+        try:
+            return self._persistently(work, cpus)
+        except ExportError:
+            if self._stopping.is_set():
+                raise Interrupted("interrupted") from None
+            raise
+
+    def _persistently(self, work: Work, cpus: Sequence[int]) -> Outcome:
         for losses in range(LOSSES_MAX):
+            if self._stopping.is_set():
+                break
             try:
                 return self._attempt(work, cpus)
             except DestinationError as error:
                 raise DeviceUnfit(str(error)) from error
             except DeviceUnfit as error:
-                if self._stopping.is_set() or not self._is_lost(error):
+                if not self._is_lost(error):
                     raise
                 if losses == LOSSES_MAX - 1:
                     raise DeviceUnfit(f"lost {LOSSES_MAX} times in one process: {error}") from error
                 self._regain(error)
-        raise AssertionError("unreachable")
+        raise Interrupted("interrupted")
+
+    def started(self, running: Running) -> None:
+        """Take note of the process that :meth:`stop` has to end."""
+        self._running = running
+        if self._stopping.is_set():
+            running.close()
 
     def stop(self) -> None:
-        """End waits of other threads; whatever runs now is not repeated."""
+        """End what another thread waits for or runs, now and from now on."""
         self._stopping.set()
+        if self._running is not None:
+            self._running.close()
 
     def _attempt(self, work: Work, cpus: Sequence[int]) -> Outcome:
         guardian = self._guardian

@@ -74,6 +74,15 @@ class AdbDevice:
     def _abi(self) -> str:
         return self._app.abi_for(self._facts)
 
+    @property
+    def name(self) -> str:
+        """Return its serial."""
+        return self._phone.name
+
+    def stop(self) -> None:
+        """End what another thread runs, or will run, on the phone; waits end too."""
+        self._attendant.stop()
+
     def require_runtime(self, package: str) -> None:
         """Check that the app has a runtime for the phone's ABI.
 
@@ -165,6 +174,7 @@ class AdbDevice:
             IncompleteRun: it crashed, was killed, hung, or its report has a gap.
             UsageError: the phone has not got the job's CPUs.
             DeviceUnfit: the phone is lost, or its disk full.
+            Interrupted: :meth:`stop` was called.
         """
         flags = self._static_flags(job.threads, job.cpus)
         outcome = self._attendant.run(functools.partial(self._session, job), job.cpus)
@@ -194,7 +204,13 @@ class AdbDevice:
         limit_s = 4 * job.min_time_s * len(job.artifacts) + self._patience_s
         command = self._command(job, self._place(job.artifacts))
         session = run_session(
-            self._phone, command, limit_s, MEASUREMENTS[job.kind], watcher.begin, watcher.finish
+            self._phone,
+            command,
+            limit_s,
+            MEASUREMENTS[job.kind],
+            watcher.begin,
+            watcher.finish,
+            self._attendant.started,
         )
         require_as_asked(session, self._launch, job.cpus)
         return session

@@ -36,11 +36,13 @@ def run_session(
     kind: type[Measurement],
     begin: Callable[[], None] = lambda: None,
     finish: Callable[[], None] = lambda: None,
+    started: Callable[[Running], None] = lambda _: None,
 ) -> Session:
     """Run a command that reports like a worker, and return its whole report.
 
     ``begin`` is called when it has loaded its artifacts, ``finish`` at every message after that:
-    measurements are written when the last is taken.
+    measurements are written when the last is taken. ``started`` gets the command, so that another
+    thread may end it.
 
     Raises:
         ExportError: what the runner reported; see :func:`complete_session`.
@@ -50,6 +52,7 @@ def run_session(
     """
     running = phone.start(command)
     try:
+        started(running)
         with _ended_after(running, limit_s) as expired:
             heard = _announced(cleaned(messages(running.lines())), kind, begin, finish)
             received = list(itertools.islice(heard, _MESSAGES_MAX))

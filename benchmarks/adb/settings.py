@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, get_args
 
-from cnn_export.benchmarks.results import SettingChange
+from cnn_export.benchmarks.results import FIXED_PERFORMANCE, SettingChange
 from cnn_export.errors import UsageError
 
 FixedPerformance = Literal["auto", "on", "off"]
@@ -19,7 +19,6 @@ FIXED_PERFORMANCE_API = 30
 STAY_ON = "stay_on_while_plugged_in"
 SCREEN_OFF = "screen_off_timeout"
 SCREEN = "screen"
-FIXED_PERFORMANCE = "fixed_performance"
 NAMES = (STAY_ON, SCREEN_OFF, SCREEN, FIXED_PERFORMANCE)
 UNKNOWN = "unknown"
 """The earlier value of what Android lets nobody read."""

@@ -5,24 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnn_export.errors import UsageError
+from cnn_export.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
+    from cnn_export.benchmarks.adb.attendant import Care
     from cnn_export.benchmarks.adb.launch import Launch
-    from cnn_export.benchmarks.run_job import Finished, Request
+    from cnn_export.benchmarks.device import Device
+    from cnn_export.benchmarks.run_request import Finished, Request
     from cnn_export.benchmarks.runner import Progress
 
 _DEFAULT_OUT = Path("results.jsonl")
 _REPEATS, _MIN_TIME = 10, "1s"
 _LINES_SHOWN = 3
+_PHONE_OPTIONS = (
+    *("app", "launch", "keep", "fixed_performance"),
+    *("max_temperature", "min_battery", "wait", "reconnect"),
+)
 
 
 def _numbers(minimum: int) -> Callable[[click.Context, click.Parameter, Any], tuple[int, ...]]:
@@ -52,7 +57,12 @@ def _cpus(
 @click.command("run")
 @click.argument("artifacts", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--device", "device_name", default="host", show_default=True, help="host, adb, adb:SERIAL, …"
+    "--device",
+    "device_names",
+    multiple=True,
+    default=("host",),
+    metavar="NAME",
+    help="host, adb, adb:SERIAL, adb:HOST:PORT/SERIAL, all; repeatable.  [default: host]",
 )
 @click.option(
     "--threads", default="1", show_default=True, callback=_numbers(1), help="Of the runtime: 1,2."
@@ -106,10 +116,39 @@ def _cpus(
     help="On phones: a shell's process with nothing installed, or the app in the foreground.",
 )
 @click.option("--keep", is_flag=True, help="Leave the files that were pushed on the phone.")
+@click.option(
+    "--fixed-performance",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Hold a phone's clocks at what it can sustain; auto: where it can.",
+)
+@click.option(
+    "--max-temperature",
+    type=click.FloatRange(min=0, max=100),
+    default=38.0,
+    show_default=True,
+    metavar="C",
+    help="Of a phone's skin and battery, before each process.",
+)
+@click.option(
+    "--min-battery",
+    type=click.FloatRange(min=0, max=100),
+    default=20.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="Of a phone, before each process.",
+)
+@click.option(
+    "--wait", default="5min", show_default=True, help="For these limits; then go on, flagged."
+)
+@click.option(
+    "--reconnect", default="60s", show_default=True, help="For a phone that was lost to come back."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress and no table.")
 def command(
-    device_name: str,
+    device_names: tuple[str, ...],
     timeout: str,
     app: Path | None,
     launch: Launch,
@@ -123,24 +162,64 @@ def command(
     Every repeat is a new process, in a seeded order. With --compare, processes hold two
     artifacts and alternate their inferences: that tells differences of a few percent apart.
     """
-    from cnn_export.benchmarks.devices import DeviceOptions, find_device
+    from cnn_export.benchmarks.devices import DeviceOptions, find_devices, require_phone_options
     from cnn_export.benchmarks.durations import parse_duration_s
-    from cnn_export.benchmarks.run_job import perform
+    from cnn_export.benchmarks.run_progress import screen
 
+    require_phone_options(device_names, _given(_PHONE_OPTIONS))
+    care = _care(options)
     request = _request(options)
-    wishes = DeviceOptions(parse_duration_s(timeout), app, launch, keep)
-    device = find_device(device_name, wishes)
-    with _stopping_on_terminate(), _progress(quiet) as report:
-        finished = perform(request, device, report)
-    _tell(finished, request, as_json=as_json, quiet=quiet)
-    failure = finished.first_failure(request.out)
+    devices: list[Device] = []
+    with _stopping_on_terminate():
+        with screen(quiet=quiet, several=lambda: len(devices) > 1) as shown:
+            wishes = DeviceOptions(parse_duration_s(timeout), app, launch, keep, care, shown.wait)
+            devices += find_devices(device_names, wishes)
+            finished, failure = _performed(request, devices, shown.report)
+        _tell(finished, request, as_json=as_json, quiet=quiet)
     if failure is not None:
         raise failure
 
 
+def _performed(
+    request: Request, devices: Sequence[Device], report: Callable[[Progress], None]
+) -> tuple[Sequence[Finished], ExportError | None]:
+    if len(devices) > 1:
+        from cnn_export.benchmarks.several_devices import perform_all
+
+        everything = perform_all(request, devices, report)
+        return everything.finished, everything.first_failure(request.out)
+    from cnn_export.benchmarks.run_job import perform
+
+    finished = perform(request, devices[0], report)
+    return [finished], finished.first_failure(request.out)
+
+
+def _given(names: Sequence[str]) -> list[str]:
+    """Return those options that the user wrote."""
+    context = click.get_current_context()
+    written = click.core.ParameterSource.COMMANDLINE
+    return [name for name in names if context.get_parameter_source(name) == written]
+
+
+def _care(options: dict[str, Any]) -> Care:
+    """Take out of ``options`` how phones are treated."""
+    from cnn_export.benchmarks.adb.attendant import Care
+    from cnn_export.benchmarks.adb.settings import Wishes
+    from cnn_export.benchmarks.adb.waiting import Limits
+    from cnn_export.benchmarks.durations import parse_duration_s
+
+    limits = Limits(
+        options.pop("max_temperature"),
+        options.pop("min_battery"),
+        parse_duration_s(options.pop("wait"), zero=True),
+    )
+    reconnect_s = parse_duration_s(options.pop("reconnect"), zero=True)
+    return Care(Wishes(options.pop("fixed_performance")), limits, reconnect_s)
+
+
 def _request(options: dict[str, Any]) -> Request:
     from cnn_export.benchmarks.durations import parse_duration_s
-    from cnn_export.benchmarks.run_job import Request
+    from cnn_export.benchmarks.run_request import Request
 
     repeats, seconds = _REPEATS, parse_duration_s(options["min_time"] or _MIN_TIME)
     if options["compare"]:
@@ -156,48 +235,26 @@ def _request(options: dict[str, Any]) -> Request:
     return Request(**kept, min_time_s=seconds)
 
 
-def _tell(finished: Finished, request: Request, *, as_json: bool, quiet: bool) -> None:
+def _tell(finished: Sequence[Finished], request: Request, *, as_json: bool, quiet: bool) -> None:
     from cnn_export.benchmarks import run_summary, run_table
     from cnn_export.benchmarks.console import warn
 
-    if finished.torn_bytes:
+    if any(run.torn_bytes for run in finished):
         click.echo(f"a torn last line of {request.out} is now in {request.out}.torn", err=True)
-    if lines := finished.left_out:
+    if lines := list(dict.fromkeys(line for run in finished for line in run.left_out)):
         shown = "; ".join(lines[:_LINES_SHOWN]) + ("; …" if len(lines) > _LINES_SHOWN else "")
         warn(f"{request.out}: left out and measured again where needed: {shown}")
+    for note in (note for run in finished for note in run.notes):
+        warn(note)
+    records = [record for run in finished for record in run.records]
     if as_json:
-        document = {"run": finished.run.model_dump()} | run_summary.document(finished.records)
-        click.echo(json.dumps(document, indent=2))
+        runs = [run.run.model_dump() for run in finished]
+        document = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
+        click.echo(json.dumps(document | run_summary.document(records), indent=2))
     elif not quiet:
-        run_table.show(finished.records)
-        click.echo(f"{finished.processes} processes are kept in {request.out}", err=True)
-
-
-@contextlib.contextmanager
-def _progress(quiet: bool) -> Generator[Callable[[Progress], None]]:
-    """Show a bar on a terminal's stderr, and nothing anywhere else."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
-
-        def show(at: Progress) -> None:
-            names = " and ".join(subject.name for subject in at.turn.subjects)
-            text = f"{names}, {at.turn.kind}, repeat {at.turn.repeat + 1}"
-            bar.update(task, completed=at.done, total=at.total, description=text)
-
-        yield show
+        run_table.show(records)
+        kept = sum(run.processes for run in finished)
+        click.echo(f"{kept} processes are kept in {request.out}", err=True)
 
 
 @contextlib.contextmanager

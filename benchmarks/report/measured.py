@@ -22,7 +22,7 @@ from cnn_export.benchmarks.statistics import Comparison, Summary, compare, summa
 from cnn_export.errors import InputRefused
 
 Nanoseconds = npt.NDArray[np.int64]
-_Key = tuple[str, str, str, str, int, str]
+_Key = tuple[str, str, bool, str, str, int, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Duel:
 
     a: Artifact
     b: Artifact
+    device: Device
     runtimes: tuple[str, str]
     threads: int
     comparison: Comparison
@@ -83,9 +84,14 @@ class Measured:
     series: tuple[Series, ...]
     duels: tuple[Duel, ...]
 
+    @property
+    def several_devices(self) -> bool:
+        """Whether a row has to say where it was measured."""
+        return len({run.device.id for run in self.runs}) > 1
+
 
 def group(records: Iterable[Record]) -> Measured:
-    """Group records by artifact, device, runtime, its arguments and threads, in file order.
+    """Group records by artifact, device, its mode, runtime, arguments, threads, in file order.
 
     Raises:
         InputRefused: nothing was measured, or a measurement's run or artifact is not described.
@@ -147,11 +153,12 @@ def _series(kinds: _Kinds) -> tuple[Series, ...]:
 
 
 def _key(kinds: _Kinds, repeat: Repeat) -> _Key:
-    device = kinds.run(repeat.run_id).device
+    run = kinds.run(repeat.run_id)
     arguments = ",".join(f"{key}={value}" for key, value in sorted(repeat.runtime_args.items()))
     return (
         repeat.artifact,
-        device.model_dump_json(),
+        run.device.model_dump_json(),
+        run.fixed_performance,
         repeat.runtime,
         repeat.runtime_version,
         repeat.threads,
@@ -191,7 +198,8 @@ def _peak(kinds: _Kinds, repeat: Repeat) -> int | None:
     same = (
         memory.peak_rss_bytes
         for memory in kinds.memories
-        if (memory.artifact, memory.threads, memory.runtime, memory.runtime_version)
+        if kinds.run(memory.run_id).device == kinds.run(repeat.run_id).device
+        and (memory.artifact, memory.threads, memory.runtime, memory.runtime_version)
         == (repeat.artifact, repeat.threads, repeat.runtime, repeat.runtime_version)
     )
     return max(same, default=None)
@@ -213,6 +221,7 @@ def _duel(kinds: _Kinds, pairs: list[Pair]) -> Duel:
     return Duel(
         a=kinds.artifact(first.run_id, first.a),
         b=kinds.artifact(first.run_id, first.b),
+        device=kinds.run(first.run_id).device,
         runtimes=first.runtimes,
         threads=first.threads,
         comparison=comparison,

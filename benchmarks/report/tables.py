@@ -67,12 +67,13 @@ def latency_table(measured: Measured) -> Table | None:
         "Intervals are of the median over processes, with their true confidence; outliers are "
         "kept in every figure. Load times are medians over processes."
     )
-    return Table(headings, tuple(map(_latency_row, measured.series)), caption)
+    return Table(headings, tuple(_latency_row(one, measured) for one in measured.series), caption)
 
 
-def _latency_row(one: Series) -> tuple[Cell, ...]:
+def _latency_row(one: Series, measured: Measured) -> tuple[Cell, ...]:
     summary = one.summary
     arguments = "".join(f" {key}={value}" for key, value in sorted(one.runtime_args.items()))
+    where = f"{threads_text(one.threads)}{_where(one, measured)}"
     load_ns = float(np.median([process.load_ns for process in one.processes]))
     return (
         _number(one),
@@ -85,7 +86,7 @@ def _latency_row(one: Series) -> tuple[Cell, ...]:
         Cell(str(summary.processes), "n"),
         Cell(f"{summary.samples:,}", "n"),
         Cell(f"{summary.outliers:,}", "n"),
-        Cell(f"{one.runtime} {one.runtime_version}{arguments}, {threads_text(one.threads)}"),
+        Cell(f"{one.runtime} {one.runtime_version}{arguments}, {where}"),
         Cell(", ".join(one.flags) or "none", "undecided" if one.flags else ""),
     )
 
@@ -93,6 +94,11 @@ def _latency_row(one: Series) -> tuple[Cell, ...]:
 def threads_text(count: int) -> str:
     """Return ``1 thread`` or ``4 threads``."""
     return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _where(one: Series | Duel, measured: Measured) -> str:
+    """Return where it was measured, if that tells rows apart."""
+    return f", on {one.device.id}" if measured.several_devices else ""
 
 
 def _number(one: Series) -> Cell:
@@ -130,16 +136,16 @@ def comparison_table(measured: Measured) -> Table | None:
     if not measured.duels:
         return None
     headings = ("second", "first", "threads", "ratio", "its interval", "p", "verdict", "repeats")
-    return Table(headings, tuple(map(_comparison_row, measured.duels)))
+    return Table(headings, tuple(_comparison_row(each, measured) for each in measured.duels))
 
 
-def _comparison_row(duel: Duel) -> tuple[Cell, ...]:
+def _comparison_row(duel: Duel, measured: Measured) -> tuple[Cell, ...]:
     comparison = duel.comparison
     ratio = comparison.ratio
     needed = "" if comparison.repeats_needed is None else f", {comparison.repeats_needed} needed"
     styles = {"faster": "met", "slower": "missed", "undecided": "undecided"}
     return (
-        Cell(f"{duel.b.name} ({duel.runtimes[1]})"),
+        Cell(f"{duel.b.name} ({duel.runtimes[1]}{_where(duel, measured)})"),
         Cell(f"{duel.a.name} ({duel.runtimes[0]})"),
         Cell(str(duel.threads), "n"),
         Cell(f"{ratio.value:.4f}", "n"),

@@ -17,6 +17,7 @@ from cnn_export.benchmarks.protocol import (
 )
 from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.benchmarks.session import Session
+from cnn_export.errors import ExportError
 
 DEVICE = results.Device(
     id="scripted", kind="host", model="paper", cpus=2, memory_bytes=10**9, system="none"
@@ -50,10 +51,19 @@ class ScriptedDevice:
     ) -> None:
         self.jobs: list[Job] = []
         self.facts = DEVICE
+        self.unready: ExportError | None = None
+        """Why the device cannot even be described."""
         self.calls: list[str] = []
         """What happened besides jobs."""
         self._answers = answers or {}
         self._unfit = unfit
+
+    @property
+    def name(self) -> str:
+        return self.facts.id
+
+    def stop(self) -> None:
+        self.calls.append("stop")
 
     def require_runtime(self, package: str) -> None:
         del package
@@ -62,6 +72,8 @@ class ScriptedDevice:
         return {"big": (1,), "little": (0,)}[name]
 
     def describe(self) -> results.Device:
+        if self.unready is not None:
+            raise self.unready
         return self.facts
 
     @contextlib.contextmanager

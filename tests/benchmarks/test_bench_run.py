@@ -159,7 +159,7 @@ def _worker(monkeypatch: pytest.MonkeyPatch, body: str, patience_s: float = 60.0
     """Let every worker be a process that runs ``body``."""
     command = [sys.executable, "-c", f"import os, sys, time\nw = sys.stdout.write\n{body}"]
     device = HostDevice(patience_s, command)
-    monkeypatch.setattr(devices, "find_device", lambda *_: device)
+    monkeypatch.setattr(devices, "find_devices", lambda *_: [device])
 
 
 NEGATIVE = '{"cnn_bench":"sample","ns":-5}\n'

@@ -17,7 +17,8 @@ from scripted_device import DEVICE, ScriptedDevice, good_outcome, hello_of
 
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.results_file import BadLine, read_records
-from cnn_export.benchmarks.run_job import Request, perform
+from cnn_export.benchmarks.run_job import perform
+from cnn_export.benchmarks.run_request import Request
 from cnn_export.benchmarks.run_summary import time_rows
 from cnn_export.benchmarks.session import IncompleteRun
 from cnn_export.errors import (
