@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,12 +23,12 @@ class Done(NamedTuple):
 Bench = Callable[..., Done]
 
 
-def write_apk(path: Path, *abis: str, dex: bytes = b"dex\n038\0") -> Path:
+def write_apk(path: Path, *abis: str, dex: bytes = b"dex\n038\0", more: Sequence[str] = ()) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("AndroidManifest.xml", b"\x03\x00")
         archive.writestr("classes.dex", dex)
         for abi in abis:
-            for name in LIBRARIES:
+            for name in (*LIBRARIES, *more):
                 archive.writestr(f"lib/{abi}/{name}", f"{abi}/{name}".encode() * 4000)
     return path
 
