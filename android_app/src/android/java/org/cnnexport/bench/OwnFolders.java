@@ -15,6 +15,8 @@ final class OwnFolders {
     static Folders of(Context context) {
         List<File> own = new ArrayList<>();
         own.add(context.getFilesDir());
+        // The same folder's name of old, by which run-as knows it; systems link them either way.
+        own.add(new File("/data/data/" + context.getPackageName() + "/files"));
         own.add(context.getCacheDir());
         File external = context.getExternalFilesDir(null);
         if (external != null) {

@@ -41,6 +41,7 @@ final class ResultWriter {
                 ? JsonLine.message("sample").put("ns", a[i])
                 : JsonLine.message("pair").put("a_ns", a[i]).put("b_ns", timed.series()[1][i]));
         }
+        report.flush();
     }
 
     void memory(long peakRssBytes, Long peakPssBytes, long baselineRssBytes) throws Failure {
@@ -48,6 +49,7 @@ final class ResultWriter {
             .put("peak_rss_bytes", peakRssBytes)
             .put("peak_pss_bytes", peakPssBytes)
             .put("baseline_rss_bytes", baselineRssBytes));
+        report.flush();
     }
 
     void end(int count, int warmUp, boolean settled) throws Failure {

@@ -1,6 +1,7 @@
 package org.cnnexport.bench;
 
 import java.io.File;
+import java.util.regex.Pattern;
 
 /** The device at one moment, told by the process that measures; null is "not told". */
 record State(
@@ -11,21 +12,23 @@ record State(
     Long availableMemoryBytes) {
 
     private static final int STATUS_MAX = 6;
+    private static final Pattern CPUS = Pattern.compile("[0-9]{1,4}([,-][0-9]{1,4}){0,99}");
 
     /** Looks at the device; {@code launch} is how this process was started. */
     static State now(String launch, Thermal thermal, File proc) {
         Integer status = thermal.status();
+        Float headroom = thermal.headroom();
         boolean known = status != null && status >= 0 && status <= STATUS_MAX;
         return new State(
             launch,
             known ? status : null,
-            thermal.headroom(),
+            headroom != null && headroom >= 0 ? headroom : null,
             cpus(new File(proc, "self/status")),
             ProcFiles.bytes(new File(proc, "meminfo"), "MemAvailable"));
     }
 
     private static String cpus(File status) {
         String list = ProcFiles.field(status, "Cpus_allowed_list");
-        return list == null ? null : Printable.shortened(list);
+        return list != null && CPUS.matcher(list).matches() ? list : null;
     }
 }

@@ -1,0 +1,57 @@
+"""Compiles the JVM tests and names what runs them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from build_tools.fetch import Cache, locked
+from build_tools.java import compile_java, sources
+from build_tools.jvm_build import build_jvm, classpath
+from build_tools.layout import BUILD, JVM, PINS, cache
+from build_tools.parts import read_pins
+from build_tools.stamp import build_if_changed, digest_of
+
+_TEST = BUILD / "test"
+
+
+@dataclasses.dataclass(frozen=True)
+class JavaTests:
+    """A built set of tests: what is on its classpath, and JUnit's console."""
+
+    classes: Path
+    classpath: tuple[Path, ...]
+    console: Path
+
+    def command(self, properties: Mapping[str, str]) -> list[str]:
+        """Return the command that runs all of them, with some system properties."""
+        path = ":".join(map(str, [self.classes, *self.classpath]))
+        defined = [f"-D{key}={value}" for key, value in properties.items()]
+        java = ["java", f"-Djava.library.path={JVM / 'natives'}", *defined]
+        run = ["-jar", str(self.console), "execute", "--disable-banner", "--details=tree"]
+        return [*java, *run, "--class-path", path, "--scan-class-path", str(self.classes)]
+
+    def main(self, name: str, *arguments: str) -> list[str]:
+        """Return the command that runs one class's ``main``."""
+        path = ":".join(map(str, [self.classes, *self.classpath]))
+        library = f"-Djava.library.path={JVM / 'natives'}"
+        return ["java", library, "-cp", path, f"org.cnnexport.bench.{name}", *arguments]
+
+
+def build_tests() -> JavaTests:
+    """Build the app for the JVM and its tests, where anything changed.
+
+    Raises:
+        BuildError: a tool or part is missing, or the sources do not compile.
+    """
+    build_jvm()
+    pins, store = read_pins(PINS), Cache(cache())
+    with locked(BUILD / "lock"):
+        store.fetch(pins.group("test"))
+        console = store.file(pins.parts["junit"])
+        classes, own = _TEST / "classes", sources("test")
+        digest = digest_of([*own, JVM / "stamp"])
+        path = [*classpath(), console]
+        build_if_changed(classes, _TEST / "stamp", digest, lambda: compile_java(own, path, classes))
+    return JavaTests(classes, tuple(classpath()), console)

@@ -1,0 +1,73 @@
+"""The Java side, built when it is first needed, and artifacts for it to run.
+
+Nothing here skips because something is not installed: the build's line says what to install.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from build_tools.install_tools import install_tools
+from build_tools.test_build import JavaTests, build_tests
+
+from cnn_export import export
+from cnn_export.benchmarks.adb.probe_file import probe_file
+from cnn_export.benchmarks.runtimes import runtime_of
+from cnn_export.manifest import manifest_path, read_manifest
+
+CHECKPOINT = Path(__file__).parents[2] / "models" / "checkpoints" / "skipnet_digits.pt"
+
+needs_linux = pytest.mark.skipif(
+    (platform.system(), platform.machine()) != ("Linux", "x86_64"),
+    reason="TFLite's desktop library for Java exists for Linux on x86_64 only",
+)
+
+
+@pytest.fixture(scope="session")
+def tools() -> None:
+    """Everything that the builds call; as root what is missing is installed."""
+    install_tools()
+
+
+@pytest.fixture(scope="session")
+def java(tools: None) -> JavaTests:
+    """The app's classes for the JVM, and their tests."""
+    return build_tests()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with exported artifacts, each with its probe file beside it."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, settings in (
+        ("net.onnx", {}),
+        ("net.tflite", {}),
+        ("channels_last.tflite", {"layout": "nhwc"}),
+        ("batch.onnx", {"batch": "dynamic"}),
+    ):
+        target = "onnx" if name.endswith(".onnx") else "tflite"
+        export(CHECKPOINT, target=target, output=folder / name, **settings)
+        write_probe(folder / name)
+    return folder
+
+
+def write_probe(artifact: Path) -> Path:
+    """Write an artifact's probe file as the host pushes it to a phone."""
+    probe = artifact.with_name(artifact.name + ".probe")
+    manifest = read_manifest(manifest_path(artifact))
+    probe.write_text(probe_file(manifest, runtime_of(artifact).package))
+    return probe
+
+
+@pytest.fixture(scope="session")
+def options(models: Path) -> Callable[..., list[str]]:
+    """Make the runner's command line for one of the artifacts."""
+
+    def make(kind: str, name: str, *more: str) -> list[str]:
+        paths = [f"artifact={models / name}", f"probe={models / name}.probe"]
+        return ["protocol=3", f"kind={kind}", *paths, "threads=1", "min_time_s=0.02", *more]
+
+    return make
