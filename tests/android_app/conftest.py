@@ -9,11 +9,14 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+import networks
 import pytest
+import torch
 from build_tools.install_tools import install_tools
 from build_tools.test_build import JavaTests, build_tests
 
 from cnn_export import export
+from cnn_export.api import Settings
 from cnn_export.benchmarks.adb.probe_file import probe_file
 from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.manifest import manifest_path, read_manifest
@@ -40,17 +43,21 @@ def java(tools: None) -> JavaTests:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with exported artifacts, each with its probe file beside it."""
+    """A folder with exported artifacts, each with its probe file beside it.
+
+    A trained network for both runtimes; a small one, not square and with two outputs, for what is
+    out of the ordinary.
+    """
     folder = tmp_path_factory.mktemp("models")
-    for name, settings in (
-        ("net.onnx", {}),
-        ("net.tflite", {}),
-        ("channels_last.tflite", {"layout": "nhwc"}),
-        ("batch.onnx", {"batch": "dynamic"}),
-    ):
-        target = "onnx" if name.endswith(".onnx") else "tflite"
-        export(CHECKPOINT, target=target, output=folder / name, **settings)
-        write_probe(folder / name)
+    small = folder / "small.pt"
+    torch.save(networks.small_net().state_dict(), small)
+    export(CHECKPOINT, target="onnx", output=folder / "net.onnx")
+    export(CHECKPOINT, target="tflite", output=folder / "net.tflite")
+    other: Settings = {"model": "networks:SmallNet", "input_size": (8, 12)}
+    export(small, target="tflite", output=folder / "nhwc.tflite", layout="nhwc", **other)
+    export(small, target="onnx", output=folder / "batch.onnx", batch="dynamic", **other)
+    for artifact in [*folder.glob("*.onnx"), *folder.glob("*.tflite")]:
+        write_probe(artifact)
     return folder
 
 

@@ -83,7 +83,7 @@ final class JobTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"net.onnx", "net.tflite", "channels_last.tflite", "batch.onnx"})
+    @ValueSource(strings = {"net.onnx", "net.tflite", "nhwc.tflite", "batch.onnx"})
     void aTimeIsWhole(String net) {
         assertEquals(0, run(options("time", net)), stream);
         assertEquals("complete", SessionVerdict.of("time", stream));
