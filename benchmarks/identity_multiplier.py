@@ -1,6 +1,6 @@
 """``python -m cnn_export.benchmarks.identity_multiplier``: what a shortcut costs in each form.
 
-MobileNeXt without any shortcut, with the full one (α = 1), and with α = 1/2 in three forms, on
+MobileNeXt without any shortcut, with the full one (α = 1), and with α = 1/2 in every form, on
 every runtime of this host. The paper (arXiv 2007.02269) counts what the multiplier saves in
 additions and gives no device times.
 """

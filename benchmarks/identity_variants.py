@@ -13,39 +13,72 @@ from typing import Any
 
 NO_SHORTCUT = "none"
 FULL = "full"
-VARIANTS = (NO_SHORTCUT, FULL, "slices", "pad", "carried")
-"""No shortcut, all channels, and half of them as slice-add-concat, padded, and carried in parts."""
+EXPORTED = "exported"
+VARIANTS = (NO_SHORTCUT, FULL, "slices", "pad", "masked", "carried", EXPORTED)
+"""No shortcut, all channels, and half of them: as slice-add-concat, padded, as a masked whole,
+carried in parts, and in the form that the target's exports have."""
 
 INPUT_SHAPE = (1, 3, 224, 224)
 _SEED = 2020
+_IMAGES = 4
 
 
-def program(variant: str, width: float) -> Any:
-    """Return the captured and reparameterized network of one variant."""
-    from fractions import Fraction
+def program(variant: str, width: float, target: str) -> Any:
+    """Return the captured and reparameterized network of one variant for one target."""
+    import torch
 
+    from cnn_export.program import capture
+    from cnn_export.reparam import reparameterize_graph
+
+    captured = capture(_network(width), (torch.randn(INPUT_SHAPE),))
+    graph_module = captured.graph_module
+    _set_shortcuts(graph_module, variant)
+    reparameterize_graph(graph_module, prove_equal=False)
+    if variant == "pad":
+        _pad(graph_module)
+    reparameterize_graph(graph_module, _passes(variant, target), prove_equal=False)
+    return captured.with_graph(graph_module)
+
+
+def _network(width: float) -> Any:
+    """Return the network with drawn weights, its batch norms holding statistics of noise.
+
+    Without these a network that has no shortcuts fades into numbers so small that processors take
+    five times as long over them.
+    """
     import torch
 
     from cnn_export.models.mobilenext import mobilenext
-    from cnn_export.program import capture
-    from cnn_export.reparam import reparameterize_graph
-    from cnn_export.reparam.order import DEFAULT_PASSES
-    from cnn_export.reparam.partial_identity import drop_shortcuts, shorten_shortcuts
 
     torch.manual_seed(_SEED)
-    network = mobilenext(width).eval()
-    captured = capture(network, (torch.randn(INPUT_SHAPE),))
-    graph_module = captured.graph_module
+    network = mobilenext(width)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = None
+    with torch.no_grad():
+        network.train()(torch.randn(_IMAGES, *INPUT_SHAPE[1:]))
+    return network.eval()
+
+
+def _set_shortcuts(graph_module: Any, variant: str) -> None:
+    from fractions import Fraction
+
+    from cnn_export.reparam.partial_identity import drop_shortcuts, shorten_shortcuts
+
     if variant == NO_SHORTCUT:
         drop_shortcuts(graph_module)
     else:
         shorten_shortcuts(graph_module, Fraction(1) if variant == FULL else Fraction(1, 2))
-    carried = variant == "carried"
-    passes = [each for each in DEFAULT_PASSES if carried or each.name != "CarrySplit"]
-    reparameterize_graph(graph_module, passes, prove_equal=False)
-    if variant == "pad":
-        _pad(graph_module)
-    return captured.with_graph(graph_module)
+
+
+def _passes(variant: str, target: str) -> list[Any]:
+    from cnn_export.reparam.passes.carry_split import CarrySplit
+    from cnn_export.reparam.passes.mask_residual import MaskResidual
+    from cnn_export.targets import load_target
+
+    if variant == EXPORTED:
+        return [entry.program_pass for entry in load_target(target).form]
+    return {"carried": [CarrySplit()], "masked": [MaskResidual()]}.get(variant, [])
 
 
 def _pad(graph_module: Any) -> None:
@@ -78,11 +111,10 @@ def write_variants(folder: Path, width: float, targets: Sequence[str]) -> None:
     from cnn_export.targets import TARGETS, load_target
     from cnn_export.targets.base import TargetOptions
 
-    for variant in VARIANTS:
-        built = program(variant, width)
-        for name in targets:
+    for name in targets:
+        for variant in VARIANTS:
             path = folder / f"{variant}{TARGETS[name].suffix}"
-            load_target(name).export(built, TargetOptions(), path)
+            load_target(name).export(program(variant, width, name), TargetOptions(), path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,19 +9,15 @@ import os
 import sys
 import time
 from collections.abc import Generator
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnn_export.explain import explanation
+from cnn_export.explain import explanation, form_explanations
 from cnn_export.manifest import Partitions
 from cnn_export.request import ExportResult, Step, silent_step
 from cnn_export.terminal import printable
-
-if TYPE_CHECKING:
-    from cnn_export.reparam import Report
 
 _MILLION = 1e6
 _FILE_WIDTH = 4096
@@ -60,6 +56,7 @@ def as_json(result: ExportResult) -> str:
             for artifact in result.artifacts
         ],
         "report": None if result.report is None else dataclasses.asdict(result.report),
+        "forms": {name: dataclasses.asdict(each) for name, each in result.forms.items()},
         "refusals": {name: list(texts) for name, texts in result.refusals.items()},
         "notes": list(result.notes),
         "approximation": (
@@ -76,7 +73,7 @@ def show(result: ExportResult, *, explain: bool) -> None:
     for note in result.notes:
         notes.print(f"note: {printable(note)}", markup=False, highlight=False)
     if explain:
-        _show_report(console, result.report)
+        _show_report(console, result)
     if result.artifacts:
         _show_artifacts(console, result)
     for name, refusals in result.refusals.items():
@@ -115,6 +112,9 @@ def _relative(path: str) -> str:
     return path if relative.startswith("..") else relative
 
 
-def _show_report(console: Console, report: Report | None) -> None:
-    text = "reparameterization: switched off" if report is None else explanation(report) + "\n"
-    console.print(text, markup=False, highlight=False)
+def _show_report(console: Console, result: ExportResult) -> None:
+    texts = ["reparameterization: switched off"]
+    if result.report is not None:
+        texts = [explanation(result.report), *form_explanations(result.forms)]
+    for text in texts:
+        console.print(f"{text}\n", markup=False, highlight=False)

@@ -87,3 +87,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if not close:
         return ""
     return f" Did you mean {' or '.join(repr(c) for c in close)}?"
+
+
+def one_line(error: BaseException, width: int = 300) -> str:
+    """Return an exception's text in one line of at most ``width`` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= width else text[: width - 1] + "…"

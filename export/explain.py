@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cnn_export.terminal import printable
@@ -23,9 +23,9 @@ _MILLION = 1e6
 _NAME_COLUMNS = 48
 
 
-def explanation(report: Report) -> str:
+def explanation(report: Report, title: str = "Reparameterization") -> str:
     """Return the whole text: verdict, cost before and after, passes, then what each one did."""
-    blocks = [_verdict(report), *_costs(report), "", *_passes(report.passes)]
+    blocks = [_verdict(report, title), *_costs(report), "", *_passes(report.passes)]
     for each in report.passes:
         told = [*_fired(each), *_refused(each), *_decided(each.decisions)]
         if told:
@@ -33,14 +33,26 @@ def explanation(report: Report) -> str:
     return "\n".join(line for block in blocks for line in printable(block).split("\n"))
 
 
-def _verdict(report: Report) -> str:
+def form_explanations(forms: Mapping[str, Report]) -> list[str]:
+    """Return what each target's own passes did, once for targets that share a form."""
+    sharing: dict[int, list[str]] = {}
+    for name, report in forms.items():
+        sharing.setdefault(id(report), []).append(name)
+    return [_form(forms[names[0]], f"Form for {', '.join(names)}") for names in sharing.values()]
+
+
+def _form(report: Report, title: str) -> str:
+    if report.modified or any(each.refusals or each.decisions for each in report.passes):
+        return explanation(report, title)
+    return f"{title}: nothing to respell"
+
+
+def _verdict(report: Report, title: str) -> str:
     rounds = f"{report.rounds} round{'s' if report.rounds > 1 else ''}"
     if report.proof is None:
-        return f"Reparameterization: {rounds}, not proven\n"
+        return f"{title}: {rounds}, not proven\n"
     error, limit = report.proof.relative_error, report.proof.tolerance
-    return (
-        f"Reparameterization: {rounds}, error {error:.1e} of RMS in float64 (limit {limit:.0e})\n"
-    )
+    return f"{title}: {rounds}, error {error:.1e} of RMS in float64 (limit {limit:.0e})\n"
 
 
 def _costs(report: Report) -> list[str]:

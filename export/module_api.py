@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import inspect
 import math
-import warnings
 from collections.abc import Generator, Mapping, Sequence
 
 import torch
@@ -18,7 +16,7 @@ from cnn_export.errors import InputRefused, UsageError, nearest
 from cnn_export.program import Program, capture
 from cnn_export.reparam import Report, reparameterize_graph
 from cnn_export.reparam.aliases import written_nodes
-from cnn_export.reparam.copies import own_tensors
+from cnn_export.reparam.copies import copied, own_tensors
 from cnn_export.reparam.order import DEFAULT_PASSES
 from cnn_export.reparam.program_pass import ProgramPass
 
@@ -63,7 +61,7 @@ def reparameterize(
     trainable = _trainable(source)
     graph_module = program.graph_module
     if isinstance(source, Program):
-        graph_module = _copied(graph_module)
+        graph_module = copied(graph_module)
     report = reparameterize_graph(graph_module, passes, tolerance=tolerance)
     own_tensors(graph_module)
     _require_grad(graph_module, trainable)
@@ -137,7 +135,7 @@ def _eval_mode(network: nn.Module) -> Generator[nn.Module]:
     """Put the module into evaluation mode for a while; every submodule's own mode comes back."""
     if isinstance(network, fx.GraphModule):
         # torch.export's own modules refuse eval(); a copy of the graph shares the tensors.
-        yield _copied(network)
+        yield copied(network)
         return
     modes = {module: module.training for module in network.modules()}
     try:
@@ -145,14 +143,6 @@ def _eval_mode(network: nn.Module) -> Generator[nn.Module]:
     finally:
         for module, training in modes.items():
             module.training = training
-
-
-def _copied(graph_module: fx.GraphModule) -> fx.GraphModule:
-    """Return a module with a graph of its own over the same tensors."""
-    with warnings.catch_warnings():
-        # torch's own tree code warns about itself on every deepcopy.
-        warnings.simplefilter("ignore", FutureWarning)
-        return fx.GraphModule(graph_module, copy.deepcopy(graph_module.graph))
 
 
 def _require_cpu(network: nn.Module) -> None:

@@ -7,12 +7,11 @@ files renamed to where they belong.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
-import torch
 from pydantic import ValidationError
 
 from cnn_export.approximation import (
@@ -22,7 +21,14 @@ from cnn_export.approximation import (
     wanted_multiplier,
 )
 from cnn_export.destination import Destination, plan_destination
-from cnn_export.errors import ExportError, InputRefused, OperatorRefused, ParityError, UsageError
+from cnn_export.errors import (
+    ExportError,
+    InputRefused,
+    OperatorRefused,
+    ParityError,
+    UsageError,
+    one_line,
+)
 from cnn_export.inputs import sample_probe
 from cnn_export.manifest import Approximation, Manifest, manifest_path
 from cnn_export.parity import OutputParity, Reference, judge, measure, references
@@ -30,11 +36,10 @@ from cnn_export.probes import Probe, manifest_probe, pixel_probes, standard_prob
 from cnn_export.program import Program
 from cnn_export.quiet import VendorLog, quiet
 from cnn_export.records import build_manifest, embedded_metadata
-from cnn_export.reparam import Probe as StageProbe
-from cnn_export.reparam import ReparameterizationError, Report
+from cnn_export.reparam import Report
 from cnn_export.reparam.cost import measure as measure_cost
-from cnn_export.reparam.stage import reparameterize_graph
 from cnn_export.request import Artifact, ExportRequest, ExportResult, Step, silent_step
+from cnn_export.rewriting import Formed, reparameterize, spell
 from cnn_export.subject import Subject, capture_subject, default_stem, load_subject
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target, TargetOptions
@@ -47,12 +52,13 @@ _DYNAMIC_PROBE_BATCH = 3
 
 @dataclasses.dataclass(frozen=True)
 class _Prepared:
-    """What all targets of a job share."""
+    """What all targets of a job share, and the network in each one's form."""
 
     subject: Subject
     program: Program
     expected: list[Reference]
     report: Report | None
+    forms: Mapping[str, Formed]
     options: TargetOptions
     approximation: Approximation | None
 
@@ -73,11 +79,11 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
         target.versions()
         target.refuse_options(request.options)
     if request.dry_run:
-        prepared = _prepare(request, step)
+        prepared = _prepare(request, targets, step)
         refusals = {t.name: _refusals(t, prepared, step) for t in targets}
         return _result(prepared, (), refusals)
     destination = plan_destination(request.output, default_stem(request), targets)
-    prepared = _prepare(request, step)
+    prepared = _prepare(request, targets, step)
     with staging(destination.folder) as folder:
         made = [_make(target, prepared, destination, folder, step) for target in targets]
         with step("write"):
@@ -88,8 +94,9 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
 def _result(
     prepared: _Prepared, artifacts: tuple[Artifact, ...], refusals: Mapping[str, tuple[str, ...]]
 ) -> ExportResult:
+    forms = {name: each.report for name, each in prepared.forms.items() if each.report}
     return ExportResult(
-        artifacts, prepared.report, prepared.subject.notes, refusals, prepared.approximation
+        artifacts, prepared.report, prepared.subject.notes, refusals, prepared.approximation, forms
     )
 
 
@@ -100,7 +107,7 @@ def _target_names(request: ExportRequest) -> list[str]:
     return names
 
 
-def _prepare(request: ExportRequest, step: Step) -> _Prepared:
+def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _Prepared:
     with step("load"):
         subject = load_subject(request)
     multiplier = wanted_multiplier(request, subject)
@@ -114,25 +121,16 @@ def _prepare(request: ExportRequest, step: Step) -> _Prepared:
         with step("approximate"):
             expected, approximation = approximate(program, multiplier, subject, expected)
         subject = dataclasses.replace(subject, notes=(*subject.notes, described(approximation)))
-    report = None
+    report, forms = None, {target.name: Formed(program, None) for target in targets}
     if request.reparam:
         with step("reparameterize"):
-            report = _reparameterized(program, expected[0])
+            report = reparameterize(program, expected)
+            forms = spell(program, {target.name: target.form for target in targets})
     options = dataclasses.replace(
         request.options,
         metadata=embedded_metadata(subject, program, request.options, approximation),
     )
-    return _Prepared(subject, program, expected, report, options, approximation)
-
-
-def _reparameterized(program: Program, reference: Reference) -> Report:
-    try:
-        return reparameterize_graph(program.graph_module, probe=_stage_probe(reference))
-    except ReparameterizationError as error:
-        kind = InputRefused if error.pass_name is None else ParityError
-        raise kind(
-            f"reparameterization: {_one_line(error)}; --no-reparam exports the graph as traced"
-        ) from error
+    return _Prepared(subject, program, expected, report, forms, options, approximation)
 
 
 def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:
@@ -153,20 +151,10 @@ def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[
     ]
 
 
-def _stage_probe(reference: Reference) -> StageProbe | None:
-    """Hand the stage what the checkpoint computes, so it need not run the original again."""
-    if reference.dtype != "float64":
-        return None
-    inputs = [torch.from_numpy(v) for v in reference.probe.inputs.values()]
-    return StageProbe(
-        inputs=tuple(t.double() if t.is_floating_point() else t for t in inputs),
-        outputs=tuple(torch.from_numpy(v) for v in reference.outputs.values()),
-    )
-
-
 def _refusals(target: Target, prepared: _Prepared, step: Step) -> tuple[str, ...]:
     with step(f"{target.name}: check operators"):
-        found = _vendor(target.name, lambda: target.refusals(prepared.program, prepared.options))
+        program = prepared.forms[target.name].program
+        found = _vendor(target.name, lambda: target.refusals(program, prepared.options))
     return tuple(str(refusal) for refusal in found)
 
 
@@ -190,17 +178,17 @@ def _convert(target: Target, prepared: _Prepared, staged: Path) -> None:
     try:
         _vendor(
             target.name,
-            lambda: target.export(prepared.program, prepared.options, staged),
+            lambda: target.export(prepared.forms[target.name].program, prepared.options, staged),
         )
     except OperatorRefused as error:
         named = _vendor(target.name, lambda: _named(target, prepared))
-        raise OperatorRefused("; ".join(named) if named else _one_line(error)) from error
+        raise OperatorRefused("; ".join(named) if named else one_line(error)) from error
 
 
 def _named(target: Target, prepared: _Prepared) -> list[str]:
     """Return the operators behind a failed conversion, where the target can tell."""
     try:
-        found = target.refusals(prepared.program, prepared.options)
+        found = target.refusals(prepared.forms[target.name].program, prepared.options)
     except Exception:  # the conversion's own message is then all there is
         return []
     return [f"{target.name}: no lowering for {refusal}" for refusal in found]
@@ -211,7 +199,8 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
     tolerance = TOLERANCES[target.name, options.precision]
     figures = _measured(target, prepared, staged, tolerance)
     judge(figures, target.name)
-    cost = measure_cost(prepared.program.graph_module)
+    formed = prepared.forms[target.name]
+    cost = measure_cost(formed.program.graph_module)
     try:
         return build_manifest(
             path=staged,
@@ -220,7 +209,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
             options=options,
             subject=prepared.subject,
             program=prepared.program,
-            report=prepared.report,
+            reports=[each for each in (prepared.report, formed.report) if each is not None],
             cost=(cost.macs, cost.parameter_bytes),
             figures=figures,
             uniform=prepared.uniform,
@@ -249,7 +238,7 @@ def _measured(
         raise
     except Exception as error:
         raise ParityError(
-            f"{target.name}: the artifact does not run in {target.runtime}: {_one_line(error)}; "
+            f"{target.name}: the artifact does not run in {target.runtime}: {one_line(error)}; "
             "nothing was written"
         ) from error
 
@@ -264,9 +253,4 @@ def _vendor(name: str, call: Callable[[], _T]) -> _T:
         raise
     except Exception as error:
         error.add_note(log.text)
-        raise ExportError(f"{name}: {_one_line(error)}") from error
-
-
-def _one_line(error: BaseException, width: int = 300) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= width else text[: width - 1] + "…"
+        raise ExportError(f"{name}: {one_line(error)}") from error

@@ -73,7 +73,7 @@ def build_manifest(
     options: TargetOptions,
     subject: Subject,
     program: Program,
-    report: Report | None,
+    reports: Sequence[Report],
     cost: tuple[int, int],
     figures: Sequence[OutputParity],
     uniform: Reference,
@@ -84,7 +84,8 @@ def build_manifest(
 ) -> Manifest:
     """Return the validated record of the artifact at ``path``, to be called ``name``.
 
-    ``cost`` is (macs, parameter bytes); ``uniform`` is the reference on the manifest's probe.
+    ``reports`` are those of the shared passes and of the target's own, in order; ``cost`` is (macs,
+    parameter bytes); ``uniform`` is the reference on the manifest's probe.
     """
     sha256, size = artifact_digest(path)
     macs, parameter_bytes = cost
@@ -99,7 +100,7 @@ def build_manifest(
         versions=dict(sorted({**shared_versions, **target.versions()}.items())),
         inputs=[_input(spec, options, subject) for spec in program.inputs],
         outputs=[_tensor(spec, options) for spec in program.outputs],
-        passes=_passes(report),
+        passes=[each for report in reports for each in _passes(report)],
         macs=macs,
         parameter_bytes=parameter_bytes,
         partitions=_partitions(partitions),
@@ -145,9 +146,7 @@ def _tensor(spec: TensorSpec, options: TargetOptions) -> Tensor:
     )
 
 
-def _passes(report: Report | None) -> list[Pass]:
-    if report is None:
-        return []
+def _passes(report: Report) -> list[Pass]:
     return [
         Pass(
             name=each.name,

@@ -75,7 +75,8 @@ class ExportResult:
 
     ``refusals`` names, per target, operators without a lowering (filled on a dry run only; a real
     run ends with an error instead). ``approximation`` is set where the artifacts were asked to
-    compute another function than the checkpoint.
+    compute another function than the checkpoint. ``report`` tells of the passes that all targets
+    share, ``forms`` per target of its own; both are empty where the stage was switched off.
     """
 
     artifacts: tuple[Artifact, ...]
@@ -83,6 +84,7 @@ class ExportResult:
     notes: tuple[str, ...]
     refusals: Mapping[str, tuple[str, ...]]
     approximation: Approximation | None = None
+    forms: Mapping[str, Report] = dataclasses.field(default_factory=dict[str, "Report"])
 
     @property
     def artifact(self) -> Artifact:

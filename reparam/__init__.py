@@ -5,7 +5,7 @@ contract of a pass and how to add one.
 """
 
 from cnn_export.reparam.errors import ReparameterizationError
-from cnn_export.reparam.probe import Probe, make_probe
+from cnn_export.reparam.probe import Probe, make_probes
 from cnn_export.reparam.report import PassReport, Report
 from cnn_export.reparam.stage import reparameterize_graph
 
@@ -14,6 +14,6 @@ __all__ = [
     "Probe",
     "ReparameterizationError",
     "Report",
-    "make_probe",
+    "make_probes",
     "reparameterize_graph",
 ]

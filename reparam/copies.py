@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import copy
+import warnings
 
 import torch
 from torch import fx
 
 from cnn_export.reparam.precision import cast
+
+
+def copied(graph_module: fx.GraphModule) -> fx.GraphModule:
+    """Return a module with a graph of its own over the same tensors."""
+    with warnings.catch_warnings():
+        # torch's own tree code warns about itself on every deepcopy.
+        warnings.simplefilter("ignore", FutureWarning)
+        return fx.GraphModule(graph_module, copy.deepcopy(graph_module.graph))
 
 
 def float64_copy(graph_module: fx.GraphModule, dtype: torch.dtype) -> fx.GraphModule:

@@ -7,7 +7,6 @@ import dataclasses
 from cnn_export.reparam.passes.canonical_averages import CanonicalAverages
 from cnn_export.reparam.passes.canonical_operators import CanonicalOperators
 from cnn_export.reparam.passes.canonical_reshape import CanonicalReshape
-from cnn_export.reparam.passes.carry_split import CarrySplit
 from cnn_export.reparam.passes.constant_border import ConstantBorder
 from cnn_export.reparam.passes.constant_folding import FoldConstants
 from cnn_export.reparam.passes.fold_affine_before import FoldAffineBefore
@@ -112,10 +111,6 @@ ORDER: tuple[OrderedPass, ...] = (
     OrderedPass(
         StandaloneBatchNorm(),
         "after all that folds or merges normalizations: it spells what is left of them",
-    ),
-    OrderedPass(
-        CarrySplit(),
-        "last: it splits weights, which all folds and merges must have made final",
     ),
 )
 

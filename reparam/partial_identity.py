@@ -14,12 +14,7 @@ from fractions import Fraction
 from torch import fx
 
 from cnn_export.reparam.attributes import drop_unused_attributes
-from cnn_export.reparam.channel_ranges import (
-    ChannelRange,
-    channels,
-    concatenated,
-    insert_slice,
-)
+from cnn_export.reparam.channel_ranges import ChannelRange, channels
 from cnn_export.reparam.errors import ReparameterizationError
 from cnn_export.reparam.operators import value_of
 from cnn_export.reparam.partial_sum import (
@@ -36,6 +31,7 @@ from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
 from cnn_export.reparam.passes.scatter_to_concat import ScatterToConcat
 from cnn_export.reparam.passes.simplify_slices import SimplifySlices
 from cnn_export.reparam.passes.split_to_slices import SplitToSlices
+from cnn_export.reparam.sums_inside import release_sums
 from cnn_export.reparam.surgery import replace
 
 _IMAGE_RANK = 4
@@ -135,26 +131,9 @@ def _sums_inside(graph: fx.Graph) -> set[fx.Node]:
     """
     found: set[fx.Node] = set()
     for node in list(graph.nodes):
-        if read_partial_sum(node) is None:
-            continue
-        start = 0
-        for operand in concatenated(node) or ():
-            part = ChannelRange(node, start, start + (channels(operand) or 0))
-            if plain_sum(operand) is not None:
-                found.add(operand)
-                _read_through(operand, part)
-            start = part.stop
+        if read_partial_sum(node) is not None:
+            found.update(release_sums(node))
     return found
-
-
-def _read_through(operand: fx.Node, part: ChannelRange) -> None:
-    """Let users of ``operand`` read ``part`` of the concatenation it is an operand of."""
-    users = [user for user in operand.users if user is not part.source and part.source < user]
-    if users:
-        first = min(users)
-        whole = insert_slice(part, before=first, like=part.source)
-        for user in users:
-            user.replace_input_with(operand, whole)
 
 
 def _read_shortcut(node: fx.Node, positions: dict[fx.Node, int]) -> _Shortcut | None:

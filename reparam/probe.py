@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import fx
@@ -18,6 +18,14 @@ from cnn_export.reparam.precision import default_dtype, promoted_default, workin
 PROBE_BATCH = 2
 """Size of a symbolic dimension: with 1 a mix-up between images would not show."""
 
+LARGE = 32.0
+"""Standard deviation of the large probe: clips and saturates what a normal one leaves linear."""
+
+FLAT = 0.5
+"""Value of the constant probe: maps without contrast show what happens at borders."""
+
+Kind = Literal["normal", "large", "constant"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
@@ -27,28 +35,50 @@ class Probe:
     outputs: tuple[torch.Tensor, ...]
 
 
-def make_probe(graph_module: fx.GraphModule, seed: int = 0) -> Probe:
-    """Run the network in float64 on seeded inputs. Make it once and hand it to every stage.
+def make_probe(graph_module: fx.GraphModule, seed: int = 0, kind: Kind = "normal") -> Probe:
+    """Run the network in float64 on seeded inputs of one kind, see :func:`probe_inputs`.
 
     Raises:
         ReparameterizationError: the network mixes float64 with another working dtype.
     """
     dtype = working_dtype(graph_module)
-    inputs = probe_inputs(graph_module, dtype, seed)
+    inputs = probe_inputs(graph_module, dtype, seed, kind)
     with default_dtype(promoted_default(dtype)):
         return Probe(inputs, run(float64_copy(graph_module, dtype), inputs))
 
 
-def probe_inputs(
-    graph_module: fx.GraphModule, dtype: torch.dtype, seed: int
-) -> tuple[torch.Tensor, ...]:
-    """Return standard normal inputs (floating) or uniform ones (0 … 255 for uint8, else 0 or 1).
+def make_probes(graph_module: fx.GraphModule, seed: int = 0) -> tuple[Probe, ...]:
+    """Return the normal probe, then a large and a constant one where the network takes them.
 
-    Shapes are the placeholders', symbolic sizes :data:`PROBE_BATCH`; ``dtype`` becomes float64.
+    Make them once and hand them to every stage.
+
+    Raises:
+        ReparameterizationError: the network mixes float64 with another working dtype.
+    """
+    kinds: tuple[Kind, ...] = ("large", "constant")
+    others = [_probe_if_taken(graph_module, seed, kind) for kind in kinds]
+    return (make_probe(graph_module, seed), *(each for each in others if each is not None))
+
+
+def _probe_if_taken(graph_module: fx.GraphModule, seed: int, kind: Kind) -> Probe | None:
+    try:
+        return make_probe(graph_module, seed, kind)
+    except (IndexError, RuntimeError):
+        return None  # an index out of range, say: this input is none of the network's
+
+
+def probe_inputs(
+    graph_module: fx.GraphModule, dtype: torch.dtype, seed: int, kind: Kind = "normal"
+) -> tuple[torch.Tensor, ...]:
+    """Return inputs with the placeholders' shapes; symbolic sizes are :data:`PROBE_BATCH`.
+
+    Floating ones are normal, with deviation 1 or :data:`LARGE`, or all :data:`FLAT`; ``dtype``
+    becomes float64. Whole numbers are uniform from 0 to 255 (uint8), else 0 or 1; ``large`` ones
+    are of 8 bits with their sign, ``constant`` ones 1.
     """
     generator = torch.Generator().manual_seed(seed)
     values = [value_of(node) for node in graph_module.graph.nodes if node.op == "placeholder"]
-    return tuple(_random(value, dtype, generator) for value in values)
+    return tuple(_made(value, dtype, generator, kind) for value in values)
 
 
 def run(graph_module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
@@ -73,11 +103,26 @@ class PureRun(fx.Interpreter):
         return value.clone() if target in self._written else value
 
 
-def _random(value: torch.Tensor, dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
+def _made(
+    value: torch.Tensor, dtype: torch.dtype, generator: torch.Generator, kind: Kind
+) -> torch.Tensor:
     sizes: list[Any] = list(value.shape)
     shape = [size if isinstance(size, int) else PROBE_BATCH for size in sizes]
-    if value.is_floating_point():
-        wanted = torch.float64 if value.dtype == dtype else value.dtype
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(wanted)
-    bound = 256 if value.dtype == torch.uint8 else 2
-    return torch.randint(0, bound, shape, generator=generator).to(value.dtype)
+    if not value.is_floating_point():
+        return _whole(shape, value.dtype, generator, kind)
+    wanted = torch.float64 if value.dtype == dtype else value.dtype
+    if kind == "constant":
+        return torch.full(shape, FLAT, dtype=wanted)
+    normal = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return (normal * (LARGE if kind == "large" else 1.0)).to(wanted)
+
+
+def _whole(
+    shape: Sequence[int], dtype: torch.dtype, generator: torch.Generator, kind: Kind
+) -> torch.Tensor:
+    if kind == "constant":
+        return torch.ones(shape, dtype=dtype)
+    low, high = 0, 256 if dtype == torch.uint8 else 2
+    if kind == "large" and dtype not in (torch.uint8, torch.bool):
+        low, high = -128, 128
+    return torch.randint(low, high, shape, generator=generator).to(dtype)

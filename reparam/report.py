@@ -23,10 +23,14 @@ class PassReport:
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """Measured ``max |a - b| / rms(a)`` in float64, the worst over all outputs, and its limit."""
+    """Measured ``max |a - b| / rms(a)`` in float64, the worst over all outputs, and its limit.
+
+    Both are those of the worst of the ``probes`` that could show anything.
+    """
 
     relative_error: float
     tolerance: float
+    probes: int = 1
 
 
 @dataclasses.dataclass(frozen=True)

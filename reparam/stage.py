@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import fx
@@ -14,10 +14,11 @@ from cnn_export.reparam.errors import ReparameterizationError
 from cnn_export.reparam.one_thread import one_thread
 from cnn_export.reparam.order import DEFAULT_PASSES
 from cnn_export.reparam.precision import cast, default_dtype, promoted_default, working_dtype
-from cnn_export.reparam.probe import Probe, make_probe
+from cnn_export.reparam.probe import Probe, make_probes
 from cnn_export.reparam.program_pass import Decision, PassResult, ProgramPass
 from cnn_export.reparam.proof import TOLERANCE, prove
 from cnn_export.reparam.report import PassReport, Proof, Report
+from cnn_export.reparam.rounding import SHORT, refuse_lossy_rounding
 
 MAX_ROUNDS = 16
 """Rounds over all passes before the stage gives up; real networks need two or three."""
@@ -45,20 +46,21 @@ def reparameterize_graph(
     passes: Sequence[ProgramPass] = DEFAULT_PASSES,
     *,
     prove_equal: bool = True,
-    probe: Probe | None = None,
+    probes: Callable[[], Sequence[Probe]] | None = None,
     tolerance: float | None = None,
     max_rounds: int = MAX_ROUNDS,
 ) -> Report:
     """Rewrite a captured graph in place into a smaller, equal one.
 
     All passes work on a float64 copy; its weights are rounded to the graph's dtype once, at the
-    end. Before that the copy is compared with the original on ``probe`` (made here if not given,
-    which costs one more forward). The given graph changes only if everything succeeded.
+    end. Before that the copy is compared with the original on ``probes``, made here if not given,
+    which costs one more forward each, and called for only where a pass fired. The given graph
+    changes only if everything succeeded.
 
     Raises:
         ReparameterizationError: a pass failed, changed the result by more than the limit
-            (relative, see :func:`~cnn_export.reparam.proof.relative_error`), gave weights beyond
-            the dtype's range, or still fired after ``max_rounds``.
+            (relative, see :func:`~cnn_export.reparam.proof.relative_error`), gave weights too
+            large or too small for the dtype, or still fired after ``max_rounds``.
     """
     before = measure(graph_module)
     dtype = working_dtype(graph_module)
@@ -70,15 +72,16 @@ def reparameterize_graph(
         work = original()
         history = _run_to_fixed_point(work, passes, max_rounds)
     steps = history.steps(passes)
-    proof = None
-    if prove_equal:
-        proof = Proof(0.0, TOLERANCE if tolerance is None else tolerance)
-        if steps:
-            probe = probe or make_probe(graph_module)
-            with default_dtype(promoted_default(dtype)):
-                proof = prove(probe, work, steps, original, tolerance)
+    proof = Proof(0.0, TOLERANCE if tolerance is None else tolerance, 0) if prove_equal else None
     if steps:
-        _commit(graph_module, work, dtype)
+        checked = _probes(graph_module, probes) if prove_equal else ()
+        with default_dtype(promoted_default(dtype)):
+            if checked:
+                proof = prove(checked, work, steps, original, tolerance)
+            _round(work, dtype)
+            if checked and dtype in SHORT:
+                refuse_lossy_rounding(checked[0], float64_copy(work, dtype), original(), dtype)
+        adopt(graph_module, work)
     return Report(
         passes=_pass_reports(passes, history),
         rounds=len(history.rounds),
@@ -86,6 +89,12 @@ def reparameterize_graph(
         after=measure(graph_module),
         proof=proof,
     )
+
+
+def _probes(
+    graph_module: fx.GraphModule, given: Callable[[], Sequence[Probe]] | None
+) -> Sequence[Probe]:
+    return make_probes(graph_module) if given is None else given()
 
 
 def _run_to_fixed_point(
@@ -115,7 +124,7 @@ def _run_pass(program_pass: ProgramPass, graph_module: fx.GraphModule) -> PassRe
         ) from error
 
 
-def _commit(graph_module: fx.GraphModule, work: fx.GraphModule, dtype: torch.dtype) -> None:
+def _round(work: fx.GraphModule, dtype: torch.dtype) -> None:
     infinite = set(_infinite_names(work))
     cast(work, torch.float64, dtype)
     overflown = [name for name in _infinite_names(work) if name not in infinite]
@@ -123,7 +132,6 @@ def _commit(graph_module: fx.GraphModule, work: fx.GraphModule, dtype: torch.dty
         raise ReparameterizationError(
             f"folded weights exceed the range of {dtype}: {overflown[0]}; export in float32"
         )
-    adopt(graph_module, work)
 
 
 def _infinite_names(graph_module: fx.GraphModule) -> list[str]:

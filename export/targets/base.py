@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cnn_export.errors import UsageError
 from cnn_export.program import Program
+from cnn_export.targets.forms import Form
 
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
@@ -99,6 +100,8 @@ class Target(Protocol):
     """File name ending, with the dot."""
     runtime: str
     """What :meth:`load` executes the artifact with, e.g. ``onnxruntime``."""
+    form: Form
+    """Passes that give the proven network this format's spelling, see :mod:`.forms`."""
 
     def versions(self) -> dict[str, str]:
         """Return the vendor packages' versions.

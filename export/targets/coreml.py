@@ -14,6 +14,7 @@ import torch
 
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError, nearest
 from cnn_export.program import Program
+from cnn_export.targets import forms
 from cnn_export.targets.base import OpRefusal, PartitionReport, Session, TargetOptions
 from cnn_export.targets.foreign_options import refuse_foreign_options
 from cnn_export.targets.packages import require
@@ -44,6 +45,7 @@ class CoreML:
     name = "coreml"
     suffix = ".mlpackage"
     runtime = "Core ML" if _ON_MACOS else "MIL reference evaluator"
+    form = forms.COREML
 
     def versions(self) -> dict[str, str]:
         """Return coremltools' version.

@@ -13,7 +13,7 @@ import torch
 from cnn_export.errors import OperatorRefused
 from cnn_export.precision import to_half
 from cnn_export.program import Program
-from cnn_export.targets import diagnosis, hard_sigmoid, pte_partitions
+from cnn_export.targets import diagnosis, forms, hard_sigmoid, pte_partitions
 from cnn_export.targets.base import OpRefusal, PartitionReport, Session, TargetOptions, Tensors
 from cnn_export.targets.foreign_options import refuse_foreign_options
 from cnn_export.targets.packages import require
@@ -33,6 +33,7 @@ class ExecuTorch:
     name = "executorch"
     suffix = ".pte"
     runtime = "executorch"
+    form = forms.EXECUTORCH
 
     def versions(self) -> dict[str, str]:
         """Return the version of ExecuTorch (exporter, delegate and runtime are one wheel)."""

@@ -10,7 +10,7 @@ import numpy as np
 from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.precision import to_half
 from cnn_export.program import Program
-from cnn_export.targets import diagnosis, onnx_model
+from cnn_export.targets import diagnosis, forms, onnx_model
 from cnn_export.targets.base import (
     OpRefusal,
     OutsideOp,
@@ -35,6 +35,7 @@ class Onnx:
     name = "onnx"
     suffix = ".onnx"
     runtime = "onnxruntime"
+    form = forms.ONNX
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the exporter's packages and the runtime."""

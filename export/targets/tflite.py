@@ -18,7 +18,13 @@ from torch.export import Dim
 from cnn_export.errors import OperatorRefused
 from cnn_export.layout import NCHW_TO_NHWC, NHWC_TO_NCHW, is_image
 from cnn_export.program import BATCH_MAX, Program, TensorSpec
-from cnn_export.targets import diagnosis, dynamic_reshape, litert_partitions, zero_padded_pool
+from cnn_export.targets import (
+    diagnosis,
+    dynamic_reshape,
+    forms,
+    litert_partitions,
+    zero_padded_pool,
+)
 from cnn_export.targets.base import (
     Layout,
     OpRefusal,
@@ -56,6 +62,7 @@ class TFLite:
     name = "tflite"
     suffix = ".tflite"
     runtime = "ai-edge-litert"
+    form = forms.TFLITE
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the converter, the quantizer and the runtime."""

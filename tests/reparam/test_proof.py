@@ -7,11 +7,15 @@ import torch
 from pass_checks import graph_of
 from random_cnn import randomize_batch_norm
 from torch import nn
+from torch.nn import functional as F
 
 from cnn_export.reparam import ReparameterizationError, reparameterize_graph
 from cnn_export.reparam.attributes import constant
+from cnn_export.reparam.probe import make_probes
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
 from cnn_export.reparam.proof import CAP, TOLERANCE, relative_error
+from cnn_export.reparam.report import Proof
+from cnn_export.reparam.surgery import replace
 
 
 def test_is_the_largest_difference_over_the_root_mean_square():
@@ -111,9 +115,9 @@ class _Returning(nn.Module):
 
     def __init__(self, function) -> None:
         super().__init__()
+        torch.manual_seed(0)
         self.front = nn.Sequential(nn.Conv2d(2, 1, 3, bias=False), nn.BatchNorm2d(1))
         self.function = function
-        torch.manual_seed(0)
         randomize_batch_norm(self)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -167,3 +171,135 @@ def test_a_wrong_pass_is_named_although_the_output_was_zero():
 
 
 _MEAN = {"op": "call_function", "target": torch.ops.aten.mean.dim}
+
+
+class _LowRange(nn.Module):
+    """Clips at six, which a normal input does not reach."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.clamp(x, -6.0, 6.0)
+
+
+class _Unclipped(ProgramPass):
+    """Drop a clamp, once: right between its bounds."""
+
+    def rewrite(self, graph_module):
+        nodes = graph_module.graph.find_nodes(
+            op="call_function", target=torch.ops.aten.clamp.default
+        )
+        for node in nodes:
+            replace(node, node.args[0])
+        return PassResult(self.name, tuple(node.name for node in nodes))
+
+
+def test_what_only_shows_on_large_inputs_is_found():
+    graph_module = graph_of(_LowRange(), torch.randn(1, 2, 6, 9))
+    (normal, large, constant) = make_probes(graph_module)
+    passes = (_Unclipped(),)
+    with pytest.raises(ReparameterizationError, match="_Unclipped changed what"):
+        reparameterize_graph(graph_module, passes, probes=lambda: [normal, constant, large])
+    proof = reparameterize_graph(graph_module, passes, probes=lambda: [normal, constant]).proof
+    assert proof == Proof(0.0, TOLERANCE, 2)
+
+
+def test_what_only_shows_on_flat_maps_is_found():
+    class Contrast(nn.Module):
+        def forward(self, x):
+            return x + F.relu(1 - x.amax((2, 3), keepdim=True) + x.amin((2, 3), keepdim=True))
+
+    class Wrong(ProgramPass):
+        """Drop the comparison, once."""
+
+        def rewrite(self, graph_module):
+            nodes = graph_module.graph.find_nodes(
+                op="call_function", target=torch.ops.aten.add.Tensor
+            )
+            for node in nodes:
+                replace(node, node.args[0])
+            return PassResult(self.name, tuple(node.name for node in nodes))
+
+    with pytest.raises(ReparameterizationError, match="Wrong changed what"):
+        reparameterize_graph(graph_of(Contrast(), torch.randn(1, 2, 6, 9)), (Wrong(),))
+
+
+class _Drop(ProgramPass):
+    """Let the network return its input, once."""
+
+    def rewrite(self, graph_module):
+        output = graph_module.graph.output_node()
+        inputs = graph_module.graph.find_nodes(op="placeholder")
+        if output.args[0][0] is inputs[0]:
+            return PassResult(self.name)
+        output.args = ((inputs[0],),)
+        return PassResult(self.name, ("output",))
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.int8])
+def test_whole_numbers_are_more_than_zero_and_one(dtype):
+    class Squares(nn.Module):
+        """The identity on 0 and 1."""
+
+        def forward(self, x):
+            return x * x
+
+    graph_module = graph_of(Squares(), torch.ones(2, 9, dtype=dtype))
+    with pytest.raises(ReparameterizationError, match="_Drop changed what"):
+        reparameterize_graph(graph_module, (_Drop(),))
+
+
+def test_indices_stay_in_range():
+    class Lookup(nn.Module):
+        """A table of two rows cannot be asked for others."""
+
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(2, 3)
+            self.front = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+
+        def forward(self, x):
+            return self.front(self.table(x))
+
+    report = reparameterize_graph(graph_of(Lookup(), torch.ones(4, dtype=torch.int64)))
+    assert report.modified
+    assert report.proof.probes == 2
+
+
+def test_a_later_probe_that_shows_nothing_is_left_out():
+    class Contrast(nn.Module):
+        """Zero up to rounding on a constant map, nothing finite on a large one."""
+
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.front = nn.Sequential(nn.Conv2d(2, 1, 1, bias=False), nn.BatchNorm2d(1))
+            randomize_batch_norm(self)
+
+        def forward(self, x):
+            y = self.front(x)
+            centred = y - y.mean((2, 3), keepdim=True)
+            return centred.where(x.abs().amax() < 20, math.inf)
+
+    proof = reparameterize_graph(graph_of(Contrast(), torch.randn(1, 2, 6, 9))).proof
+    assert proof.relative_error <= TOLERANCE
+    assert proof.probes == 1
+
+
+def test_a_graph_that_does_not_run_is_refused():
+    class Broken(ProgramPass):
+        """Reshape to a size that the elements do not fill, once."""
+
+        def rewrite(self, graph_module):
+            (node,) = graph_module.graph.find_nodes(
+                op="call_function", target=torch.ops.aten.reshape.default
+            )
+            if node.args[1] == [5]:
+                return PassResult(self.name)
+            node.args = (node.args[0], [5])
+            return PassResult(self.name, (node.name,))
+
+    class Flat(nn.Module):
+        def forward(self, x):
+            return x.reshape(6)
+
+    with pytest.raises(ReparameterizationError, match=r"Broken changed what.*error inf"):
+        reparameterize_graph(graph_of(Flat(), torch.randn(2, 3)), (Broken(),))

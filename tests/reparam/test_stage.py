@@ -7,11 +7,12 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 
 from cnn_export.program import capture
-from cnn_export.reparam import ReparameterizationError, make_probe, reparameterize_graph
+from cnn_export.reparam import ReparameterizationError, reparameterize_graph
 from cnn_export.reparam.attributes import constant
 from cnn_export.reparam.order import DEFAULT_PASSES, ORDER
 from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
 from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
+from cnn_export.reparam.probe import make_probe
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
 from cnn_export.reparam.surgery import insert_constant
 
@@ -122,6 +123,27 @@ def test_refuses_weights_beyond_the_range_of_half():
     assert "batch_norm" in operators(graph_module)
 
 
+@pytest.mark.parametrize("scale", [1e-4, 5e-4])
+def test_refuses_weights_that_vanish_in_half(scale):
+    """The products are zero in float16, or keep a few of their digits only."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4, eps=0.0)).half()
+    module[0].weight.data.fill_(1.3 * scale)
+    module[1].weight.data.fill_(scale)
+    graph_module = graph_of(module, IMAGE.half())
+    with pytest.raises(ReparameterizationError, match=r"too small for torch\.float16: rounding"):
+        reparameterize_graph(graph_module)
+    assert "batch_norm" in operators(graph_module)
+
+
+def test_weights_that_vanish_beside_others_are_rounded():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)).half()
+    module[0].weight.data[1] = 1e-5
+    module[1].weight.data[1] = 1e-5
+    graph_module = graph_of(module, IMAGE.half())
+    reparameterize_graph(graph_module)
+    assert operators(graph_module) == ["conv2d"]
+
+
 class _MixedPrecision(nn.Module):
     def __init__(self, dtype):
         super().__init__()
@@ -176,8 +198,8 @@ def test_a_given_probe_is_used():
     probe = make_probe(graph_module, seed=3)
     wrong = type(probe)(probe.inputs, tuple(each + 1 for each in probe.outputs))
     with pytest.raises(ReparameterizationError):
-        reparameterize_graph(graph_module, probe=wrong)
-    assert reparameterize_graph(graph_module, probe=probe).proof.relative_error < 1e-12
+        reparameterize_graph(graph_module, probes=lambda: [wrong])
+    assert reparameterize_graph(graph_module, probes=lambda: [probe]).proof.relative_error < 1e-12
 
 
 def test_probe_holds_what_the_module_answers():

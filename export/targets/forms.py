@@ -1,0 +1,54 @@
+"""Each format's spelling of the network that was proven: passes over a copy of its graph.
+
+They change no function, and no other format sees them. Chosen by time, MobileNeXt-1.0 at 224 with
+half of its shortcuts' channels (``python -m cnn_export.benchmarks.identity_multiplier``) and
+GhostNet, one thread.
+"""
+
+from __future__ import annotations
+
+from cnn_export.reparam.order import OrderedPass
+from cnn_export.reparam.passes.carry_split import CarrySplit
+from cnn_export.reparam.passes.mask_residual import MaskResidual
+from cnn_export.reparam.passes.simplify_slices import SimplifySlices
+
+Form = tuple[OrderedPass, ...]
+
+CACHED_MAP_BYTES = 2**19
+"""Maps up to this size a core's second-level cache holds: passing over one once more is cheaper
+than the five operators that carrying a block's maps in parts adds."""
+
+_CARRIED = OrderedPass(
+    CarrySplit(),
+    "alone: a slice or concatenation moves whole maps, and ends a partition where XNNPACK has none",
+)
+
+TFLITE: Form = (_CARRIED,)
+EXECUTORCH: Form = (_CARRIED,)
+
+_SHORTENED = OrderedPass(
+    SimplifySlices(),
+    "after MaskResidual, whose readers may cut a part of a part, which its next run reads",
+)
+
+ONNX: Form = (
+    OrderedPass(
+        MaskResidual(CACHED_MAP_BYTES),
+        "before CarrySplit, which takes what is left: ONNX Runtime adds a whole map inside the "
+        "convolution before it, and on small maps an operator costs more than a mask",
+    ),
+    _SHORTENED,
+    OrderedPass(
+        CarrySplit(),
+        "after MaskResidual, whose sums it leaves alone: large maps are dear to pass over",
+    ),
+)
+
+COREML: Form = (
+    OrderedPass(
+        MaskResidual(),
+        "first: two operators where slices take four and carried parts five; no Core ML was at "
+        "hand to time, and its runtime schedules few large operators best",
+    ),
+    _SHORTENED,
+)
