@@ -133,9 +133,12 @@ def test_json_holds_every_place_under_fixed_names(
 ) -> None:
     arguments = [str(small_checkpoint), "-t", "onnx", *SMALL, "-o", str(out), "--dry-run", "--json"]
     assert main(arguments) == 0
-    report = json.loads(capfd.readouterr().out)["report"]
+    document = json.loads(capfd.readouterr().out)
+    report = document["report"]
+    assert list(document["forms"]) == ["onnx"]
+    assert list(document["forms"]["onnx"]) == list(report)
     assert list(report) == ["passes", "rounds", "before", "after", "proof"]
-    assert list(report["proof"]) == ["relative_error", "tolerance"]
+    assert list(report["proof"]) == ["relative_error", "tolerance", "probes"]
     assert list(report["before"]) == [
         "ops", "parameters", "parameter_bytes", "buffer_bytes", "macs",
     ]  # fmt: skip
