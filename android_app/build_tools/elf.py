@@ -8,6 +8,7 @@ import struct
 from build_tools.errors import BuildError
 
 _MAGIC = b"\x7fELF"
+_LITTLE_ENDIAN = b"\x01"
 _LOAD = 1
 _DYNAMIC = 2
 _NEEDED = 1
@@ -39,7 +40,7 @@ def read_library(content: bytes, name: str) -> Library:
     Raises:
         BuildError: it is no little-endian ELF library.
     """
-    if content[:4] != _MAGIC or content[5] != 1:
+    if content[:4] != _MAGIC or content[5:6] != _LITTLE_ENDIAN:
         raise BuildError(f"{name} is no little-endian ELF file")
     try:
         segments = _segments(content, wide=content[4] == 2)
