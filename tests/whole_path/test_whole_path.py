@@ -16,7 +16,7 @@ import pytest
 from phone.fake_phone import FakePhone
 from whole_path_calls import Bench
 
-from cnn_export.manifest import manifest_path
+from cnn_export.manifest import artifact_digest, manifest_path
 
 LIBRARIES = ("libtensorflowlite_jni.so", "libonnxruntime.so", "libonnxruntime4j_jni.so")
 """Of the APK that is pushed: the phone's `app_process` has the JVM's own in their place."""
@@ -102,3 +102,28 @@ def test_a_file_that_is_not_the_proven_one_is_refused_by_the_app(
     manifest_path(path).write_text(json.dumps(manifest))
     run = bench("run", path, "--device", "adb", "--app", apk, "--min-time", "20ms", "--repeats", 1)
     assert (run.code, "is off by" in run.err) == (3, True), run.err
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["tflite", "onnx"])
+def test_a_file_that_the_runtime_rejects(
+    app_phone: FakePhone, skipnet: list[Path], bench: Bench, apk: Path, tmp_path: Path, index: int
+) -> None:
+    """The right file for its manifest, but no model."""
+    path = tmp_path / skipnet[index].name
+    path.write_bytes(b"no model at all" * 100)
+    manifest = json.loads(manifest_path(skipnet[index]).read_text())
+    manifest["artifact_sha256"], manifest["artifact_bytes"] = artifact_digest(path)
+    manifest_path(path).write_text(json.dumps(manifest))
+    run = bench("run", path, "--device", "adb", "--app", apk, "--min-time", "20ms", "--repeats", 1)
+    assert (run.code, run.err.count("\n")) == (4, 2), run.err
+    assert "cannot load" in run.err
+
+
+def test_an_app_that_was_started_another_way_is_not_believed(
+    app_phone: FakePhone, skipnet: list[Path], bench: Bench, apk: Path
+) -> None:
+    """Here "the activity" starts the classes of the shell's launch, and these say so."""
+    words = ("--device", "adb", "--app", apk, "--repeats", 1, "--launch", "activity")
+    run = bench("run", skipnet[1], *words)
+    assert run.code == 1
+    assert "started by app_process, not by activity" in run.err
