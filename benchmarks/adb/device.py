@@ -221,7 +221,8 @@ class AdbDevice:
             return activity_command(runner_options)
         libraries = f"{FOLDER}/{self._library_folder}"
         code = self._code.place if self._code else ""
-        return announcing(app_process_command(libraries, code, job.cpus, runner_options))
+        command = app_process_command(libraries, code, self._abi, job.cpus, runner_options)
+        return announcing(command)
 
     def _place(self, artifacts: Sequence[Path]) -> list[Placed]:
         """Have everything on the phone that a job on ``artifacts`` needs."""

@@ -8,9 +8,11 @@ import os
 import signal
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -80,7 +82,7 @@ def test_a_process_is_bound_to_cores(
     phone: FakePhone, bench: Bench, model: Path, name: str, mask: str, cpus: list[int]
 ) -> None:
     assert bench("run", model, "--device", "adb", "--cpus", name).code == 0
-    assert [mask, "app_process"] in [call[1:3] for call in phone.calls("taskset")]
+    assert [mask, "app_process64"] in [call[1:3] for call in phone.calls("taskset")]
     assert records(OUT, "run")[0]["cpus"] == cpus
     assert {tuple(each["conditions"]["cpus"]) for each in records(OUT, "repeat")} == {tuple(cpus)}
 
@@ -191,9 +193,7 @@ def test_an_interrupted_run_leaves_nothing_and_goes_on(
     phone.faults = Faults(runner=RunnerFaults(hang_after_lines=3))
 
     def interrupt() -> None:
-        until = time.monotonic() + 20
-        while not phone.calls("app_process") and time.monotonic() < until:
-            time.sleep(0.05)
+        _wait(lambda: bool(phone.calls("app_process")))
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
@@ -205,6 +205,31 @@ def test_an_interrupted_run_leaves_nothing_and_goes_on(
     phone.faults = Faults()
     assert bench("run", model, "--device", "adb", "--resume").code == 0
     assert len(records(OUT, "repeat")) == 2
+
+
+def test_a_killed_run_leaves_nothing_either(
+    adb_server: AdbServer, phone: FakePhone, model: Path, apk: Path
+) -> None:
+    """Nobody is left on the host: the phone cleans by itself."""
+    began = phone.settings
+    phone.faults = Faults(runner=RunnerFaults(hang_after_lines=3))
+    words = ["run", str(model), "--device", "adb", "--app", str(apk), "--quiet"]
+    code = f"from cnn_export.benchmarks.cli import main; main({words!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=model.parent)
+    _wait(lambda: bool(phone.calls("app_process")))
+    assert phone.path(STAGE).exists()
+    assert phone.settings != began
+    process.kill()
+    process.wait()
+    _wait(lambda: not phone.path(STAGE).exists() and phone.settings == began)
+    _wait(lambda: not phone.processes())
+
+
+def _wait(holds: Callable[[], bool], within_s: float = 30) -> None:
+    until = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_the_devices_as_one_document(phone: FakePhone, bench: Bench) -> None:
