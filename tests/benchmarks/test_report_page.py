@@ -11,6 +11,7 @@ import pytest
 import report_records as made
 from click.testing import CliRunner
 
+from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.commands.report import command
 from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
@@ -178,6 +179,15 @@ def test_command_writes_beside_the_results_and_says_so(tmp_path: Path) -> None:
     assert f'"bytes": {page.stat().st_size}' in done.output
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [each.name for each in tmp_path.iterdir() if each.suffix == ".part"] == []
+
+
+def test_the_page_never_replaces_what_it_shows(tmp_path: Path) -> None:
+    path = made.write(tmp_path / "r.jsonl", made.records())
+    before = path.read_bytes()
+    assert main(["report", str(path), "-o", str(path)]) == 2
+    page = made.write(tmp_path / "results.html", made.records())
+    assert main(["report", str(page)]) == 2
+    assert path.read_bytes() == page.read_bytes() == before
 
 
 def test_the_same_results_give_the_same_page(tmp_path: Path) -> None:
