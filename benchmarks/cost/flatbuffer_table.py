@@ -19,6 +19,7 @@ _SCALARS = {
     "uint": "I",
     "uint32": "I",
     "long": "q",
+    "ulong": "Q",
     "int64": "q",
     "uint64": "Q",
     "float": "f",

@@ -13,10 +13,12 @@ from cnn_export.benchmarks.results import (
     Conditions,
     Device,
     Memory,
+    Opinion,
     Pair,
     Record,
     Repeat,
     Run,
+    Traffic,
 )
 from cnn_export.benchmarks.statistics import Comparison, Summary, compare, summarize
 from cnn_export.errors import InputRefused
@@ -126,6 +128,8 @@ class _Kinds:
                 self.pairs.append(record)
             case Memory():
                 self.memories.append(record)
+            case Opinion() | Traffic():
+                pass  # other tools' figures are no samples of ours
 
     def run(self, run_id: str) -> Run:
         if run_id not in self.runs:

@@ -12,7 +12,16 @@ from cnn_export.benchmarks.profiles.document import read_profile
 from cnn_export.benchmarks.report.judging import budget_rows
 from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
-from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
+from cnn_export.benchmarks.results import (
+    Artifact,
+    Memory,
+    Opinion,
+    Pair,
+    Record,
+    Repeat,
+    Run,
+    Traffic,
+)
 from cnn_export.benchmarks.results_file import BadLine, read_records
 from cnn_export.errors import DestinationError
 
@@ -86,6 +95,8 @@ def _identity(record: Record) -> tuple[object, ...]:
             return ("pair", record.run_id, record.a, record.b, record.threads, record.repeat)
         case Memory():
             return ("memory", record.run_id, record.artifact, record.threads)
+        case Opinion() | Traffic():
+            return ("line", record.to_line())
 
 
 def bad_line_notes(bad: Sequence[BadLine]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
 from cnn_export.benchmarks.report.verdicts import BudgetRow
 from cnn_export.benchmarks.report.writing import Sources, page_of, write_page
+from cnn_export.benchmarks.results import Opinion, Traffic
 from cnn_export.errors import DestinationError, InputRefused
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -162,6 +163,16 @@ def test_bad_and_repeated_lines_are_counted_on_the_page(tmp_path: Path) -> None:
     assert "as they are there before: 1 lines" in html
     assert "35 inferences" not in html
     assert "30 inferences" in html
+
+
+def test_figures_of_other_tools_are_neither_samples_nor_repeats(tmp_path: Path) -> None:
+    lines = made.records()
+    plain = page_of(Sources(made.write(tmp_path / "r.jsonl", lines)))
+    of_file = {"run_id": made.RUN_ID, "artifact": made.FAST, "threads": 1}
+    tool = {"tool": "benchmark_model", "tool_sha256": "d" * 64, "count": 50}
+    lines += [Opinion(**of_file, **tool, average_ns=ns) for ns in (1e6, 2e6)]
+    lines += [Traffic(**of_file, reason="no counters")]
+    assert page_of(Sources(made.write(tmp_path / "r.jsonl", lines))) == plain
 
 
 def test_pairs_alone_make_a_page_too(tmp_path: Path) -> None:
