@@ -13,7 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from cnn_export.benchmarks.measurements import Duel, Measurements, Nanoseconds, Series, Setting
-from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
+from cnn_export.benchmarks.results import (
+    Artifact,
+    Memory,
+    Opinion,
+    Pair,
+    Record,
+    Repeat,
+    Run,
+    Traffic,
+)
 from cnn_export.benchmarks.results_file import BadLine, read_records
 from cnn_export.benchmarks.runtime_arguments import CHOICES
 from cnn_export.errors import InputRefused
@@ -96,6 +105,8 @@ class _Gatherer:
                 self._add_pair(record)
             case Memory():
                 self._add_memory(record)
+            case Opinion() | Traffic():
+                pass  # no measurement of ours
 
     def measurements(self, source: str) -> Measurements:
         """Return what was gathered.

@@ -21,6 +21,7 @@ from cnn_export.benchmarks.resume import (
 from cnn_export.benchmarks.run_request import Finished, Request
 from cnn_export.benchmarks.runner import Lost, Progress, measure
 from cnn_export.benchmarks.runtime_arguments import parse_arguments
+from cnn_export.benchmarks.second_looks import look_again, require_second_looks
 from cnn_export.benchmarks.subjects import Subject, read_subjects
 from cnn_export.errors import DestinationError, DeviceUnfit, ExportError, Interrupted, UsageError
 
@@ -62,6 +63,7 @@ def check(request: Request, device: Device) -> Checked:
     subjects = _checked_subjects(request, device)
     described = device.describe()
     cpus = request.cpus if isinstance(request.cpus, tuple) else device.cluster(request.cpus)
+    require_second_looks(device, request.tools, compare=request.compare)
     flags = device.unfit(max(request.threads), cpus) if request.strict else []
     if flags:
         raise DeviceUnfit(f"the device is not fit: {', '.join(flags)} (--strict); nothing was run")
@@ -97,7 +99,7 @@ def work_off(
         _open(sink, run, subjects)
         done = done_keys(sink.records, run.run_id)
         left = [turn for turn in turns if turn.key not in done]
-        lost, stopped_by = _measured(request, left, run, device, sink, _named(report, run))
+        lost, stopped_by = _measured(request, checked, left, run, sink, _named(report, run))
     return Finished(
         run,
         tuple(sink.records),
@@ -112,15 +114,16 @@ def work_off(
 
 def _measured(
     request: Request,
+    checked: Checked,
     turns: Sequence[Turn],
     run: results.Run,
-    device: Device,
     sink: _Kept,
     report: Callable[[Progress], None],
 ) -> tuple[list[Lost], ExportError | None]:
     lost: list[Lost] = []
     try:
-        measure(turns, run, device, sink, lost, strict=request.strict, report=report)
+        measure(turns, run, checked.device, sink, lost, strict=request.strict, report=report)
+        look_again(run, checked.subjects, checked.device, sink, lost, request.tools)
     except KeyboardInterrupt:
         return lost, Interrupted("interrupted")
     except (DeviceUnfit, DestinationError, Interrupted) as error:

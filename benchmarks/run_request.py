@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.device import Cluster
@@ -11,10 +12,16 @@ from cnn_export.benchmarks.plan import done_keys
 from cnn_export.benchmarks.runner import Lost
 from cnn_export.errors import ExportError
 
+if TYPE_CHECKING:
+    from cnn_export.benchmarks.adb.second_opinion.tools import OwnTool
+
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What the user asked for. ``seed`` ``None``: draw one, or take that of the resumed run."""
+    """What the user asked for. ``seed`` ``None``: draw one, or take that of the resumed run.
+
+    ``tools`` are asked for second opinions.
+    """
 
     artifacts: tuple[Path, ...]
     out: Path
@@ -28,6 +35,7 @@ class Request:
     block: int = 1
     resume: bool = False
     strict: bool = False
+    tools: tuple[OwnTool, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

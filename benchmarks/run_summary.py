@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from cnn_export.benchmarks import look_rows
 from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
 from cnn_export.benchmarks.statistics import (
     Comparison,
@@ -94,6 +95,7 @@ def document(records: Sequence[Record]) -> dict[str, Any]:
     return {
         "results": [_time_document(row) for row in time_rows(records)],
         "comparisons": [_pair_document(row) for row in pair_rows(records)],
+        **look_rows.document(records),
     }
 
 

@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cnn_export.benchmarks import look_table
 from cnn_export.benchmarks.conditions import EXPLANATIONS
 from cnn_export.benchmarks.results import Device, Record, Run
 from cnn_export.benchmarks.run_summary import PairRow, TimeRow, pair_rows, time_rows
@@ -39,6 +40,7 @@ def render(records: Sequence[Record]) -> RenderableType:
         parts += [_cost_table(times, several=several), ""]
     if pairs:
         parts += [_pair_table(pairs, several=several), ""]
+    parts += look_table.render(records)
     parts += [Text(line) for line in footnotes(times, pairs)]
     return Group(*parts)
 

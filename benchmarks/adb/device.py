@@ -24,8 +24,10 @@ from cnn_export.benchmarks.adb.launch import (
     options,
 )
 from cnn_export.benchmarks.adb.phone import Phone
+from cnn_export.benchmarks.adb.phone_looks import PhoneLooks
 from cnn_export.benchmarks.adb.phone_session import require_as_asked, run_session
 from cnn_export.benchmarks.adb.probe_file import probe_file
+from cnn_export.benchmarks.adb.simpleperf import AppProcess
 from cnn_export.benchmarks.adb.staging import FOLDER, Item, Stage, item_of
 from cnn_export.benchmarks.adb.watcher import Watcher, announcing
 from cnn_export.benchmarks.device import Cluster, Job, Outcome, Preparation
@@ -183,6 +185,28 @@ class AdbDevice:
             outcome, conditions=known.model_copy(update={"flags": [*flags, *known.flags]})
         )
 
+    def second_looks(self) -> PhoneLooks:
+        """Return what the phone does besides running the app."""
+        return PhoneLooks(
+            self._phone, self._facts, self._stage, self._attendant, self._app_process, self._limit_s
+        )
+
+    def _app_process(self, job: Job) -> AppProcess | None:
+        """Bring everything for a job; return where it lies, or ``None`` if the app is installed."""
+        self._hold()
+        placed = self._place(job.artifacts)
+        if self._launch == "activity":
+            return None
+        return AppProcess(self._libraries, self._code_place, lambda job: options(job, placed))
+
+    def _hold(self) -> None:
+        """Have the folder kept; a connection that broke made the phone clear everything."""
+        if not self._keeper.holds():
+            self._settle()
+
+    def _limit_s(self, job: Job) -> float:
+        return 4 * job.min_time_s * len(job.artifacts) + self._patience_s
+
     def _settle(self) -> None:
         """Have the folder kept, and the app installed where the launch needs it."""
         self._stage.forget()
@@ -199,9 +223,8 @@ class AdbDevice:
 
     def _session(self, job: Job, watcher: Watcher) -> Session:
         """Bring what is missing, then run the app; what was begun may be begun again."""
-        if not self._keeper.holds():  # the connection broke: the phone has cleared everything
-            self._settle()
-        limit_s = 4 * job.min_time_s * len(job.artifacts) + self._patience_s
+        self._hold()
+        limit_s = self._limit_s(job)
         command = self._command(job, self._place(job.artifacts))
         session = run_session(
             self._phone,
@@ -219,10 +242,9 @@ class AdbDevice:
         runner_options = options(job, placed)
         if self._launch == "activity":
             return activity_command(runner_options)
-        libraries = f"{FOLDER}/{self._library_folder}"
-        code = self._code.place if self._code else ""
-        command = app_process_command(libraries, code, self._abi, job.cpus, runner_options)
-        return announcing(command)
+        return announcing(
+            app_process_command(self._libraries, self._code_place, job.cpus, runner_options)
+        )
 
     def _place(self, artifacts: Sequence[Path]) -> list[Placed]:
         """Have everything on the phone that a job on ``artifacts`` needs."""
@@ -245,6 +267,14 @@ class AdbDevice:
 
     def _apk(self) -> Item:
         return Item(self._app.path, f"{self._app.sha256}.apk", self._app.sha256)
+
+    @property
+    def _code_place(self) -> str:
+        return self._code.place if self._code else ""
+
+    @property
+    def _libraries(self) -> str:
+        return f"{FOLDER}/{self._library_folder}"
 
     @property
     def _library_folder(self) -> str:

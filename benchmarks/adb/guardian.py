@@ -30,6 +30,10 @@ LOOKS = 25
 """How often a guardian looks whether one before it has ended: for five seconds."""
 
 _LINES_MAX = 1000
+_ALIVE = r"""
+read -r pid theirs <"$1/holder" && [ "$theirs" = "$2" ] && kill -0 "$pid" 2>/dev/null &&
+  grep -q cnn-bench-guardian "/proc/$pid/cmdline"
+"""
 
 
 @dataclasses.dataclass
@@ -90,9 +94,10 @@ class Guardian:
     def holds(self) -> bool:
         """Whether the phone still has the changes: they go when the connection breaks.
 
-        Asks nothing of the phone: a guardian that ended would have said so, or been cut off.
+        Raises:
+            DeviceLost: the phone is not there.
         """
-        return self._running is not None and self._running.silent()
+        return self._phone.script(_ALIVE, self._folder, self._token).exit_code == 0
 
     def end(self) -> list[SettingChange]:
         """Have everything put back; return what could not be, or perhaps was not.

@@ -17,6 +17,7 @@ from cnn_export.errors import ExportError, UsageError
 if TYPE_CHECKING:
     from cnn_export.benchmarks.adb.attendant import Care
     from cnn_export.benchmarks.adb.launch import Launch
+    from cnn_export.benchmarks.adb.second_opinion.tools import OwnTool
     from cnn_export.benchmarks.device import Device
     from cnn_export.benchmarks.run_request import Finished, Request
     from cnn_export.benchmarks.runner import Progress
@@ -26,7 +27,7 @@ _REPEATS, _MIN_TIME = 10, "1s"
 _LINES_SHOWN = 3
 _PHONE_OPTIONS = (
     *("app", "launch", "keep", "fixed_performance"),
-    *("max_temperature", "min_battery", "wait", "reconnect"),
+    *("max_temperature", "min_battery", "wait", "reconnect", "runner"),
 )
 
 
@@ -145,6 +146,12 @@ def _cpus(
 @click.option(
     "--reconnect", default="60s", show_default=True, help="For a phone that was lost to come back."
 )
+@click.option(
+    "--runner",
+    multiple=True,
+    metavar="TOOL=PATH",
+    help="Second opinion on a phone: benchmark_model, onnxruntime_perf_test, executor_runner.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress and no table.")
 def command(
@@ -217,6 +224,14 @@ def _care(options: dict[str, Any]) -> Care:
     return Care(Wishes(options.pop("fixed_performance")), limits, reconnect_s)
 
 
+def _tools(given: Sequence[str]) -> tuple[OwnTool, ...]:
+    if not given:
+        return ()
+    from cnn_export.benchmarks.adb.second_opinion.tools import own_tools
+
+    return tuple(own_tools(given))
+
+
 def _request(options: dict[str, Any]) -> Request:
     from cnn_export.benchmarks.durations import parse_duration_s
     from cnn_export.benchmarks.run_request import Request
@@ -232,6 +247,7 @@ def _request(options: dict[str, Any]) -> Request:
     kept: dict[str, Any] = {name: value for name, value in options.items() if name != "min_time"}
     kept["repeats"] = options["repeats"] or repeats
     kept["threads"] = options["threads"] or (1,)
+    kept["tools"] = _tools(kept.pop("runner"))
     return Request(**kept, min_time_s=seconds)
 
 

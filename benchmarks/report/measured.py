@@ -129,7 +129,7 @@ class _Kinds:
             case Memory():
                 self.memories.append(record)
             case Opinion() | Traffic():
-                pass  # other tools' figures are no samples of ours
+                pass  # no measurement of ours
 
     def run(self, run_id: str) -> Run:
         if run_id not in self.runs:

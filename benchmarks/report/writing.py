@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks.cost import read_cost
-from cnn_export.benchmarks.gate_outputs.saving import save_text
 from cnn_export.benchmarks.profiles.document import read_profile
 from cnn_export.benchmarks.report.judging import budget_rows
 from cnn_export.benchmarks.report.measured import group
@@ -95,8 +96,10 @@ def _identity(record: Record) -> tuple[object, ...]:
             return ("pair", record.run_id, record.a, record.b, record.threads, record.repeat)
         case Memory():
             return ("memory", record.run_id, record.artifact, record.threads)
-        case Opinion() | Traffic():
-            return ("line", record.to_line())
+        case Opinion():
+            return ("opinion", record.run_id, record.artifact, record.threads, record.tool)
+        case Traffic():
+            return ("traffic", record.run_id, record.artifact, record.threads)
 
 
 def bad_line_notes(bad: Sequence[BadLine]) -> tuple[str, ...]:
@@ -117,7 +120,14 @@ def write_page(path: Path, html: str) -> None:
     Raises:
         DestinationError: the folder is missing or cannot be written.
     """
+    descriptor, name = -1, ""
     try:
-        save_text(path, html)
-    except DestinationError as error:
-        raise DestinationError(f"{error}; change -o") from error
+        descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".html.part")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(html)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise DestinationError(f"cannot write {path}: {error.strerror}; change -o") from error

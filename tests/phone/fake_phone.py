@@ -125,6 +125,15 @@ class FakePhone:
         for cpu in cpus:
             self.write(f"/sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_cur_freq", f"{khz}\n")
 
+    def give_simpleperf(self, listing: str, counters: dict[str, tuple[int, int]]) -> None:
+        """Install ``simpleperf``; ``counters`` has each event's counts of loading and inferring."""
+        program = self.root / "system/bin/simpleperf"
+        program.unlink(missing_ok=True)
+        program.symlink_to(PRIVATE / "simpleperf")
+        self.write("/.phone/counter_list", listing)
+        lines = [f"{event} {loading} {each}\n" for event, (loading, each) in counters.items()]
+        self.write("/.phone/counters", "".join(lines))
+
     # What runs in place of the app.
     def use_stand_in_runner(self) -> None:
         """Let a small Python program speak for the app: fast, and it computes nothing."""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 _OWN = (
     r"data|sdcard|sys|system|vendor|"
-    r"proc/(?:sys/kernel/random/boot_id|cpuinfo|loadavg|meminfo|stat|uptime)"
+    r"proc/(?:sys/kernel/random/boot_id|sys/kernel/perf_event_paranoid|"
+    r"cpuinfo|loadavg|meminfo|stat|uptime)"
 )
 _PHONE_PATH = re.compile(rf"(?<![\w./}}-])/(?=(?:{_OWN})(?![\w.-]))")
 

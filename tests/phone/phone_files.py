@@ -42,6 +42,8 @@ def boot(root: Path) -> None:
     """Make what is new after each start of the phone; settings and files stay."""
     write(root, "proc/sys/kernel/random/boot_id", f"{uuid.uuid4()}\n")
     write(root, "proc/uptime", "120.00 900.00\n")
+    write(root, "proc/sys/kernel/perf_event_paranoid", "3\n")
+    write(root, ".phone/properties/security.perf_harden", "1\n")
     write(root, ".phone/fixed_performance", "false\n")
     write(root, ".phone/screen", "Awake\n")
 

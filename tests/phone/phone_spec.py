@@ -56,6 +56,5 @@ class PhoneSpec:
             "ro.build.type": "user",
             "ro.product.cpu.abi": self.abis[0],
             "ro.product.cpu.abilist": ",".join(self.abis),
-            "security.perf_harden": "1",
             "sys.boot_completed": "1",
         } | (soc if self.api >= 31 else {})

@@ -19,7 +19,7 @@ KEYS = {
     *("min_time_s", "b_first", "block", "out"),
 }
 INFERENCE_NS = 1_000_000
-SAMPLES = 12
+SAMPLES_MIN = 12
 
 
 class Refused(Exception):
@@ -79,7 +79,7 @@ def run(options: dict[str, str], report: Report) -> None:
     for line in measurements(options):
         report.say(**line)
     state(report)
-    count = 1 if options["kind"] == "memory" else SAMPLES
+    count = 1 if options["kind"] == "memory" else samples(options)
     report.say("end", count=count, warm_up=5, settled=True)
 
 
@@ -121,16 +121,22 @@ def state(report: Report) -> None:
     )
 
 
+def samples(options: dict[str, str]) -> int:
+    """Return how many inferences of a millisecond fill the measuring time."""
+    return max(SAMPLES_MIN, round(float(options["min_time_s"]) * 1000))
+
+
 def measurements(options: dict[str, str]) -> list[dict[str, object]]:
     if options["kind"] == "memory":
         sizes = {"peak_rss_bytes": 90_000_000, "peak_pss_bytes": 80_000_000}
         return [{"name": "memory", **sizes, "baseline_rss_bytes": 60_000_000}]
     draw = random.Random()  # noqa: S311 - times, not secrets
-    times = [round(INFERENCE_NS * (1 + draw.uniform(0, 0.02))) for _ in range(2 * SAMPLES)]
+    count = samples(options)
+    times = [round(INFERENCE_NS * (1 + draw.uniform(0, 0.02))) for _ in range(2 * count)]
     if options["kind"] == "pair":
-        halves = zip(times[:SAMPLES], times[SAMPLES:], strict=True)
+        halves = zip(times[:count], times[count:], strict=True)
         return [{"name": "pair", "a_ns": a, "b_ns": b} for a, b in halves]
-    return [{"name": "sample", "ns": ns} for ns in times[:SAMPLES]]
+    return [{"name": "sample", "ns": ns} for ns in times[:count]]
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cnn_export.benchmarks.adb.second_opinion.benchmark_model import BenchmarkMo
 from cnn_export.benchmarks.adb.second_opinion.executor_runner import ExecutorRunner
 from cnn_export.benchmarks.adb.second_opinion.onnxruntime_perf_test import OnnxRuntimePerfTest
 from cnn_export.errors import InputRefused, UsageError, nearest
+from cnn_export.manifest import artifact_digest
 
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool for tool in (BenchmarkModel(), OnnxRuntimePerfTest(), ExecutorRunner())
@@ -25,6 +27,11 @@ class OwnTool:
 
     tool: Tool
     path: Path
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Of the binary."""
+        return artifact_digest(self.path)[0]
 
     @property
     def libraries(self) -> list[Path]:
