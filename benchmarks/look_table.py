@@ -49,7 +49,7 @@ def _opinion_table(rows: Sequence[OpinionRow]) -> Table:
             "" if row.ours_ns is None else _milliseconds(row.ours_ns),
             "" if row.difference_percent is None else f"{row.difference_percent:+.1f} %",
         ]
-        table.add_row(*([row.device, *cells] if several else cells))
+        table.add_row(*map(_cell, [row.device, *cells] if several else cells))
     return table
 
 
@@ -63,8 +63,13 @@ def _traffic_table(rows: Sequence[TrafficRow]) -> Table:
     for row in rows:
         cells = [row.artifact.name, str(row.traffic.threads), _millions(row.artifact.mac_bytes)]
         cells += [_millions(row.moved_bytes.get(level)) for level in levels]
-        table.add_row(*([row.device, *cells] if several else cells))
+        table.add_row(*map(_cell, [row.device, *cells] if several else cells))
     return table
+
+
+def _cell(text: str) -> Text:
+    """Return a cell that is no markup and no terminal command: names come from files and phones."""
+    return Text(printable(text))
 
 
 def _table(title: str, headings: Sequence[str], *more: str) -> Table:
