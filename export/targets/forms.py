@@ -1,8 +1,8 @@
 """Each format's spelling of the network that was proven: passes over a copy of its graph.
 
 They change no function, and no other format sees them. Chosen by time, MobileNeXt-1.0 at 224 with
-half of its shortcuts' channels (``python -m cnn_export.benchmarks.identity_multiplier``) and
-GhostNet, one thread.
+half of its shortcuts' channels (``python -m cnn_export.benchmarks.studies.identity_multiplier``)
+and GhostNet, one thread.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cnn_export.benchmarks.schedule import interleaved
-from cnn_export.benchmarks.summary import Spread, paired_ratio, verdict
+from cnn_export.benchmarks.studies.summary import Spread, paired_ratio, verdict
 
 
 def test_ratios_are_taken_pair_by_pair() -> None:

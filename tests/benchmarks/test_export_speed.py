@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from cnn_export.benchmarks import export_rounds, export_speed
-from cnn_export.benchmarks.bare_export import BARE
-from cnn_export.benchmarks.export_findings import round_findings, startup_findings
-from cnn_export.benchmarks.export_rounds import Round, published_weights, run_round
-from cnn_export.benchmarks.processes import (
+from cnn_export.benchmarks.studies import export_rounds, export_speed
+from cnn_export.benchmarks.studies.bare_export import BARE
+from cnn_export.benchmarks.studies.export_findings import round_findings, startup_findings
+from cnn_export.benchmarks.studies.export_rounds import Round, published_weights, run_round
+from cnn_export.benchmarks.studies.processes import (
     Usage,
     imported_modules,
     measure_process,
@@ -36,7 +36,7 @@ def test_peak_memory_is_the_process_s_own() -> None:
     """
     script = """
 import sys
-from cnn_export.benchmarks.processes import measure_process
+from cnn_export.benchmarks.studies.processes import measure_process
 for body in ("block = bytearray(200_000_000)", "pass"):
     sys.stdout.write(f"{measure_process([sys.executable, '-c', body]).peak_bytes}\\n")
 """

@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from cnn_export.benchmarks import alternating, identity_multiplier
-from cnn_export.benchmarks.identity_multiplier import ratios
-from cnn_export.benchmarks.identity_variants import VARIANTS
+from cnn_export.benchmarks.studies import alternating, identity_multiplier
+from cnn_export.benchmarks.studies.identity_multiplier import ratios
+from cnn_export.benchmarks.studies.identity_variants import VARIANTS
 
 
 def test_ratio_is_the_median_of_rounds_then_of_processes():

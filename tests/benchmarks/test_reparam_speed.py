@@ -15,13 +15,13 @@ from random_cnn import randomize_batch_norm
 from timm.models import byobnet
 from torch import nn
 
-from cnn_export.benchmarks import (
+from cnn_export.benchmarks.studies import (
     reparam_jobs,
     reparam_networks,
     reparam_speed,
     reparam_tables,
 )
-from cnn_export.benchmarks.reparam_jobs import Counts, StageCost, growth_exponent
+from cnn_export.benchmarks.studies.reparam_jobs import Counts, StageCost, growth_exponent
 from cnn_export.errors import ExportError, InputRefused, ParityError
 
 COST = StageCost(500, 1.5, 1.2, 300_000_000, 100_000_000, 2, 1e-15)
@@ -136,20 +136,20 @@ def test_wrong_options_are_refused(
 
 def test_the_command_itself_never_loads_torch() -> None:
     script = (
-        "import sys, cnn_export.benchmarks.reparam_speed as command\n"
+        "import sys, cnn_export.benchmarks.studies.reparam_speed as command\n"
         "assert command.main(['--help']) == 0\n"
         "sys.stderr.write(' '.join(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     loaded = set(done.stderr.decode().split())
-    assert "cnn_export.benchmarks.reparam_jobs" in loaded
+    assert "cnn_export.benchmarks.studies.reparam_jobs" in loaded
     assert not loaded & {"torch", "timm", "onnxruntime", "ai_edge_litert"}
 
 
 def test_artifacts_take_turns_and_a_wrong_one_is_not_timed(affine_onnx: Path) -> None:
     from affine_artifact import manifest_of, save_manifest, write_onnx
 
-    from cnn_export.benchmarks.reparam_artifacts import time_in_turns
+    from cnn_export.benchmarks.studies.reparam_artifacts import time_in_turns
 
     other = affine_onnx.with_name("other.onnx")
     write_onnx(other)

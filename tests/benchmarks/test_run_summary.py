@@ -9,9 +9,9 @@ from rich.console import Console
 from scripted_device import DEVICE
 
 from cnn_export.benchmarks import results
-from cnn_export.benchmarks.loop_overhead import measure_overhead
 from cnn_export.benchmarks.run_summary import document, pair_rows, time_rows
 from cnn_export.benchmarks.run_table import render
+from cnn_export.benchmarks.studies.loop_overhead import measure_overhead
 
 A, B = "a" * 64, "b" * 64
 RUN_ID = "0" * 16

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 
-from cnn_export.benchmarks import cache_mixing, own_loops, trust_study
 from cnn_export.benchmarks.noise import recorded
+from cnn_export.benchmarks.studies import cache_mixing, own_loops, trust_study
 
 
 @pytest.fixture

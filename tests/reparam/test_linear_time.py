@@ -14,7 +14,7 @@ from pass_checks import graph_of
 from torch import fx, nn
 
 import cnn_export.reparam
-from cnn_export.benchmarks.reparam_networks import Chain
+from cnn_export.benchmarks.studies.reparam_networks import Chain
 from cnn_export.reparam import reparameterize_graph
 from cnn_export.reparam.attributes import register
 

@@ -1,7 +1,7 @@
 """MobileNeXt with its shortcut in every form that could be exported, as artifacts.
 
-Run as ``python -m cnn_export.benchmarks.identity_variants FOLDER WIDTH TARGET…``. Torch loads
-inside the calls.
+Run as ``python -m cnn_export.benchmarks.studies.identity_variants FOLDER WIDTH TARGET…``. Torch
+loads inside the calls.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Time artifacts in one process, inference by inference in turns.
 
-Run as ``python -m cnn_export.benchmarks.alternating ROUNDS SEED INPUT SHAPE ARTIFACT…``; prints
-nanoseconds per artifact as JSON. Whatever slows the machine for longer than one inference falls on
-all artifacts alike, and what is counted is the process's own CPU time (all runtimes have one
-thread): ratios then tell differences of a percent apart even on a busy host. Never loads torch,
+Run as ``python -m cnn_export.benchmarks.studies.alternating ROUNDS SEED INPUT SHAPE ARTIFACT…``;
+prints nanoseconds per artifact as JSON. Whatever slows the machine for longer than one inference
+falls on all artifacts alike, and what is counted is the process's own CPU time (all runtimes have
+one thread): ratios then tell differences of a percent apart even on a busy host. Never loads torch,
 except for ExecuTorch.
 """
 

@@ -1,4 +1,6 @@
-"""``python -m cnn_export.benchmarks.reparam_speed``: what the reparameterization gives and costs.
+"""What the reparameterization gives and costs.
+
+Run as ``python -m cnn_export.benchmarks.studies.reparam_speed``.
 
 Every network is measured in processes of its own; this one never loads torch.
 """
@@ -16,9 +18,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cnn_export.benchmarks import reparam_tables
 from cnn_export.benchmarks.entry import run_command
-from cnn_export.benchmarks.reparam_jobs import (
+from cnn_export.benchmarks.studies import reparam_tables
+from cnn_export.benchmarks.studies.reparam_jobs import (
     NETWORKS,
     STAGE_LIMITS_S,
     StageCost,
@@ -30,7 +32,7 @@ from cnn_export.benchmarks.reparam_jobs import (
     time_in_turns,
     write_artifacts,
 )
-from cnn_export.benchmarks.summary import paired_ratio, spread
+from cnn_export.benchmarks.studies.summary import paired_ratio, spread
 
 NAME = "reparam-speed"
 

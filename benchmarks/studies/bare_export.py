@@ -1,8 +1,8 @@
 """The vendors' own calls on torchvision's MobileNetV2, as their manuals show them.
 
-Run as ``python -m cnn_export.benchmarks.bare_export TARGET WEIGHTS OUT``: what a user without
-this package would write, and what ``cnn-export`` is measured against. Torch and the vendors load
-inside the calls, in the order such a script imports them.
+Run as ``python -m cnn_export.benchmarks.studies.bare_export TARGET WEIGHTS OUT``: what a user
+without this package would write, and what ``cnn-export`` is measured against. Torch and the vendors
+load inside the calls, in the order such a script imports them.
 """
 
 from __future__ import annotations

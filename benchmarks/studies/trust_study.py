@@ -1,4 +1,6 @@
-"""``python -m cnn_export.benchmarks.trust_study``: where the defaults come from, and their proof.
+"""Where the defaults come from, and their proof.
+
+Run as ``python -m cnn_export.benchmarks.studies.trust_study``.
 
 ``simulate`` counts errors on known noise, ``record`` records noise of this host, ``mixing`` asks
 whether taking turns changes what is measured, ``own-loops`` compares our clock with the runtimes'.
@@ -97,7 +99,12 @@ def own_loops(artifacts: tuple[Path, ...], processes: int) -> None:
 
 
 def _child(module: str, *arguments: object) -> Any:
-    command_line = [sys.executable, "-m", f"cnn_export.benchmarks.{module}", *map(str, arguments)]
+    command_line = [
+        sys.executable,
+        "-m",
+        f"cnn_export.benchmarks.studies.{module}",
+        *map(str, arguments),
+    ]
     done = subprocess.run(command_line, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last_words = done.stderr.strip()[-_LAST_WORDS:]

@@ -1,4 +1,6 @@
-"""``python -m cnn_export.benchmarks.export_speed``: what the exporter costs beside bare calls.
+"""What the exporter costs beside bare calls.
+
+Run as ``python -m cnn_export.benchmarks.studies.export_speed``.
 
 Whole processes, measured in turns: every ratio is of two processes that ran one after the other.
 """
@@ -17,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cnn_export.benchmarks.entry import run_command
-from cnn_export.benchmarks.export_findings import Finding, round_findings, startup_findings
-from cnn_export.benchmarks.export_rounds import Round, published_weights, run_round
-from cnn_export.benchmarks.processes import Usage, imported_modules, measure_process
+from cnn_export.benchmarks.studies.export_findings import Finding, round_findings, startup_findings
+from cnn_export.benchmarks.studies.export_rounds import Round, published_weights, run_round
+from cnn_export.benchmarks.studies.processes import Usage, imported_modules, measure_process
 from cnn_export.errors import ExportError
 from cnn_export.targets import TARGETS
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from cnn_export.benchmarks.reparam_jobs import (
+from cnn_export.benchmarks.studies.reparam_jobs import (
     FORMS,
     PEAK_LIMIT,
     STAGE_LIMITS_S,
@@ -15,7 +15,7 @@ from cnn_export.benchmarks.reparam_jobs import (
     StageCost,
     Timing,
 )
-from cnn_export.benchmarks.summary import NS_PER_MS
+from cnn_export.benchmarks.studies.summary import NS_PER_MS
 
 _COLUMNS = 120
 _MILLION = 1e6

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from cnn_export.benchmarks.reparam_jobs import FORMS, Counts
+from cnn_export.benchmarks.studies.reparam_jobs import FORMS, Counts
 from cnn_export.program import capture
 from cnn_export.reparam import reparameterize_graph
 from cnn_export.reparam.cost import measure

@@ -20,7 +20,7 @@ _SEED = 20210711
 def write(network: str, folder: Path) -> list[Path]:
     """Export every form that exists to both formats; loads torch and the converters."""
     from cnn_export import export
-    from cnn_export.benchmarks.reparam_networks import build, fused_by_timm
+    from cnn_export.benchmarks.studies.reparam_networks import build, fused_by_timm
 
     module, image = build(network)
     fused = fused_by_timm(module)

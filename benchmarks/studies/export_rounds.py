@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from cnn_export.benchmarks.processes import Usage
+from cnn_export.benchmarks.studies.processes import Usage
 from cnn_export.errors import TargetUnavailable
 from cnn_export.targets import TARGETS
 
@@ -53,7 +53,7 @@ def published_weights() -> Path:
 def bare_command(target: str, weights: Path, folder: Path) -> list[str]:
     """Return the vendor's own call as a command."""
     out = folder / f"bare{TARGETS[target].suffix}"
-    module = "cnn_export.benchmarks.bare_export"
+    module = "cnn_export.benchmarks.studies.bare_export"
     return [_PYTHON, "-m", module, target, str(weights), str(out)]
 
 

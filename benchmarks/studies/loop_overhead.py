@@ -1,4 +1,4 @@
-"""``python -m cnn_export.benchmarks.loop_overhead``: what the timing loop itself costs.
+"""``python -m cnn_export.benchmarks.studies.loop_overhead``: what the timing loop itself costs.
 
 The loops time a model that does nothing. ``inside`` is what a sample holds beyond two adjacent
 clock calls; ``around`` is what a whole turn takes beyond them. Medians over rounds, ns.

@@ -1,6 +1,6 @@
 """What is measured of the reparameterization, and the fresh processes that measure it.
 
-Torch-free: torch loads in the workers (:mod:`cnn_export.benchmarks.reparam_worker`).
+Torch-free: torch loads in the workers (:mod:`cnn_export.benchmarks.studies.reparam_worker`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from cnn_export.benchmarks.summary import Spread
+from cnn_export.benchmarks.studies.summary import Spread
 from cnn_export.errors import ExportError
 
 NETWORKS = (
@@ -31,7 +31,7 @@ PEAK_LIMIT = 4.0
 """Limits of the project's plan: seconds of the stage, and its peak memory over the network's."""
 
 CHAIN_NODES = (100, 300, 1000, 3000)
-_WORKER = "cnn_export.benchmarks.reparam_worker"
+_WORKER = "cnn_export.benchmarks.studies.reparam_worker"
 _LOG_BYTES = 300
 
 

@@ -5,8 +5,8 @@ take the very same inference. LiteRT's wheel holds its benchmark tool, whose loo
 ``CompiledModel`` prints a median in hundredths of a millisecond, so its blocks and ours take
 turns. ExecuTorch's wheel is built without its event tracer and has no timer: torch's benchmark
 timer takes its place, inference by inference. Run as
-``python -m cnn_export.benchmarks.own_loops ARTIFACT``; prints both medians and the median ratio of
-neighbours as JSON. Loads torch for ``.pte``.
+``python -m cnn_export.benchmarks.studies.own_loops ARTIFACT``; prints both medians and the median
+ratio of neighbours as JSON. Loads torch for ``.pte``.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ _LOOPS: dict[str, Callable[[Path], Times]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Time and print."""
-    parser = argparse.ArgumentParser(prog="cnn_export.benchmarks.own_loops")
+    parser = argparse.ArgumentParser(prog="cnn_export.benchmarks.studies.own_loops")
     parser.add_argument("artifact", type=Path)
     ours, theirs = both_times(parser.parse_args(argv).artifact)
     document = {

@@ -10,8 +10,8 @@ import torch
 from torch import fx
 from torch.utils import _pytree as pytree
 
-from cnn_export.benchmarks.reparam_jobs import StageCost
-from cnn_export.benchmarks.reparam_networks import Chain, build
+from cnn_export.benchmarks.studies.reparam_jobs import StageCost
+from cnn_export.benchmarks.studies.reparam_networks import Chain, build
 from cnn_export.errors import ExportError
 from cnn_export.program import capture
 from cnn_export.reparam import reparameterize_graph

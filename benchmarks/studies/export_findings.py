@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from cnn_export.benchmarks.export_rounds import Round
-from cnn_export.benchmarks.processes import Usage
-from cnn_export.benchmarks.summary import Spread, paired_ratio, spread, verdict
+from cnn_export.benchmarks.studies.export_rounds import Round
+from cnn_export.benchmarks.studies.processes import Usage
+from cnn_export.benchmarks.studies.summary import Spread, paired_ratio, spread, verdict
 
 STARTUP_LIMIT_S = 0.3
 TIME_LIMIT = 1.15

@@ -1,7 +1,7 @@
 """Does taking turns change what is measured? Short turns beside long blocks, in one process.
 
-Run as ``python -m cnn_export.benchmarks.cache_mixing A B --block 1``; prints as JSON, for each
-artifact, its median time in turns of so many inferences over that in a long block of its own.
+Run as ``python -m cnn_export.benchmarks.studies.cache_mixing A B --block 1``; prints as JSON, for
+each artifact, its median time in turns of so many inferences over that in a long block of its own.
 Above 1, the caches had to be filled again. Loads torch for ``.pte``.
 """
 
@@ -63,7 +63,7 @@ def _timed(infer: Infer) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Load, time and print."""
-    parser = argparse.ArgumentParser(prog="cnn_export.benchmarks.cache_mixing")
+    parser = argparse.ArgumentParser(prog="cnn_export.benchmarks.studies.cache_mixing")
     parser.add_argument("artifacts", nargs=2, type=Path)
     parser.add_argument("--block", type=int, choices=range(1, LENGTH + 1), default=1)
     options = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""One process of :mod:`cnn_export.benchmarks.reparam_jobs`: do one job, print one line of JSON."""
+"""Do one job of :mod:`cnn_export.benchmarks.studies.reparam_jobs`, and print one line of JSON."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from typing import Any
 
 def counts(network: str) -> Any:
     """Count what each form of a network holds."""
-    from cnn_export.benchmarks.reparam_networks import counts as counted
+    from cnn_export.benchmarks.studies.reparam_networks import counts as counted
 
     return {form: each and dataclasses.asdict(each) for form, each in counted(network).items()}
 
 
 def stage(network: str) -> Any:
     """Measure the stage on a network."""
-    from cnn_export.benchmarks.reparam_stage import stage_of_network
+    from cnn_export.benchmarks.studies.reparam_stage import stage_of_network
 
     return dataclasses.asdict(stage_of_network(network))
 
 
 def chains(*sizes: str) -> Any:
     """Measure the stage on chains."""
-    from cnn_export.benchmarks.reparam_stage import stage_of_chains
+    from cnn_export.benchmarks.studies.reparam_stage import stage_of_chains
 
     return [dataclasses.asdict(each) for each in stage_of_chains([int(size) for size in sizes])]
 
 
 def artifacts(network: str, folder: str) -> Any:
     """Export each form of a network."""
-    from cnn_export.benchmarks.reparam_artifacts import write
+    from cnn_export.benchmarks.studies.reparam_artifacts import write
 
     return [str(path) for path in write(network, Path(folder))]
 
 
 def timing(rounds: str, min_time_s: str, *paths: str) -> Any:
     """Time artifacts in turns."""
-    from cnn_export.benchmarks.reparam_artifacts import time_in_turns
+    from cnn_export.benchmarks.studies.reparam_artifacts import time_in_turns
 
     return time_in_turns([Path(path) for path in paths], int(rounds), float(min_time_s))
 

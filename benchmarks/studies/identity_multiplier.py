@@ -1,4 +1,6 @@
-"""``python -m cnn_export.benchmarks.identity_multiplier``: what a shortcut costs in each form.
+"""What a shortcut costs in each form.
+
+Run as ``python -m cnn_export.benchmarks.studies.identity_multiplier``.
 
 MobileNeXt without any shortcut, with the full one (α = 1), and with α = 1/2 in every form, on
 every runtime of this host. The paper (arXiv 2007.02269) counts what the multiplier saves in
@@ -20,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cnn_export.benchmarks.entry import run_command
-from cnn_export.benchmarks.identity_variants import FULL, INPUT_SHAPE, NO_SHORTCUT, VARIANTS
-from cnn_export.benchmarks.summary import NS_PER_MS, Spread, paired_ratio, spread
+from cnn_export.benchmarks.studies.identity_variants import FULL, INPUT_SHAPE, NO_SHORTCUT, VARIANTS
+from cnn_export.benchmarks.studies.summary import NS_PER_MS, Spread, paired_ratio, spread
 from cnn_export.errors import ExportError
 from cnn_export.targets import TARGETS
 
@@ -84,7 +86,7 @@ def _process(folder: Path, target: str, rounds: int, seed: int) -> dict[str, lis
 
 
 def _run(module: str, *arguments: str) -> str:
-    command = [sys.executable, "-m", f"cnn_export.benchmarks.{module}", *arguments]
+    command = [sys.executable, "-m", f"cnn_export.benchmarks.studies.{module}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last_words = done.stderr.strip()[-_LAST_WORDS:]

@@ -1,0 +1,1 @@
+"""The measurements behind the documentation: ``python -m cnn_export.benchmarks.studies.NAME``."""
