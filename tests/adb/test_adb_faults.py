@@ -41,7 +41,7 @@ def test_a_phone_that_takes_no_commands(
 ) -> None:
     phone = FakePhone(trust=trust)
     try:
-        adb_server.run("connect", phone.address)
+        adb_server.begin_connect(phone.address)
         adb_server.wait_for(phone.serial, state)
         _says(bench("run", model, "--device", "adb"), 12, phone.serial, advice)
         _says(bench("run", model, "--device", "all"), 12, phone.serial, advice)

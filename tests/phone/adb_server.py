@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -79,6 +80,10 @@ class AdbServer:
     def connect(self, address: str) -> str:
         """Let the server connect to a phone; return what it said."""
         return self.run("connect", address).stdout.strip()
+
+    def begin_connect(self, address: str) -> None:
+        """Let the server connect without waiting for it, as a phone that never answers needs."""
+        threading.Thread(target=self.connect, args=(address,), daemon=True).start()
 
     def state(self, serial: str) -> str:
         """Return what ``adb devices`` says of a phone; nothing when it is not listed."""

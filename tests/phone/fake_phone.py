@@ -32,12 +32,20 @@ class FakePhone:
     """One phone, switched on and plugged in until :meth:`close`.
 
     ``trust`` is ``trusted``, ``unauthorized`` (the user never confirms the key) or ``silent`` (it
-    never answers: adb calls it offline). Attributes may be changed at any time.
+    never answers: adb calls it offline). ``as_emulator`` gives it a serial like ``emulator-5554``.
+    Attributes may be changed at any time.
     """
 
-    def __init__(self, spec: PhoneSpec | None = None, trust: str = "trusted") -> None:
+    def __init__(
+        self,
+        spec: PhoneSpec | None = None,
+        trust: str = "trusted",
+        *,
+        as_emulator: bool = False,
+    ) -> None:
         self.spec = spec or PhoneSpec()
         self.trust = trust
+        self._as_emulator = as_emulator
         self.root = Path(tempfile.mkdtemp(prefix="phone-", dir="/tmp"))
         self.on_plugged: Callable[[], None] = lambda: None
         """Called whenever the phone can be reached again: the test's server connects to it."""
@@ -56,12 +64,14 @@ class FakePhone:
     # Where things are.
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self.daemon.port}"
+        """What ``adb connect`` takes. An emulator's console would be one port below."""
+        port = self.daemon.port
+        return f"emu:{port - 1},{port}" if self._as_emulator else f"127.0.0.1:{port}"
 
     @property
     def serial(self) -> str:
         """What adb calls it once it is connected to :attr:`address`."""
-        return self.address
+        return f"emulator-{self.daemon.port - 1}" if self._as_emulator else self.address
 
     def path(self, path: str) -> Path:
         """Return where a path of the phone lies on this machine."""

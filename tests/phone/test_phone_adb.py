@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from phone.adb_fixture import Phones
+from phone.adb_fixture import Phones, connect
 from phone.adb_server import AdbServer
 from phone.fake_phone import FakePhone
 from phone.faults import Faults
@@ -109,7 +109,7 @@ def test_an_app_is_installed_and_found(
 def test_a_phone_that_does_not_talk(adb_server: AdbServer, trust: str, state: str) -> None:
     phone = FakePhone(trust=trust)
     try:
-        adb_server.run("connect", phone.address)
+        adb_server.begin_connect(phone.address)
         adb_server.wait_for(phone.serial, state)
         assert adb_server.run("-s", phone.serial, "shell", "true").returncode != 0
     finally:
@@ -153,6 +153,19 @@ def test_another_server_finds_the_phone_again(adb_server: AdbServer, phone: Fake
     assert adb_server.state(phone.serial) == ""
     adb_server.connect(phone.address)
     adb_server.wait_for(phone.serial, "device")
+
+
+def test_a_phone_may_look_like_an_emulator(adb_server: AdbServer) -> None:
+    phone = FakePhone(as_emulator=True)
+    try:
+        connect(adb_server, phone)
+        assert phone.serial == f"emulator-{phone.daemon.port - 1}"
+        phone.unplug()
+        phone.plug()
+        adb_server.wait_for(phone.serial, "device")
+        assert adb_server.run("-s", phone.serial, "shell", "echo 1").stdout == "1\n"
+    finally:
+        phone.close()
 
 
 def test_a_slow_shell_is_slow(adb_server: AdbServer, phone: FakePhone) -> None:
