@@ -42,21 +42,6 @@ class DeviceOptions:
 _DEFAULT = DeviceOptions()
 
 
-def find_device(name: str, options: DeviceOptions = _DEFAULT) -> Device:
-    """Return the one device called ``name``.
-
-    Raises:
-        UsageError: there is none of that name, or it leaves a choice between several.
-        DeviceUnfit: a phone is not there, or does not take commands.
-        TargetUnavailable: adb, or the app for phones, is missing.
-    """
-    found = find_devices([name], options)
-    if len(found) > 1:
-        names = ", ".join(device.describe().id for device in found)
-        raise UsageError(f"--device {name} means {names}; give one of them as adb:SERIAL")
-    return found[0]
-
-
 def find_devices(names: Sequence[str], options: DeviceOptions = _DEFAULT) -> list[Device]:
     """Return the devices called ``names``, in their order; ``all`` is every phone.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from cnn_export.benchmarks.adb.guardian import Guardian
 from cnn_export.benchmarks.adb.phone_conditions import timed_seconds
 from cnn_export.benchmarks.adb.settings import Wishes, require_granted, wanted_changes
-from cnn_export.benchmarks.adb.waiting import Limits, State, look, wait_until_fit
+from cnn_export.benchmarks.adb.waiting import Limits, State, look, unmet, wait_until_fit
 from cnn_export.benchmarks.adb.watcher import Watcher
 from cnn_export.benchmarks.device import Outcome, Preparation
 from cnn_export.benchmarks.results import FIXED_PERFORMANCE
@@ -26,6 +27,8 @@ RECONNECT_S = 60.0
 LOSSES_MAX = 3
 """A phone that goes away this often in one process is brought down by it."""
 _LOOK_EVERY_S = 0.5
+_FRESH_S = 2.0
+"""A phone neither warms nor empties its battery noticeably in this time."""
 
 Work = Callable[[Watcher], "Session"]
 
@@ -51,6 +54,8 @@ class Attendant:
         self._guardian: Guardian | None = None
         self._running: Running | None = None
         self._stopping = threading.Event()
+        self._seen = (-math.inf, State())
+        """When the phone was last looked at after a process, and what it was like."""
 
     def unfit(self) -> list[str]:
         """Wait until the phone is fit, with the bound; return the flags that are left.
@@ -143,21 +148,27 @@ class Attendant:
         guardian = self._guardian
         if guardian is not None and not guardian.holds():
             guardian.begin()
-        limits = self._care.limits
-        flags, before = wait_until_fit(
-            self._phone, limits, stopping=self._stopping, tell=self._tell
-        )
+        flags, before = self._fitness()
         with Watcher(self._phone, cpus) as watcher:
             session = work(watcher)
         if not session.end.settled:
             flags.append("not_settled")
         after = look(self._phone)
+        self._seen = (time.monotonic(), after)
         if _throttles(after, session) and "thermal_throttled" not in flags:
             flags.append("throttled")
         found = watcher.conditions(timed_seconds(session), flags)
         if not found.temperature_c:
             found = found.model_copy(update={"temperature_c": _temperatures(before, after)})
         return Outcome(session, found)
+
+    def _fitness(self) -> tuple[list[str], State]:
+        """Wait until the phone is fit. Right after another process its look will do: it was fit."""
+        limits = self._care.limits
+        seen_s, state = self._seen
+        if time.monotonic() - seen_s < _FRESH_S and not unmet(state, limits):
+            return [], state
+        return wait_until_fit(self._phone, limits, stopping=self._stopping, tell=self._tell)
 
     def _is_lost(self, error: DeviceUnfit) -> bool:
         if isinstance(error, DeviceLost):

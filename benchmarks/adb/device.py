@@ -242,9 +242,10 @@ class AdbDevice:
         runner_options = options(job, placed)
         if self._launch == "activity":
             return activity_command(runner_options)
-        return announcing(
-            app_process_command(self._libraries, self._code_place, job.cpus, runner_options)
+        command = app_process_command(
+            self._libraries, self._code_place, self._abi, job.cpus, runner_options
         )
+        return announcing(command)
 
     def _place(self, artifacts: Sequence[Path]) -> list[Placed]:
         """Have everything on the phone that a job on ``artifacts`` needs."""

@@ -101,7 +101,7 @@ hold() {
   done
 }
 
-leave() { rm -f "$holder"; rmdir "$folder"; } 2>/dev/null
+leave() { rm -f "$holder" "$folder/pid"; rmdir "$folder"; } 2>/dev/null
 
 mkdir -p "$folder" 2>/dev/null || { say "failed to make $folder"; exit 1; }
 hold

@@ -14,10 +14,12 @@ from cnn_export.benchmarks.adb.staging import FOLDER
 from cnn_export.errors import DeviceUnfit
 
 # $1 folder, $2 token of this run, $3 "keep" to leave the files, $4 package to uninstall or "".
-# A later run writes its own token: then the folder is that run's to clear.
+# What an earlier run began to push is of no use to anybody. A later run writes its own token: then
+# the folder is that run's to clear.
 _KEEPER = r"""
 trap '' HUP INT TERM PIPE
 mkdir -p "$1" && chmod 755 "$1" && echo "$2" >"$1/holder" || exit 1
+rm -f "$1"/*.part "$1"/*/*.part
 echo ready
 while read -r line; do :; done
 [ "$(cat "$1/holder" 2>/dev/null)" = "$2" ] || exit 0

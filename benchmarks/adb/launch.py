@@ -17,16 +17,19 @@ Launch = Literal["app_process", "activity"]
 
 MAIN = f"{PACKAGE}.Main"
 ACTIVITY = f"{PACKAGE}/.RunActivity"
+_WIDE = ("arm64-v8a", "x86_64")
 _REPORT = "cnn-bench-report.jsonl"
 
-# $1 libraries, $2 code, $3 mask of CPUs or "", then the runner's options. `exec` leaves no shell
-# between adbd and the runner, so that the end of the connection ends the runner.
+# $1 libraries, $2 code, $3 mask of CPUs or "", $4 bits of the libraries, then the runner's own
+# options. A phone of both widths has a program for each; `app_process` alone is one of the two.
+# `exec` leaves no shell between adbd and the runner: the connection's end ends the runner.
 _APP_PROCESS = r"""
 cd "$1" || exit
 export LD_LIBRARY_PATH="$1" CLASSPATH="$2"
-cpus=$3
-shift 3
-exec ${cpus:+taskset "$cpus"} app_process / """
+cpus=$3 program=app_process$4
+command -v "$program" >/dev/null || program=app_process
+shift 4
+exec ${cpus:+taskset "$cpus"} "$program" / """
 
 # $1 package, $2 component, $3 name of the report, $4 options. The app writes its report under
 # another name and renames it, so a file that is there is whole. A process that is gone for three
@@ -72,11 +75,12 @@ def options(job: Job, placed: Sequence[Placed]) -> list[str]:
 
 
 def app_process_command(
-    libraries: str, code: str, cpus: Sequence[int], runner_options: Sequence[str]
+    libraries: str, code: str, abi: str, cpus: Sequence[int], runner_options: Sequence[str]
 ) -> list[str]:
     """Return the command that runs the app's ``Main`` as the shell user, nothing installed."""
     text = f'{_APP_PROCESS}{MAIN} "$@"\n'
-    return script_words(text, libraries, code, mask(cpus) if cpus else "", *runner_options)
+    bits = "64" if abi in _WIDE else "32"
+    return script_words(text, libraries, code, mask(cpus) if cpus else "", bits, *runner_options)
 
 
 def activity_command(runner_options: Sequence[str]) -> list[str]:

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from cnn_export.benchmarks.adb.phone import Phone, Running
 
 PERIOD_S = 0.2
-PID_FILE = "/data/local/tmp/cnn-bench.pid"
-"""Where the timed process leaves its id; see :func:`announcing`."""
+PID_FILE = "/data/local/tmp/cnn-bench.guardian/pid"
+"""Where the timed process leaves its id (see :func:`announcing`): the guardian clears it away."""
 _START_S = 10.0
 """What the loop may take to begin; without it the process is timed all the same."""
 _ROUNDS_MAX = 20_000
 
-_ANNOUNCE = 'echo $$ >"$0"; exec "$@"'
+_ANNOUNCE = '{ echo $$ >"$0"; } 2>/dev/null; exec "$@"'
 
 
 def announcing(argv: Iterable[str]) -> list[str]:

@@ -48,9 +48,11 @@ def command(
     from cnn_export.benchmarks.budgets import read_budgets
     from cnn_export.benchmarks.columns import read_measurements
     from cnn_export.benchmarks.gate import judge
+    from cnn_export.benchmarks.gate_outputs.saving import require_apart
     from cnn_export.benchmarks.regression import Regressions
 
     _require_sensible(results, artifacts, baseline)
+    require_apart((results, *artifacts, budget_file, baseline), outputs.values())
     budgets = read_budgets(budget_file)
     measured = read_measurements(results) if results else None
     earlier = read_measurements(baseline) if baseline else None

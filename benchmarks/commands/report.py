@@ -39,10 +39,12 @@ def command(
 
     The page loads nothing, reads light or dark as the system asks, and states what it left out.
     """
+    from cnn_export.benchmarks.gate_outputs.saving import require_apart
     from cnn_export.benchmarks.report.writing import Sources, page_of, write_page
 
-    html = page_of(Sources(results, profiles, artifacts, budgets))
     page = out or results.with_suffix(".html")
+    require_apart((results, *profiles, *artifacts, budgets), (page,))
+    html = page_of(Sources(results, profiles, artifacts, budgets))
     write_page(page, html)
     if as_json:
         import json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
 from cnn_export.benchmarks.cost.live_tensors import peak_activation
@@ -18,7 +19,7 @@ def account(graph: OpGraph, name: str) -> ArtifactCost:
     read = {key for op in graph.ops for key in op.inputs}
     graph = fold_constants(graph)
     peak_bytes, peak_at = peak_activation(graph)
-    borders = _padded_reads(graph)
+    borders, cropped = _padded_reads(graph), _cropped_writes(graph)
     return ArtifactCost(
         name=name,
         format=graph.format,
@@ -29,6 +30,8 @@ def account(graph: OpGraph, name: str) -> ArtifactCost:
         peak_at=peak_at,
         padded_read_bytes=sum(after.nbytes - before.nbytes for before, after in borders),
         padded_read_elements=sum(after.elements - before.elements for before, after in borders),
+        cropped_write_bytes=sum(before.nbytes - after.nbytes for before, after in cropped),
+        cropped_write_elements=sum(before.elements - after.elements for before, after in cropped),
     )
 
 
@@ -94,4 +97,15 @@ def _padded_reads(graph: OpGraph) -> list[tuple[Tensor, Tensor]]:
         if op.category in {"contraction", "pool"}
         for key in dict.fromkeys(op.inputs)
         if key in padded
+    ]
+
+
+def _cropped_writes(graph: OpGraph) -> list[tuple[Tensor, Tensor]]:
+    """Return (before, after) of what alone reads a contraction's result and keeps a part of it."""
+    results = {op.outputs[0] for op in graph.ops if op.category == "contraction"}
+    readers = Counter(key for op in graph.ops for key in dict.fromkeys(op.inputs))
+    return [
+        (graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]])
+        for op in graph.ops
+        if op.category == "window" and op.inputs[0] in results and readers[op.inputs[0]] == 1
     ]

@@ -83,6 +83,9 @@ class ArtifactCost:
     padded_read_bytes: int = 0
     """Part of ``mac_bytes``: what contractions and pools read of explicitly padded borders."""
     padded_read_elements: int = 0
+    cropped_write_bytes: int = 0
+    """Part of ``mac_bytes``: what contractions write and nothing but a crop reads."""
+    cropped_write_elements: int = 0
 
     @property
     def unknown_ops(self) -> list[str]:

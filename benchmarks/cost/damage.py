@@ -9,7 +9,15 @@ from collections.abc import Generator
 from cnn_export.errors import InputRefused
 
 _REASON_LENGTH = 120
-_BROKEN = (struct.error, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_BROKEN = (
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 """What readers of binary formats raise on sizes, offsets and numbers that make no sense."""
 
 

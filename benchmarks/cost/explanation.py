@@ -31,7 +31,7 @@ class Difference:
 def explain(first: ArtifactCost, second: ArtifactCost) -> list[Difference]:
     """Split ``second.mac_bytes - first.mac_bytes`` by cause; the parts add up to it exactly.
 
-    What contractions and pools read and write, padding apart, is the network itself: the same
+    What contractions and pools read and write, borders apart, is the network itself: the same
     number of elements in every format. Where it is not, the rest is :data:`UNEXPLAINED`; the two
     are then not the same network, or a reader is wrong. Causes without effect are left out.
     """
@@ -40,6 +40,8 @@ def explain(first: ArtifactCost, second: ArtifactCost) -> list[Difference]:
         for cause, categories in _CAUSES.items()
     }
     parts["explicit padding"] = _padding(second) - _padding(first)
+    parts["pools that keep the size"] = _flat_pools(second) - _flat_pools(first)
+    parts["explicit cropping"] = second.cropped_write_bytes - first.cropped_write_bytes
     parts["stored weights and biases"] = _weights(second) - _weights(first)
     core_bytes = _core_bytes(second) - _core_bytes(first)
     more_elements = _core_elements(second) - _core_elements(first)
@@ -58,13 +60,28 @@ def _padding(cost: ArtifactCost) -> int:
 
 
 def _weights(cost: ArtifactCost) -> int:
-    return sum(op.weight_bytes for op in cost.ops if op.category in _CORE)
+    return sum(op.weight_bytes for op in cost.ops if _is_core(op))
+
+
+def _is_core(op: OpCost) -> bool:
+    return op.category in _CORE and not _is_flat(op)
+
+
+def _is_flat(op: OpCost) -> bool:
+    """Whether it is a pool that takes nothing together: a mean over maps of 1×1, at least."""
+    return op.category == "pool" and op.input_bytes == op.output_bytes > 0
+
+
+def _flat_pools(cost: ArtifactCost) -> int:
+    return sum(op.mac_bytes for op in cost.ops if _is_flat(op))
 
 
 def _core_bytes(cost: ArtifactCost) -> int:
-    return _moved(cost.ops, _CORE) - _weights(cost) - cost.padded_read_bytes
+    borders = cost.padded_read_bytes + cost.cropped_write_bytes
+    moved = sum(op.mac_bytes for op in cost.ops if _is_core(op))
+    return moved - _weights(cost) - borders
 
 
 def _core_elements(cost: ArtifactCost) -> int:
-    core = (op.activation_elements for op in cost.ops if op.category in _CORE)
-    return sum(core) - cost.padded_read_elements
+    core = (op.activation_elements for op in cost.ops if _is_core(op))
+    return sum(core) - cost.padded_read_elements - cost.cropped_write_elements

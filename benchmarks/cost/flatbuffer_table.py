@@ -6,6 +6,7 @@ import dataclasses
 import struct
 from typing import Any
 
+from cnn_export.benchmarks.cost.allowance import Allowance
 from cnn_export.benchmarks.cost.flatbuffer_schema import Field, Schema
 
 _SCALARS = {
@@ -18,6 +19,7 @@ _SCALARS = {
     "uint": "I",
     "uint32": "I",
     "long": "q",
+    "ulong": "Q",
     "int64": "q",
     "uint64": "Q",
     "float": "f",
@@ -34,6 +36,7 @@ class Table:
     name: str
     data: memoryview
     position: int
+    allowance: Allowance
 
     def __getitem__(self, name: str) -> Any:
         """Return a field: a number, ``str``, :class:`Table`, tuple of these, or its default.
@@ -74,6 +77,7 @@ class Table:
         start, length = self._sized(place)
         if field.type == "ubyte":
             return self._slice(start, length)
+        self.allowance.take(length)
         scalar = self._scalar(field.type)
         if scalar is not None:
             content = self._slice(start, length * struct.calcsize("<" + scalar))
@@ -92,12 +96,18 @@ class Table:
                 f"{field.type} has no member {kind}; the schema is older than the file"
             )
         name, table = members[kind - 1]
-        return Table(self.schema, table, name, self.data, place + self._unpack("I", place))
+        return Table(
+            self.schema, table, name, self.data, place + self._unpack("I", place), self.allowance
+        )
 
     def _reference(self, kind: str, place: int) -> Any:
         if kind == "string":
-            return bytes(self._slice(*self._sized(place))).decode()
-        return Table(self.schema, kind, kind, self.data, place + self._unpack("I", place))
+            start, length = self._sized(place)
+            self.allowance.take(length)
+            return bytes(self._slice(start, length)).decode()
+        return Table(
+            self.schema, kind, kind, self.data, place + self._unpack("I", place), self.allowance
+        )
 
     def _sized(self, place: int) -> tuple[int, int]:
         """Return (start, length) of the vector or string that ``place`` points to."""
@@ -117,7 +127,8 @@ class Table:
 
 def root_table(schema: Schema, kind: str, data: memoryview) -> Table:
     """Return the table that the data begins with the offset of."""
-    return Table(schema, kind, kind, data, struct.unpack_from("<I", data)[0])
+    position = struct.unpack_from("<I", data)[0]
+    return Table(schema, kind, kind, data, position, Allowance(len(data)))
 
 
 def _default(field: Field) -> int | float | str:

@@ -35,12 +35,15 @@ def read_cost(path: Path) -> ArtifactCost:
         raise InputRefused(f"{path} is none of {', '.join(SUFFIXES)}; give an exported artifact")
     if not path.exists():
         raise InputRefused(f"{path} does not exist; give an exported artifact")
+    # A pipe would never end, a device neither.
+    if not path.is_file() and not path.is_dir():
+        raise InputRefused(f"{path} is neither a file nor a folder; give an exported artifact")
     # Only the reader of this format is loaded: the others bring their vendor's package.
     module = importlib.import_module(f"{__package__}.{reader}")
     read = cast(Callable[[Path], OpGraph], module.read_graph)
     try:
         return account(read(path), path.name)
     except InputRefused as error:
-        raise InputRefused(f"{path}: {error}") from error
+        raise InputRefused(f"{path}: {' '.join(str(error).split())}") from error
     except OSError as error:
         raise InputRefused(f"{path} cannot be read: {error.strerror or error}") from error

@@ -22,7 +22,7 @@ _KINDS = kinds_by_category(
             "thresholded_relu linear_activation scaled_tanh softplus softplus_parametric softsign "
             "softmax tanh exp exp2 log sqrt rsqrt square inverse abs sign floor ceil round sin "
             "cos erf threshold logical_not batch_norm instance_norm layer_norm l2_norm "
-            "local_response_norm"
+            "local_response_norm acos asin atan atanh cosh sinh tan"
         ),
         "pool": (
             "avg_pool max_pool l2_pool reduce_mean reduce_sum reduce_max reduce_min reduce_prod "

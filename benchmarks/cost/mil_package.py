@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from cnn_export.benchmarks.cost.damage import refusing_damage, require_bytes
+from cnn_export.benchmarks.cost.file_content import PROTOBUF_BYTES_MAX, file_inside, require_size
 from cnn_export.benchmarks.cost.mil_ops import ALWAYS_CONSTANT, computing_inputs, op_of
 from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor
 from cnn_export.benchmarks.cost.package_folder import package_folder
@@ -28,6 +29,7 @@ _BLOB_SENTINEL = 0xDEADBEEF
 _BLOB_HEADER = "<IIQQ"
 """Sentinel, dtype, size in bytes and offset: how each blob of the weight file begins."""
 _STRING = 2
+_MANIFEST_BYTES_MAX = 2**20
 _DTYPES = {
     1: "bool",
     10: "float16",
@@ -90,14 +92,16 @@ def _specification(path: Path) -> tuple[Any, Path]:
     if not manifest.is_file():
         raise InputRefused("it is no Core ML package: Manifest.json is missing")
     with refusing_damage("Core ML package"):
+        require_size(manifest, _MANIFEST_BYTES_MAX)
         entries = json.loads(manifest.read_text(encoding="utf-8"))
         root = entries["itemInfoEntries"][entries["rootModelIdentifier"]]["path"]
-        file = path / "Data" / root
+        file = file_inside(path / "Data", root)
+        require_size(file, PROTOBUF_BYTES_MAX)
         model = protos.Model()
         try:
             model.ParseFromString(file.read_bytes())
         except DecodeError as error:
-            raise ValueError(f"{file.name} is truncated") from error
+            raise ValueError(f"{file.name!r} is truncated") from error
     return model, file
 
 
@@ -153,16 +157,14 @@ class _Reader:
         if value.WhichOneof("value") != "blobFileValue":
             return
         blob = value.blobFileValue
-        file = self._folder / blob.fileName.removeprefix(_WEIGHTS_PREFIX)
-        if not file.is_file():
-            raise InputRefused(f"its weights are in {file.name}, which is missing; copy the folder")
+        file = file_inside(self._folder, blob.fileName.removeprefix(_WEIGHTS_PREFIX))
         size = file.stat().st_size
         with file.open("rb") as stream:
             stream.seek(blob.offset)
             header = stream.read(struct.calcsize(_BLOB_HEADER))
         sentinel, _, held, start = struct.unpack(_BLOB_HEADER, header)
         if sentinel != _BLOB_SENTINEL:
-            raise ValueError(f"no blob at byte {blob.offset} of {file.name}")
+            raise ValueError(f"no blob at byte {blob.offset} of {file.name!r}")
         needed = _tensor(name, value.type.tensorType).nbytes
         require_bytes(name, min(held, max(size - start, 0)), needed)
 

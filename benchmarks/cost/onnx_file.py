@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_export.benchmarks.cost.damage import refusing_damage, require_bytes
+from cnn_export.benchmarks.cost.file_content import PROTOBUF_BYTES_MAX, file_inside, require_size
 from cnn_export.benchmarks.cost.onnx_ops import computing_inputs, op_of
 from cnn_export.benchmarks.cost.onnx_shapes import dtype_name, value_tensors
 from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor
@@ -40,6 +41,7 @@ def _load(path: Path) -> Any:
     import onnx
     from google.protobuf.message import DecodeError
 
+    require_size(path, PROTOBUF_BYTES_MAX)
     try:
         model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
     except DecodeError as error:
@@ -107,8 +109,6 @@ _SHAPE_BYTES_MAX = 1024
 
 
 def _require_external(tensor: Tensor, where: Mapping[str, str], folder: Path) -> None:
-    file = folder / where["location"]
-    if not file.is_file():
-        raise InputRefused(f"its weights are in {file}, which is missing; keep both together")
+    file = file_inside(folder, where["location"])
     held = file.stat().st_size - int(where.get("offset", 0))
     require_bytes(tensor.name, min(held, int(where.get("length", held))), tensor.nbytes)

@@ -6,33 +6,34 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnn_export.benchmarks.cost import macs
+from cnn_export.benchmarks.cost.einsum import einsum
 from cnn_export.benchmarks.cost.op_graph import Op, Tensor, kinds_by_category, word_set
 
 _KINDS = kinds_by_category(
     {
         "elementwise": (
             "Add Sub Mul Div Pow Max Min Sum Mean Mod Where Equal Greater GreaterOrEqual Less "
-            "LessOrEqual And Or Xor QLinearAdd QLinearMul BitShift"
+            "LessOrEqual And Or Xor BitShift BitwiseAnd BitwiseOr BitwiseXor"
         ),
         "activation": (
             "Relu Clip LeakyRelu PRelu Elu Selu Celu Gelu Sigmoid HardSigmoid HardSwish Swish "
             "Mish Tanh Softplus Softsign ThresholdedRelu Softmax LogSoftmax Hardmax Exp Log Sqrt "
             "Reciprocal Neg Abs Sign Floor Ceil Round Sin Cos Erf Not BatchNormalization "
             "InstanceNormalization LayerNormalization GroupNormalization LpNormalization LRN "
-            "MeanVarianceNormalization Shrink QLinearLeakyRelu QLinearSigmoid"
+            "MeanVarianceNormalization RMSNormalization Shrink Acos Acosh Asin Asinh Atan Atanh "
+            "Cosh Sinh Tan IsInf IsNaN BitwiseNot Trilu"
         ),
         "pool": (
             "AveragePool MaxPool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool ReduceMean "
             "ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceSumSquare "
-            "ReduceLogSum ReduceLogSumExp ArgMax ArgMin CumSum TopK NonMaxSuppression "
-            "QLinearAveragePool QLinearGlobalAveragePool"
+            "ReduceLogSum ReduceLogSumExp ArgMax ArgMin CumSum TopK NonMaxSuppression"
         ),
         "padding": "Pad",
         "layout": "Transpose SpaceToDepth DepthToSpace",
         "window": "Slice Split Gather GatherElements GatherND Compress",
         "copy": (
             "Concat Tile Expand Resize Upsample ScatterND ScatterElements Range OneHot "
-            "ConstantOfShape QLinearConcat GridSample"
+            "ConstantOfShape GridSample"
         ),
         "view": "Reshape Flatten Squeeze Unsqueeze Identity Dropout Shape Size",
         "conversion": "Cast CastLike QuantizeLinear DequantizeLinear DynamicQuantizeLinear",
@@ -96,9 +97,14 @@ def _gemm(shapes: _Shapes, attributes: Mapping[str, Any]) -> int:
     return macs.matrix_product(shapes[-1], summed)
 
 
-_COUNTERS: dict[str, Callable[[_Shapes, Mapping[str, Any]], int]] = {
+def _einsum(shapes: _Shapes, attributes: Mapping[str, Any]) -> int | None:
+    return einsum(attributes["equation"].decode(), shapes[:-1])
+
+
+_COUNTERS: dict[str, Callable[[_Shapes, Mapping[str, Any]], int | None]] = {
     **dict.fromkeys(("Conv", "QLinearConv", "ConvInteger"), _convolution),
     "ConvTranspose": _transposed,
+    "Einsum": _einsum,
     "Gemm": _gemm,
     **dict.fromkeys(("MatMul", "QLinearMatMul", "MatMulInteger"), _product),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnn_export.benchmarks.cost.onnx_bounds import may_propagate, require_bounded_functions
 from cnn_export.benchmarks.cost.op_graph import Tensor
 from cnn_export.errors import InputRefused
 
@@ -69,8 +70,16 @@ def _tensor(value: Any, symbols: set[str]) -> Tensor | None:
 def _inferred(model: Any) -> Any:
     import onnx
 
+    require_bounded_functions(model)
+    infer = onnx.shape_inference.infer_shapes
     try:
-        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-    except (onnx.shape_inference.InferenceError, RuntimeError) as error:
+        plain = infer(model).graph
+        follow = may_propagate((*plain.value_info, *plain.output, *plain.input))
+        return infer(model, strict_mode=True, data_prop=follow)
+    except (
+        onnx.shape_inference.InferenceError,
+        onnx.checker.ValidationError,
+        RuntimeError,
+    ) as error:
         line = " ".join(str(error).split())[:160]
         raise InputRefused(f"its shapes contradict each other ({line}); export it again") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from itertools import chain
 from typing import Literal
 
 from cnn_export.errors import InputRefused
@@ -78,6 +79,7 @@ def at_batch_one(sizes: tuple[int, ...], batch: int | None) -> tuple[int, ...]:
 
 _ELEMENTS_MAX = 2**40
 """No mobile network has a tensor like this; a damaged size field easily does."""
+_RANK_MAX = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +101,8 @@ class Tensor:
             raise InputRefused(
                 f"tensor {self.name!r} has dtype {self.dtype}, whose size is unknown"
             )
+        if len(self.shape) > _RANK_MAX:
+            raise InputRefused(f"tensor {self.name!r} has {len(self.shape)} dimensions")
         if min(self.shape, default=1) < 0 or math.prod(self.shape) > _ELEMENTS_MAX:
             raise InputRefused(
                 f"tensor {self.name!r} declares shape {list(self.shape)}; the file is damaged"
@@ -141,6 +145,17 @@ class OpGraph:
     ops: tuple[Op, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a graph that uses what it does not describe.
+
+        Raises:
+            InputRefused: names the first such tensor.
+        """
+        used = chain(self.inputs, self.outputs, *((*op.inputs, *op.outputs) for op in self.ops))
+        for key in used:
+            if key not in self.tensors:
+                raise InputRefused(f"{key!r} is used but nowhere described; export it again")
 
     @property
     def batch(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cnn_export.benchmarks.cost.aten_kernels import kernel_op
 from cnn_export.benchmarks.cost.damage import refusing_damage
+from cnn_export.benchmarks.cost.file_content import mapped
 from cnn_export.benchmarks.cost.flatbuffer_table import Table
 from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor, at_batch_one
 from cnn_export.benchmarks.cost.package_folder import package_folder
@@ -55,7 +56,7 @@ def read_graph(path: Path) -> OpGraph:
     if path.is_dir():
         raise InputRefused("it is a folder, not a .pte file")
     require("executorch", ["executorch"])
-    data = memoryview(path.read_bytes())
+    data = mapped(path)
     if bytes(data[4:8]) != _PROGRAM_MAGIC:
         raise InputRefused("it is no ExecuTorch program (no 'ET12' at byte 4)")
     with refusing_damage("ExecuTorch program"):
@@ -145,8 +146,11 @@ class _Reader:
                 "export for XNNPACK"
             )
         arguments = [str(index) for index in call["args"]]
+        data = self._program.payload(delegate["processed"])
+        # Thousands of calls could name one large payload.
+        self._program.table.allowance.take(len(data))
         payload = Payload(
-            self._program.payload(delegate["processed"]),
+            data,
             self._partitions,
             arguments,
             self._batch_bound,

@@ -30,9 +30,18 @@ class PteProgram:
     def payload(self, reference: Table) -> memoryview:
         """Return the bytes that a delegate was given."""
         if reference["location"] != _IN_SEGMENT:
-            return self.table["backend_delegate_data"][reference["index"]]["data"]
+            return self._inside[reference["index"]]["data"]
         start, size = self._segment(reference["index"])
         return self._data[start : start + size]
+
+    @functools.cached_property
+    def _segments(self) -> tuple[Table, ...]:
+        return self.table["segments"]
+
+    @functools.cached_property
+    def _inside(self) -> tuple[Table, ...]:
+        """Payloads that stand inside the table."""
+        return self.table["backend_delegate_data"]
 
     @functools.cached_property
     def named_sizes(self) -> dict[str, int]:
@@ -46,7 +55,7 @@ class PteProgram:
         """Return (start, size) of a data segment; the extended header says where they begin."""
         if bytes(self._data[8:12]) != _HEADER_MAGIC:
             raise ValueError("segments without the extended header")
-        segment = self.table["segments"][index]
+        segment = self._segments[index]
         start = int.from_bytes(self._data[24:32], "little") + segment["offset"]
         if start + segment["size"] > len(self._data):
             raise ValueError(f"segment {index} ends past the end of the file")

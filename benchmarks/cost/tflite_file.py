@@ -6,7 +6,9 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from cnn_export.benchmarks.cost.allowance import Allowance
 from cnn_export.benchmarks.cost.damage import refusing_damage, require_bytes
+from cnn_export.benchmarks.cost.file_content import mapped
 from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor, at_batch_one
 from cnn_export.benchmarks.cost.tflite_ops import computing_inputs, op_of
 from cnn_export.errors import InputRefused
@@ -31,8 +33,8 @@ def read_graph(path: Path) -> OpGraph:
     require("bench", ["ai-edge-litert"])
     from ai_edge_litert import schema_py_generated as vendor
 
-    data = path.read_bytes()
-    if data[4:8] != _MAGIC:
+    data = mapped(path)
+    if bytes(data[4:8]) != _MAGIC:
         raise InputRefused("it is no TFLite model (no 'TFL3' at byte 4)")
     with refusing_damage("TFLite model"):
         model: Any = vendor.Model.GetRootAs(data, 0)
@@ -47,6 +49,7 @@ class _Reader:
     def __init__(self, vendor: Any, model: Any, file_bytes: int) -> None:
         self._model = model
         self._file_bytes = file_bytes
+        self._allowance = Allowance(file_bytes)
         self._graph = model.Subgraphs(0)
         self._op_names = _names(vendor.BuiltinOperator)
         self._dtypes = _names(vendor.TensorType)
@@ -68,7 +71,8 @@ class _Reader:
         dtype = self._dtypes[tensor.Type()]
         held = self._held_bytes(tensor.Buffer())
         sizes = _sizes(tensor)
-        name = (tensor.Name() or str(index).encode()).decode()
+        name = bytes(tensor.Name() or str(index).encode()).decode()
+        self._allowance.take(len(name))
         shape = sizes if held is not None else at_batch_one(sizes, batch)
         found = Tensor(name, shape, _DTYPES.get(dtype, dtype.lower()), held is not None)
         if held is not None and tensor.Sparsity() is None:
@@ -105,6 +109,7 @@ class _Reader:
     def _op(self, index: int) -> Op:
         operator = self._graph.Operators(index)
         kind = self._kind(operator.OpcodeIndex())
+        self._allowance.take(operator.InputsLength())
         inputs = computing_inputs(kind, list(operator.InputsAsNumpy()))
         return op_of(
             kind,
@@ -119,12 +124,13 @@ class _Reader:
         code = self._model.OperatorCodes(index)
         # Codes above 127 do not fit the older field.
         name = self._op_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-        return (code.CustomCode() or b"").decode() or name if name == _CUSTOM else name
+        return bytes(code.CustomCode() or b"").decode() or name if name == _CUSTOM else name
 
     def _keys(self, indices: Any) -> tuple[str, ...]:
         """Return tensor keys; -1 marks an input left out, and no vector at all reads as 0."""
         if isinstance(indices, int):
             return ()
+        self._allowance.take(len(indices))
         return tuple(str(self._indices[int(i)]) for i in indices if int(i) >= 0)
 
 

@@ -1,19 +1,45 @@
-"""Put an output where it was asked for."""
+"""Put an output where it was asked for, and nowhere else."""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from cnn_export.errors import DestinationError
+from cnn_export.errors import DestinationError, UsageError
+
+
+def require_apart(read: Iterable[Path | None], written: Iterable[Path | None]) -> None:
+    """Refuse outputs that are one file, or a file that is read: measurements would be lost.
+
+    Raises:
+        UsageError: names the file.
+    """
+    taken = [path.resolve() for path in read if path is not None]
+    for path in written:
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise UsageError(f"{path} is given twice, and would be overwritten; change the output")
+        taken.append(path.resolve())
 
 
 def save_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path``, replacing what was there.
+    """Write ``text`` to ``path`` at once or not at all, replacing what was there.
+
+    A pipe or device, as ``/dev/stdout``, is written to.
 
     Raises:
         DestinationError: it cannot be written.
     """
-    _put(path, text, "w")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path.resolve(), text)
+    except OSError as error:
+        raise DestinationError(f"cannot write {path}: {error.strerror}") from error
 
 
 def append_text(path: Path, text: str) -> None:
@@ -22,12 +48,21 @@ def append_text(path: Path, text: str) -> None:
     Raises:
         DestinationError: it cannot be written.
     """
-    _put(path, text, "a")
-
-
-def _put(path: Path, text: str, mode: str) -> None:
     try:
-        with path.open(mode, encoding="utf-8") as opened:
+        with path.open("a", encoding="utf-8") as opened:
             opened.write(text)
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(text)
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks.cost import read_cost
+from cnn_export.benchmarks.gate_outputs.saving import save_text
 from cnn_export.benchmarks.profiles.document import read_profile
 from cnn_export.benchmarks.report.judging import budget_rows
 from cnn_export.benchmarks.report.measured import group
@@ -120,14 +119,7 @@ def write_page(path: Path, html: str) -> None:
     Raises:
         DestinationError: the folder is missing or cannot be written.
     """
-    descriptor, name = -1, ""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".html.part")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(html)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError as error:
-        if name:
-            Path(name).unlink(missing_ok=True)
-        raise DestinationError(f"cannot write {path}: {error.strerror}; change -o") from error
+        save_text(path, html)
+    except DestinationError as error:
+        raise DestinationError(f"{error}; change -o") from error

@@ -76,6 +76,15 @@ class LocalRunning:
     def wait(self) -> int:
         return self._process.wait()
 
+    def silent(self) -> bool:
+        try:
+            self._output.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
     def close_stdin(self) -> None:
         self._input.shutdown(socket.SHUT_WR)
 

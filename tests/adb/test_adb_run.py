@@ -8,9 +8,11 @@ import os
 import signal
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -80,7 +82,7 @@ def test_a_process_is_bound_to_cores(
     phone: FakePhone, bench: Bench, model: Path, name: str, mask: str, cpus: list[int]
 ) -> None:
     assert bench("run", model, "--device", "adb", "--cpus", name).code == 0
-    assert [mask, "app_process"] in [call[1:3] for call in phone.calls("taskset")]
+    assert [mask, "app_process64"] in [call[1:3] for call in phone.calls("taskset")]
     assert records(OUT, "run")[0]["cpus"] == cpus
     assert {tuple(each["conditions"]["cpus"]) for each in records(OUT, "repeat")} == {tuple(cpus)}
 
@@ -129,27 +131,73 @@ def test_a_phone_of_a_remote_server(
     assert records(OUT, "run")[0]["device"]["id"] == phone.serial
 
 
-@contextlib.contextmanager
-def ipv6_relay(port: int) -> Generator[int]:
+def ipv6_relay(port: int) -> contextlib.AbstractContextManager[int]:
     """Pass connections to a port of ::1 on to ``port`` of 127.0.0.1."""
 
-    class Relay(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            with socket.create_connection(("127.0.0.1", port)) as far:
-                back = threading.Thread(target=_pour, args=(far, self.request))
-                back.start()
-                _pour(self.request, far)
-                back.join()
-
-    class Server(socketserver.ThreadingTCPServer):
-        address_family = socket.AF_INET6
-        daemon_threads = True
+    def handle(near: socket.socket) -> None:
+        with socket.create_connection(("127.0.0.1", port)) as far:
+            _both_ways(near, far)
 
     try:
-        server = Server(("::1", 0), Relay)
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("this machine has no IPv6")
-    with server:
+    return _listening(socket.AF_INET6, "::1", handle)
+
+
+def test_a_serial_that_a_shell_would_read_otherwise(
+    adb_server: AdbServer, phone: FakePhone, bench: Bench, model: Path, tmp_path: Path
+) -> None:
+    """Only a phone on USB can have such a serial, so the server is made to tell of one."""
+    serial = "a b'c\"d;$(touch pwned) é"
+    with renaming_server(adb_server.port, phone.serial, serial) as port:
+        done = bench("run", model, "--device", f"adb:127.0.0.1:{port}/{serial}")
+        assert done.code == 0, done.err
+        near = bench("run", model, "--device", f"adb:127.0.0.1:{port}/a b")
+    assert records(OUT, "run")[0]["device"]["id"] == serial
+    assert (near.code, serial in near.err) == (12, True)
+    assert not [*tmp_path.rglob("pwned"), *phone.root.rglob("pwned")]
+
+
+def renaming_server(port: int, real: str, told: str) -> contextlib.AbstractContextManager[int]:
+    """Pass everything on to an adb server, but call one of its phones by another serial."""
+
+    def handle(near: socket.socket) -> None:
+        stream = near.makefile("rb")
+        request = stream.read(int(stream.read(4), 16)).decode()
+        with socket.create_connection(("127.0.0.1", port)) as far:
+            asked = request.replace(told, real).encode()
+            far.sendall(f"{len(asked):04x}".encode() + asked)
+            if request == "host:devices":
+                reply = far.makefile("rb").read().decode()
+                listing = reply[8:].replace(real, told).encode()
+                near.sendall(f"OKAY{len(listing):04x}".encode() + listing)
+                return
+            _both_ways(near, far)
+
+    return _listening(socket.AF_INET, "127.0.0.1", handle)
+
+
+def _both_ways(near: socket.socket, far: socket.socket) -> None:
+    back = threading.Thread(target=_pour, args=(far, near))
+    back.start()
+    _pour(near, far)
+    back.join()
+
+
+@contextlib.contextmanager
+def _listening(family: int, host: str, handle: Callable[[socket.socket], None]) -> Generator[int]:
+    """Listen on a free port and give every connection to ``handle``, in a thread of its own."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            handle(self.request)
+
+    class Server(socketserver.ThreadingTCPServer):
+        address_family = family
+        daemon_threads = True
+
+    with Server((host, 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
@@ -191,9 +239,7 @@ def test_an_interrupted_run_leaves_nothing_and_goes_on(
     phone.faults = Faults(runner=RunnerFaults(hang_after_lines=3))
 
     def interrupt() -> None:
-        until = time.monotonic() + 20
-        while not phone.calls("app_process") and time.monotonic() < until:
-            time.sleep(0.05)
+        _wait(lambda: bool(phone.calls("app_process")))
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
@@ -205,6 +251,31 @@ def test_an_interrupted_run_leaves_nothing_and_goes_on(
     phone.faults = Faults()
     assert bench("run", model, "--device", "adb", "--resume").code == 0
     assert len(records(OUT, "repeat")) == 2
+
+
+def test_a_killed_run_leaves_nothing_either(
+    adb_server: AdbServer, phone: FakePhone, model: Path, apk: Path
+) -> None:
+    """Nobody is left on the host: the phone cleans by itself."""
+    began = phone.settings
+    phone.faults = Faults(runner=RunnerFaults(hang_after_lines=3))
+    words = ["run", str(model), "--device", "adb", "--app", str(apk), "--quiet"]
+    code = f"from cnn_export.benchmarks.cli import main; main({words!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=model.parent)
+    _wait(lambda: bool(phone.calls("app_process")))
+    assert phone.path(STAGE).exists()
+    assert phone.settings != began
+    process.kill()
+    process.wait()
+    _wait(lambda: not phone.path(STAGE).exists() and phone.settings == began)
+    _wait(lambda: not phone.processes())
+
+
+def _wait(holds: Callable[[], bool], within_s: float = 30) -> None:
+    until = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_the_devices_as_one_document(phone: FakePhone, bench: Bench) -> None:

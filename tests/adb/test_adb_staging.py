@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from bench_calls import Bench, write_apk
 from phone.fake_phone import FakePhone
+from phone.stream import Stream
 from phone.sync_service import Sync
 
 from cnn_export.benchmarks.adb.housekeeping import Keeper
@@ -64,6 +65,26 @@ def test_kept_files_are_not_pushed_again(
     assert bench("run", model, "--device", "adb").code == 0
     assert len(pushed) == 4
     assert not phone.path(FOLDER).exists()
+
+
+def test_a_further_process_takes_few_commands(
+    phone: FakePhone, bench: Bench, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a round trip to the phone: watch, run, look; a fourth where the look is old."""
+    served: list[str] = []
+    serve = phone.serve
+
+    def noting(name: str, stream: Stream) -> bool:
+        served.append(name)
+        return serve(name, stream)
+
+    monkeypatch.setattr(phone, "serve", noting)
+    counts: list[int] = []
+    for repeats in (2, 6):
+        served.clear()
+        assert bench("run", model, "--device", "adb", "--repeats", repeats).code == 0
+        counts.append(len(served))
+    assert 3 * 4 <= counts[1] - counts[0] <= 4 * 4
 
 
 @pytest.mark.parametrize("spoil", [b"", b"half of it"])

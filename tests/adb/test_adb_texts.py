@@ -50,7 +50,7 @@ def test_values_of_a_script_are_never_part_of_its_text(values: list[str]) -> Non
 
 @given(WORDS)
 def test_the_runners_command_keeps_its_words(value: str) -> None:
-    command = app_process_command("/", "/a b/x.apk", [], [f"artifact=/{value}"])
+    command = app_process_command("/", "/a b/x.apk", "x86", [], [f"artifact=/{value}"])
     programs = 'app_process() { printf "%s\\0" "$CLASSPATH" "$LD_LIBRARY_PATH" "$@"; }\n'
     said = _sh(shlex.join([*command[:2], programs + command[2].replace("exec ", ""), *command[3:]]))
     wanted = ["/a b/x.apk", "/", "/", "org.cnnexport.bench.Main", f"artifact=/{value}"]

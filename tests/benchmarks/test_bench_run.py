@@ -387,7 +387,11 @@ def test_quiet_is_quiet(
     assert _run(capsys, *arguments) == (0, "", "")
 
 
-def test_devices_name_host_and_runtimes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_devices_name_host_and_runtimes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADBUTILS_ADB_PATH", "/nowhere/adb")  # no server is to be left running
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "9")
     code, out, _ = _run(capsys, "devices", "--json")
     document = json.loads(out)
     assert code == 0

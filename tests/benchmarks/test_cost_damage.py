@@ -131,7 +131,7 @@ def test_onnx_external_weights_missing_or_short(tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(b"\0" * 10)
     assert "'w' holds 10 bytes, its shape needs 48" in refusal(path)
     (tmp_path / "w.bin").unlink()
-    assert "w.bin, which is missing" in refusal(path)
+    assert "its part 'w.bin' is missing" in refusal(path)
 
 
 def test_onnx_weight_shorter_than_its_shape(tmp_path: Path) -> None:

@@ -1,4 +1,8 @@
-"""Whole networks: the four formats agree, and with published and counted totals."""
+"""Networks: the four formats agree, and with published and counted totals.
+
+The families' blocks stand in networks of few of them, as conversion takes most of the time. The
+shipped SkipNet is compared in ``test_own_gate.py``, whole networks with published totals here.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ import torchvision
 from cost_networks import lowered, with_random_biases
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models import mobilenetv3
+from torchvision.models.resnet import BasicBlock
 
 from cnn_export.benchmarks.cost import ArtifactCost, explain, read_cost
 from cnn_export.benchmarks.cost.explanation import UNEXPLAINED
@@ -20,11 +26,29 @@ from cnn_export.models.skipnet import skipnet
 from cnn_export.targets import TARGETS, pte_partitions
 
 SIZE = (96, 64)
+
+
+def mobilenet_v2() -> nn.Module:
+    """Without and with expansion, with and without shortcut, both strides."""
+    blocks = [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 1, 2]]
+    return torchvision.models.MobileNetV2(11, 0.35, inverted_residual_setting=blocks)
+
+
+def mobilenet_v3() -> nn.Module:
+    """ReLU and hard-swish, with and without squeeze-excite, both kernels and strides."""
+    block = mobilenetv3.InvertedResidualConfig
+    blocks = [
+        block(16, 3, 16, 16, True, "RE", 2, 1, 1.0),
+        block(16, 5, 48, 24, False, "HS", 2, 1, 1.0),
+        block(24, 5, 48, 24, True, "HS", 1, 1, 1.0),
+    ]
+    return torchvision.models.MobileNetV3(blocks, 64, 11)
+
+
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(width_mult=0.35, num_classes=11),
-    "mobilenet_v3_small": lambda: torchvision.models.mobilenet_v3_small(num_classes=11),
-    "resnet18": lambda: torchvision.models.resnet18(num_classes=11),
-    "skipnet": lambda: skipnet(width=0.25, classes=11),
+    "mobilenet_v2": mobilenet_v2,
+    "mobilenet_v3": mobilenet_v3,
+    "resnet": lambda: torchvision.models.ResNet(BasicBlock, [1, 1, 1, 1], 11),
 }
 
 

@@ -12,7 +12,9 @@ import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 
 from cnn_export.benchmarks.cli import main
+from cnn_export.benchmarks.gate_outputs.saving import save_text
 from cnn_export.benchmarks.results import Conditions
+from cnn_export.errors import DestinationError
 
 MEDIANS = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2, 10.3]
 
@@ -137,6 +139,41 @@ def test_nothing_to_judge_is_a_wrong_usage(results: Path, affine_onnx: Path, tmp
     assert gate(text, *baseline, folder=tmp_path) == 2
     twice = ("--artifact", affine_onnx, "--artifact", affine_onnx)
     assert gate(text, *twice, folder=tmp_path) == 2
+
+
+@pytest.mark.parametrize("option", ["--junit", "--bmf", "--markdown"])
+@pytest.mark.parametrize("name", ["r.jsonl", "base.jsonl", "budgets.toml", "link"])
+def test_an_output_never_replaces_what_was_measured(
+    results: Path, tmp_path: Path, option: str, name: str, capsys: pytest.CaptureFixture[str]
+):
+    base = tmp_path / "base.jsonl"
+    base.write_bytes(results.read_bytes())
+    (tmp_path / "link").symlink_to(results)
+    before = results.read_bytes()
+    options = ("--baseline", base, option, tmp_path / name)
+    assert gate("[[budget]]\nmacs = 1000", results, *options, folder=tmp_path) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert results.read_bytes() == base.read_bytes() == before
+
+
+def test_two_outputs_are_two_files(results: Path, tmp_path: Path):
+    options = ("--junit", tmp_path / "x", "--bmf", tmp_path / "x")
+    assert gate("[[budget]]\nmacs = 1000", results, *options, folder=tmp_path) == 2
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_output_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "out.xml"
+    path.write_text("before")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(DestinationError, match="No space left"):
+        save_text(path, "after")
+    assert [each.name for each in tmp_path.iterdir()] == ["out.xml"]
+    assert path.read_text() == "before"
 
 
 def test_an_output_that_cannot_be_written_is_refused(results: Path, tmp_path: Path):

@@ -112,6 +112,48 @@ def test_junit(files: dict[str, Path], tmp_path: Path):
     require_golden("gate.xml", text, tmp_path)
 
 
+# The grammar of Jenkins' xunit plugin (junit-10.xsd), which is also what pytest writes:
+# element → (required attributes, others, children in their order).
+GRAMMAR = {
+    "testsuites": ((), ("name", "time", "tests", "failures", "errors", "skipped"), ("testsuite",)),
+    "testsuite": (
+        ("name", "tests"),
+        ("failures", "errors", "skipped", "time", "timestamp", "hostname", "id", "package"),
+        ("properties", "testcase", "system-out", "system-err"),
+    ),
+    "testcase": (
+        ("name", "classname"),
+        ("time", "file", "line"),
+        ("skipped", "error", "failure", "system-out", "system-err"),
+    ),
+    **dict.fromkeys(("skipped", "error", "failure"), ((), ("type", "message"), ())),
+    "system-out": ((), (), ()),
+}
+
+
+def require_grammar(element: ElementTree.Element) -> None:
+    required, others, children = GRAMMAR[element.tag]
+    assert set(required) <= set(element.attrib) <= {*required, *others}, element.tag
+    places = [children.index(child.tag) for child in element]
+    assert places == sorted(places), element.tag
+    for child in element:
+        require_grammar(child)
+
+
+def test_junit_is_what_readers_of_it_expect(files: dict[str, Path], tmp_path: Path):
+    files["budgets"].write_text(BUDGETS + '[[budget]]\nmodel = "a<b>\\u001b"\nmacs = 3\n')
+    assert gate(files, "--allow-unmatched", "--junit", tmp_path / "gate.xml") == 10
+    root = ElementTree.fromstring((tmp_path / "gate.xml").read_bytes())  # noqa: S314
+    require_grammar(root)
+    for counted in (root, root[0]):
+        assert [counted.attrib[k] for k in ("tests", "failures", "errors", "skipped")] == [
+            *("9", "1", "3", "1")
+        ]
+    assert len({(case.attrib["classname"], case.attrib["name"]) for case in root[0]}) == 9
+    (skipped,) = root.iter("skipped")
+    assert skipped.attrib["message"] == "budget 3 (model a<b>\\x1b) selects no result"
+
+
 def test_markdown_is_added_to_a_summary(files: dict[str, Path], tmp_path: Path):
     path = tmp_path / "summary.md"
     path.write_text("before\n")

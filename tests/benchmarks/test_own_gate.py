@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from cnn_export.__main__ import main as cnn_export
 from cnn_export.benchmarks.cli import main as cnn_bench
+from cnn_export.benchmarks.cost import explain, read_cost
+from cnn_export.benchmarks.cost.explanation import UNEXPLAINED
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "models" / "checkpoints" / "skipnet_digits.pt"
@@ -16,12 +19,26 @@ SUFFIXES = ("tflite", "onnx", "pte", "mlpackage")
 
 
 @pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """``--artifact FILE`` for each format."""
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The shipped SkipNet in each format."""
     folder = tmp_path_factory.mktemp("own_gate")
     assert cnn_export([str(CHECKPOINT), "--target", "all", "-o", str(folder), "--quiet"]) == 0
-    files = [folder / f"{CHECKPOINT.stem}.{suffix}" for suffix in SUFFIXES]
+    return [folder / f"{CHECKPOINT.stem}.{suffix}" for suffix in SUFFIXES]
+
+
+@pytest.fixture(scope="module")
+def artifacts(files: list[Path]) -> list[str]:
+    """``--artifact FILE`` for each format."""
     return [text for file in files for text in ("--artifact", str(file))]
+
+
+def test_the_four_formats_agree_on_what_they_cost(files: list[Path]):
+    costs = [read_cost(file) for file in files]
+    assert [cost.macs for cost in costs] == [822_096] * len(SUFFIXES)
+    for cost in costs:
+        parts = explain(costs[0], cost)
+        assert sum(part.mac_bytes for part in parts) == cost.mac_bytes - costs[0].mac_bytes
+        assert UNEXPLAINED not in {part.cause for part in parts}
 
 
 def test_the_shipped_skipnet_is_within_its_budgets(
@@ -40,3 +57,9 @@ def test_one_multiply_more_than_budgeted_is_found(artifacts: list[str], tmp_path
     tighter = tmp_path / "budgets.toml"
     tighter.write_text(text.replace("macs = 822_096", "macs = 822_095"), encoding="utf-8")
     assert cnn_bench(["gate", *artifacts, "--budgets", str(tighter)]) == 10
+
+
+def test_no_budget_has_room_to_grow_into(artifacts: list[str], capsys: pytest.CaptureFixture[str]):
+    assert cnn_bench(["gate", *artifacts, "--budgets", str(BUDGETS), "--json"]) == 0
+    for each in json.loads(capsys.readouterr().out)["judgements"]:
+        assert each["value"] <= each["limit"] < 1.02 * each["value"], each["bound"]

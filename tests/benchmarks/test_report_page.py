@@ -11,11 +11,13 @@ import pytest
 import report_records as made
 from click.testing import CliRunner
 
+from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.commands.report import command
 from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
 from cnn_export.benchmarks.report.verdicts import BudgetRow
 from cnn_export.benchmarks.report.writing import Sources, page_of, write_page
+from cnn_export.benchmarks.results import Opinion, Traffic
 from cnn_export.errors import DestinationError, InputRefused
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -163,6 +165,16 @@ def test_bad_and_repeated_lines_are_counted_on_the_page(tmp_path: Path) -> None:
     assert "30 inferences" in html
 
 
+def test_figures_of_other_tools_are_neither_samples_nor_repeats(tmp_path: Path) -> None:
+    lines = made.records()
+    plain = page_of(Sources(made.write(tmp_path / "r.jsonl", lines)))
+    of_file = {"run_id": made.RUN_ID, "artifact": made.FAST, "threads": 1}
+    tool = {"tool": "benchmark_model", "tool_sha256": "d" * 64, "count": 50}
+    lines += [Opinion(**of_file, **tool, average_ns=ns) for ns in (1e6, 2e6)]
+    lines += [Traffic(**of_file, reason="no counters")]
+    assert page_of(Sources(made.write(tmp_path / "r.jsonl", lines))) == plain
+
+
 def test_pairs_alone_make_a_page_too(tmp_path: Path) -> None:
     lines = [line for line in made.records() if line.cnn_bench not in ("repeat", "memory")]
     html = page_of(Sources(made.write(tmp_path / "r.jsonl", lines)))
@@ -178,6 +190,15 @@ def test_command_writes_beside_the_results_and_says_so(tmp_path: Path) -> None:
     assert f'"bytes": {page.stat().st_size}' in done.output
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [each.name for each in tmp_path.iterdir() if each.suffix == ".part"] == []
+
+
+def test_the_page_never_replaces_what_it_shows(tmp_path: Path) -> None:
+    path = made.write(tmp_path / "r.jsonl", made.records())
+    before = path.read_bytes()
+    assert main(["report", str(path), "-o", str(path)]) == 2
+    page = made.write(tmp_path / "results.html", made.records())
+    assert main(["report", str(page)]) == 2
+    assert path.read_bytes() == page.read_bytes() == before
 
 
 def test_the_same_results_give_the_same_page(tmp_path: Path) -> None:

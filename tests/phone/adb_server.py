@@ -99,6 +99,8 @@ class AdbServer:
 
     def close(self) -> None:
         self.kill()
+        if _answers(self.port):  # what was under test has started another when this one was killed
+            self.run("kill-server")
         shutil.rmtree(self.home, ignore_errors=True)
 
 

@@ -1,0 +1,301 @@
+"""Files made to harm: small ones that ask for all memory, names that lead elsewhere, pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+import onnx
+import pytest
+from affine_artifact import write_onnx
+from ai_edge_litert import schema_py_generated as tflite
+from cost_networks import save_onnx
+from onnx import TensorProto, helper
+
+from cnn_export.benchmarks.cli import main
+from cnn_export.benchmarks.cost import SUFFIXES, mil_package, read_cost
+from cnn_export.benchmarks.cost.allowance import Allowance
+from cnn_export.benchmarks.cost.flatbuffer_schema import parse_schema
+from cnn_export.benchmarks.cost.flatbuffer_table import root_table
+from cnn_export.errors import InputRefused
+
+MODEL = "com.apple.CoreML/model.mlmodel"
+WEIGHTS = "com.apple.CoreML/weights/weight.bin"
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputRefused) as caught:
+        read_cost(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    return message
+
+
+def vector(builder: flatbuffers.Builder, count: int, value: int) -> int:
+    """Append a vector of ``count`` times the same number, or the same offset if positive."""
+    builder.StartVector(4, count, 4)
+    for _ in range(count):
+        if value > 0:
+            builder.PrependUOffsetTRelative(value)
+        else:
+            builder.PrependInt32(0)
+    return builder.EndVector()
+
+
+def save_bomb(path: Path, operators: int, inputs: int) -> Path:
+    """Write a TFLite file of one operator that stands there ``operators`` times."""
+    builder = flatbuffers.Builder(1024)
+    tflite.TensorStart(builder)
+    tensor = tflite.TensorEnd(builder)
+    read = vector(builder, inputs, 0)
+    tflite.OperatorStart(builder)
+    tflite.OperatorAddInputs(builder, read)
+    tflite.OperatorAddOutputs(builder, read)
+    operator = tflite.OperatorEnd(builder)
+    operator_list = vector(builder, operators, operator)
+    tensors, ends = vector(builder, 1, tensor), vector(builder, 1, 0)
+    tflite.SubGraphStart(builder)
+    tflite.SubGraphAddTensors(builder, tensors)
+    tflite.SubGraphAddInputs(builder, ends)
+    tflite.SubGraphAddOutputs(builder, ends)
+    tflite.SubGraphAddOperators(builder, operator_list)
+    graphs = vector(builder, 1, tflite.SubGraphEnd(builder))
+    tflite.OperatorCodeStart(builder)
+    codes = vector(builder, 1, tflite.OperatorCodeEnd(builder))
+    tflite.BufferStart(builder)
+    buffers = vector(builder, 1, tflite.BufferEnd(builder))
+    tflite.ModelStart(builder)
+    tflite.ModelAddSubgraphs(builder, graphs)
+    tflite.ModelAddOperatorCodes(builder, codes)
+    tflite.ModelAddBuffers(builder, buffers)
+    builder.Finish(tflite.ModelEnd(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def test_tflite_operators_that_share_one_large_vector(tmp_path: Path) -> None:
+    assert len(read_cost(save_bomb(tmp_path / "small.tflite", 10, 10)).ops) == 10
+    bomb = save_bomb(tmp_path / "bomb.tflite", 20_000, 20_000)
+    assert bomb.stat().st_size < 200_000
+    assert "lie upon one another" in refusal(bomb)
+
+
+def test_flatbuffers_that_share_one_large_vector() -> None:
+    """As ExecuTorch's program would: a list of tables, each the same table with the same list."""
+    schema = parse_schema(
+        "table Outer { inner:[Inner]; } table Inner { sizes:[int]; name:string; }"
+    )
+    builder = flatbuffers.Builder(1024)
+    sizes, name = vector(builder, 5000, 0), builder.CreateString("n" * 5000)
+    builder.StartObject(2)
+    builder.PrependUOffsetTRelativeSlot(0, sizes, 0)
+    builder.PrependUOffsetTRelativeSlot(1, name, 0)
+    inner = vector(builder, 5000, builder.EndObject())
+    builder.StartObject(1)
+    builder.PrependUOffsetTRelativeSlot(0, inner, 0)
+    builder.Finish(builder.EndObject())
+    table = root_table(schema, "Outer", memoryview(bytes(builder.Output())))
+    inside = table["inner"]
+    assert len(inside) == 5000
+    assert (len(inside[0]["sizes"]), len(inside[0]["name"])) == (5000, 5000)
+    for field in ("sizes", "name"):
+        with pytest.raises(ValueError, match="upon one another"):
+            [each[field] for each in inside]
+
+
+def test_an_honest_file_may_be_read_twice() -> None:
+    allowance = Allowance(1000)
+    allowance.take(2 * 1000)
+    with pytest.raises(ValueError, match="upon one another"):
+        allowance.take(200_000)
+
+
+def calling(calls: list[str], name: str) -> onnx.FunctionProto:
+    nodes = [
+        helper.make_node(call, [f"t{i}"], [f"t{i + 1}"], domain="" if call == "Relu" else "f")
+        for i, call in enumerate(calls)
+    ]
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("f", 1)]
+    return helper.make_function("f", name, ["t0"], [f"t{len(calls)}"], nodes, opsets)
+
+
+def save_functions(path: Path, functions: list[onnx.FunctionProto]) -> Path:
+    value = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 4]) for n in ("x", "y")]
+    call = helper.make_node(functions[0].name, ["x"], ["y"], domain="f")
+    graph = helper.make_graph([call], "g", value[:1], value[1:])
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("f", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10, functions=functions)
+    onnx.save(model, str(path))
+    return path
+
+
+def test_onnx_functions_that_multiply_or_call_themselves(tmp_path: Path) -> None:
+    def doubling(depth: int) -> list[onnx.FunctionProto]:
+        inner = [calling([f"F{i + 1}", f"F{i + 1}"], f"F{i}") for i in range(depth)]
+        return [*inner, calling(["Relu"], f"F{depth}")]
+
+    path = save_functions(tmp_path / "m.onnx", doubling(5))
+    assert read_cost(path).unknown_ops == ["f.F0"]
+    # 2⁴⁰ nodes when every call is followed.
+    assert "100000 operators" in refusal(save_functions(path, doubling(40)))
+    loop = [calling(["B"], "A"), calling(["Relu", "A"], "B")]
+    assert "calls itself" in refusal(save_functions(path, loop))
+    alone = [calling(["A"], "A")]
+    assert "calls itself" in refusal(save_functions(path, alone))
+
+
+def test_onnx_function_calls_itself_inside_a_branch(tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info("b", TensorProto.FLOAT, [1, 4])
+    call = helper.make_node("A", ["t0"], ["b"], domain="f")
+    branch = helper.make_graph([call], "g", [], [value])
+    node = helper.make_node("If", ["t0"], ["t1"], then_branch=branch, else_branch=branch)
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("f", 1)]
+    function = helper.make_function("f", "A", ["t0"], ["t1"], [node], opsets)
+    assert "calls itself" in refusal(save_functions(tmp_path / "m.onnx", [function]))
+
+
+def test_onnx_shape_arithmetic_that_doubles(tmp_path: Path) -> None:
+    """Forty doublings of a shape: followed, they are 10¹² numbers."""
+    nodes = [helper.make_node("Shape", ["x"], ["s0"])]
+    nodes += [helper.make_node("Concat", [f"s{i}"] * 2, [f"s{i + 1}"], axis=0) for i in range(35)]
+    nodes += [helper.make_node("Cast", ["s35"], ["y"], to=TensorProto.FLOAT)]
+    path = save_onnx(tmp_path / "m.onnx", nodes, {"x": [1, 4]}, {"y": [2 * 2**35]})
+    assert len(read_cost(path).ops) == 37
+
+
+def test_onnx_shape_arithmetic_is_followed(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Concat", ["s", "s"], ["twice"], axis=0),
+        helper.make_node("Slice", ["twice", "one", "three"], ["middle"]),
+        helper.make_node("Reshape", ["x", "middle"], ["y"]),
+    ]
+    numbers = {"one": np.array([1]), "three": np.array([3])}
+    path = save_onnx(tmp_path / "m.onnx", nodes, {"x": [4, 1]}, {"y": ["a", "b"]}, numbers)
+    assert read_cost(path).ops[-1].name == "Reshape_3"
+
+
+def test_shapes_of_thousands_of_dimensions(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "m.onnx")
+    model = onnx.load(tmp_path / "m.onnx")
+    model.graph.initializer[0].dims.extend([2**60] * 5000)
+    onnx.save(model, tmp_path / "m.onnx")
+    assert "dimensions" in refusal(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("place", ["../elsewhere.bin", "/etc/hostname", "folder", "a\0b", "link"])
+def test_onnx_weights_outside_of_the_folder(tmp_path: Path, place: str) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (tmp_path / "elsewhere.bin").write_bytes(b"\0" * 1000)
+    (folder / "folder").mkdir()
+    (folder / "link").symlink_to(tmp_path / "elsewhere.bin")
+    write_onnx(folder / "m.onnx")
+    model = onnx.load(folder / "m.onnx")
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.ClearField("float_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=place)
+    (folder / "m.onnx").write_bytes(model.SerializeToString())
+    refusal(folder / "m.onnx")
+
+
+def save_package(path: Path, result: str = "y") -> Path:
+    """Write an ML program that adds four stored numbers to four."""
+    model = mil_package._protos().Model()
+    function = model.mlProgram.functions["main"]
+    function.opset = "CoreML7"
+    described(function.inputs.add(), "x")
+    block = function.block_specializations["CoreML7"]
+    stored = block.operations.add(type="const")
+    described(stored.outputs.add(), "w")
+    value = stored.attributes["val"]
+    value.type.CopyFrom(stored.outputs[0].type)
+    value.blobFileValue.fileName, value.blobFileValue.offset = "@model_path/weights/weight.bin", 64
+    sum_op = block.operations.add(type="add")
+    for parameter, name in (("x", "x"), ("y", "w")):
+        sum_op.inputs[parameter].arguments.add(name=name)
+    described(sum_op.outputs.add(), "y")
+    block.outputs.append(result)
+    for part in (MODEL, WEIGHTS):
+        (path / "Data" / part).parent.mkdir(parents=True, exist_ok=True)
+    (path / "Data" / MODEL).write_bytes(model.SerializeToString())
+    header = struct.pack("<IIQQ", 0xDEADBEEF, 1, 16, 128)
+    (path / "Data" / WEIGHTS).write_bytes(b"\0" * 64 + header.ljust(64, b"\0") + b"\0" * 16)
+    item = {"author": "com.apple.CoreML", "name": "model.mlmodel", "path": MODEL}
+    manifest = {"rootModelIdentifier": "a", "itemInfoEntries": {"a": item}}
+    (path / "Manifest.json").write_text(json.dumps(manifest))
+    return path
+
+
+def described(named, name: str) -> None:
+    named.name = name
+    named.type.tensorType.dataType = 11
+    named.type.tensorType.rank = 1
+    named.type.tensorType.dimensions.add().constant.size = 4
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    return save_package(tmp_path / "m.mlpackage")
+
+
+def test_the_package_itself_is_read(package: Path) -> None:
+    cost = read_cost(package)
+    assert (cost.macs, cost.weight_bytes, cost.mac_bytes) == (0, 16, 48)
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "../../../../../../etc/passwd", "../Manifest.json"])
+def test_core_ml_manifest_that_leads_elsewhere(package: Path, place: str) -> None:
+    manifest = json.loads((package / "Manifest.json").read_text())
+    for item in manifest["itemInfoEntries"].values():
+        item["path"] = place
+    (package / "Manifest.json").write_text(json.dumps(manifest))
+    assert "outside of its folder" in refusal(package)
+
+
+@pytest.mark.parametrize("part", [MODEL, WEIGHTS])
+def test_core_ml_part_that_is_a_link_elsewhere_or_a_pipe(package: Path, part: str) -> None:
+    file = package / "Data" / part
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    assert "outside of its folder" in refusal(package)
+    file.unlink()
+    os.mkfifo(file)
+    assert "missing" in refusal(package)
+
+
+def test_core_ml_manifest_nested_without_end(package: Path) -> None:
+    (package / "Manifest.json").write_text("[" * 200_000)
+    assert "recursion" in refusal(package)
+    (package / "Manifest.json").write_text(" " * 2**21)
+    assert "more than its format allows" in refusal(package)
+
+
+@pytest.mark.parametrize("name", ["y2", "y\n\x1b[2Jz"])
+def test_core_ml_result_that_nothing_describes(package: Path, name: str) -> None:
+    assert "nowhere described" in refusal(save_package(package, result=name))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_pipe_in_place_of_a_file(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"m{suffix}"
+    os.mkfifo(path)
+    assert "neither a file nor a folder" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".pte", ".onnx"])
+def test_file_larger_than_memory(suffix: str, tmp_path: Path, capsys) -> None:
+    path = tmp_path / f"m{suffix}"
+    with path.open("wb") as opened:
+        opened.write(b"\0\0\0\0TFL3" if suffix == ".tflite" else b"\0\0\0\0ET12")
+        opened.truncate(2**42)
+    refusal(path)
+    assert main(["cost", str(path)]) == 4
+    assert capsys.readouterr().err.count("\n") == 1
