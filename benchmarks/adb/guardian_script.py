@@ -101,6 +101,12 @@ hold() {
   done
 }
 
+# Whole or not at all, and on the disk before anything is changed.
+write_journal() {
+  printf %s "$1" >"$journal.new" && sync && [ "$(cat "$journal.new")" = "${1%?}" ] &&
+    mv -f "$journal.new" "$journal" && sync
+} 2>/dev/null
+
 leave() { rm -f "$holder" "$folder/pid"; rmdir "$folder"; } 2>/dev/null
 
 mkdir -p "$folder" 2>/dev/null || { say "failed to make $folder"; exit 1; }
@@ -115,15 +121,20 @@ for wanted; do
   [ "$before" = "$during" ] || planned="$planned$name $before $during
 "
 done
-printf %s "$planned" >"$journal.new" 2>/dev/null && sync 2>/dev/null &&
-  [ "$(cat "$journal.new")" = "${planned%?}" ] && mv -f "$journal.new" "$journal" && sync || {
+write_journal "$planned" || {
   rm -f "$journal.new"; leave; say "failed to write $journal"; exit 1; }
 
+made=
 while read -r name before during; do
-  answer=$(set_to "$name" "$during" 2>&1 </dev/null) &&
-    say "changed $name $before $during" ||
+  if answer=$(set_to "$name" "$during" 2>&1 </dev/null); then
+    say "changed $name $before $during"
+    made="$made$name $before $during
+"
+  else
     say "refused $name $(echo $answer)"
+  fi
 done <"$journal"
+write_journal "$made" || rm -f "$journal.new"
 say ready
 
 cat >/dev/null 2>&1

@@ -91,6 +91,11 @@ class Watcher:
         if self._end_s is None:
             self._end_s = time.monotonic()
 
+    @property
+    def rounds(self) -> int:
+        """How often the loop has looked so far."""
+        return len(self._reader.rounds)
+
     def conditions(self, timed_s: float | None = None, given: Iterable[str] = ()) -> Conditions:
         """Judge the last ``timed_s`` seconds before :meth:`finish`; ``None``: all between both.
 
