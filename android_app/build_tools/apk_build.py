@@ -17,7 +17,7 @@ from build_tools.dexing import d8
 from build_tools.fetch import Cache, locked
 from build_tools.java import compile_java, sources, write_build_config
 from build_tools.layout import APK, BUILD, PINS, SOURCES, cache
-from build_tools.manifest import MIN_API, TARGET_API, write_manifest
+from build_tools.manifest import MIN_API, link_resources
 from build_tools.parts import Pins, read_pins
 from build_tools.selection import Selection, read_selection
 from build_tools.stamp import build_if_changed, digest_of
@@ -63,7 +63,8 @@ def _build(pins: Pins, store: Cache, selection: Selection, key: Path) -> None:
     framework = store.file(pins.parts["android-all"])
     classes = _compile(pins, framework, vendor, selection)
     jars = [*vendor.jars, classes]
-    entries = {**_dex(pins, store, jars), **vendor.libraries, **_resources(framework)}
+    _, resources = link_resources(_WORK, framework)
+    entries = {**_dex(pins, store, jars), **vendor.libraries, **read_archive(resources)}
     (_WORK / "api").mkdir()
     sys.stdout.write(check_api(jars, _WORK / "api", pins, store) + "\n")
     write_archive(entries, _WORK / "unaligned.apk")
@@ -89,17 +90,6 @@ def _dex(pins: Pins, store: Cache, jars: list[Path]) -> dict[str, bytes]:
     folder.mkdir()
     d8(pins, store, ["--release", "--output", str(folder), *map(str, jars)])
     return {file.name: file.read_bytes() for file in folder.glob("*.dex")}
-
-
-def _resources(framework: Path) -> dict[str, bytes]:
-    manifest = write_manifest(_WORK / "AndroidManifest.xml")
-    linked = _WORK / "resources.apk"
-    levels = ["--min-sdk-version", str(MIN_API), "--target-sdk-version", str(TARGET_API)]
-    version = ["--version-code", "1", "--version-name", "1"]
-    call(
-        ["aapt2", "link", "-I", framework, "--manifest", manifest, "-o", linked, *levels, *version]
-    )
-    return read_archive(linked)
 
 
 def _sign(aligned: Path, key: Path) -> None:

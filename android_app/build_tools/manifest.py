@@ -1,4 +1,4 @@
-"""The manifest for aapt2: what Gradle would add to the source is added here."""
+"""The manifest and resources, by aapt2; what Gradle would add to the source is added here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from build_tools.errors import BuildError
 from build_tools.layout import SOURCES
+from build_tools.tools import call
 
 PACKAGE = "org.cnnexport.bench"
 ACTIVITY = f"{PACKAGE}.RunActivity"
@@ -14,10 +15,24 @@ TARGET_API = 34
 _ROOT = "<manifest "
 
 
-def write_manifest(target: Path) -> Path:
-    """Write the source's manifest with the package's name; return the file."""
+def link_resources(folder: Path, framework: Path) -> tuple[Path, Path]:
+    """Make the app's manifest and resources in ``folder``; return the manifest and aapt2's APK.
+
+    Raises:
+        BuildError: what aapt2 said.
+    """
+    manifest, linked = folder / "AndroidManifest.xml", folder / "resources.apk"
+    _write_manifest(manifest)
+    levels = ["--min-sdk-version", str(MIN_API), "--target-sdk-version", str(TARGET_API)]
+    version = ["--version-code", "1", "--version-name", "1"]
+    call(
+        ["aapt2", "link", "-I", framework, "--manifest", manifest, "-o", linked, *levels, *version]
+    )
+    return manifest, linked
+
+
+def _write_manifest(target: Path) -> None:
     text = (SOURCES / "main" / "AndroidManifest.xml").read_text()
     if text.count(_ROOT) != 1:
         raise BuildError("AndroidManifest.xml has not exactly one <manifest> element")
     target.write_text(text.replace(_ROOT, f'{_ROOT}package="{PACKAGE}" '))
-    return target

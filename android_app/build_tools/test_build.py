@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +38,15 @@ class JavaTests:
         path = ":".join(map(str, [self.classes, *self.classpath]))
         library = f"-Djava.library.path={JVM / 'natives'}"
         return ["java", library, "-cp", path, f"org.cnnexport.bench.{name}", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment for a JVM that loads ONNX Runtime.
+
+    Unless told not to, it reports to its vendor, for which it takes the command line apart; a long
+    one (tests have long classpaths) crashes it.
+    """
+    return {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def build_tests() -> JavaTests:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from android_app.conftest import needs_linux
-from build_tools.test_build import JavaTests
+from build_tools.robolectric_build import build_robolectric_tests
+from build_tools.test_build import JavaTests, environment
 
 from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample, bounded_lines, messages
 from cnn_export.benchmarks.session import Measurement, Session, complete_session
@@ -23,7 +24,9 @@ Options = Callable[..., list[str]]
 
 
 def _run(java: JavaTests, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(java.main("Main", *arguments), capture_output=True, timeout=120)
+    return subprocess.run(
+        java.main("Main", *arguments), capture_output=True, timeout=120, env=environment()
+    )
 
 
 def _session(
@@ -36,9 +39,17 @@ def _session(
 def test_java_tests(java: JavaTests, models: Path) -> None:
     """JUnit runs them all; a failure shows its report."""
     command = java.command({"cnn.models": str(models), "cnn.protocol": str(PROTOCOL)})
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment())
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert "[         0 tests skipped         ]" in done.stdout
+
+
+def test_activities(java: JavaTests, models: Path) -> None:
+    """The Activities on Robolectric's system, with real inference; no phone, emulator or ART."""
+    command = build_robolectric_tests().command({"cnn.models": str(models)})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment())
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert "\nOK (8 tests)\n" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,30 @@ import java.util.Map;
 
 /** {@code .onnx} in the CPU provider, operators one after the other. */
 final class OrtRuntime implements Runtime {
+    private static final String NO_TELEMETRY = "ORT_DISABLE_TELEMETRY";
+
     @Override
-    public String prepare() {
-        return OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR).getVersion();
+    public String prepare() throws OrtException {
+        disableTelemetry();
+        OrtEnvironment environment =
+            OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR);
+        environment.setTelemetry(false);
+        return environment.getVersion();
+    }
+
+    /**
+     * Since 1.29 the library reports to its vendor unless it is told not to before it loads: with
+     * threads, files and traffic of its own amid a measurement. (It also crashes on a command line
+     * of some 4000 characters.) On a JVM whoever starts it sets the variable.
+     */
+    private static void disableTelemetry() {
+        try {
+            Class.forName("android.system.Os")
+                .getMethod("setenv", String.class, String.class, boolean.class)
+                .invoke(null, NO_TELEMETRY, "1", true);
+        } catch (ReflectiveOperationException noAndroid) {
+            return;
+        }
     }
 
     @Override

@@ -1,0 +1,5 @@
+package androidx.test.runner.intent;
+
+/** A stand-in: Robolectric asks for it, and the real one is not on Maven Central. */
+public interface IntentMonitor {
+}
