@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import socketserver
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -253,22 +253,40 @@ def test_an_interrupted_run_leaves_nothing_and_goes_on(
     assert len(records(OUT, "repeat")) == 2
 
 
-def test_a_killed_run_leaves_nothing_either(
-    adb_server: AdbServer, phone: FakePhone, model: Path, apk: Path
+@pytest.fixture
+def android_tools(phone: FakePhone) -> FakePhone:
+    """A phone with Android's own shell and tools, as far as this machine has them."""
+    mksh, toybox = shutil.which("mksh"), shutil.which("toybox")
+    if mksh is None:
+        pytest.skip("there is no mksh (apt-get install mksh toybox)")
+    programs = phone.path("/system/bin")
+    _replace(programs / "sh", mksh)
+    if toybox is not None:
+        applets = subprocess.run([toybox], capture_output=True, text=True, check=True).stdout
+        for name in set(applets.split()) & {path.name for path in programs.iterdir()} - _STAND_INS:
+            _replace(programs / name, toybox)
+    return phone
+
+
+_STAND_INS = {"df", "id", "log", "taskset", "pidof", "sh"}
+
+
+def _replace(place: Path, program: str) -> None:
+    place.unlink()
+    place.symlink_to(program)
+
+
+@pytest.mark.parametrize("launch", ["app_process", "activity"])
+def test_androids_own_shell_understands_the_scripts(
+    android_tools: FakePhone, bench: Bench, model: Path, launch: str
 ) -> None:
-    """Nobody is left on the host: the phone cleans by itself."""
-    began = phone.settings
-    phone.faults = Faults(runner=RunnerFaults(hang_after_lines=3))
-    words = ["run", str(model), "--device", "adb", "--app", str(apk), "--quiet"]
-    code = f"from cnn_export.benchmarks.cli import main; main({words!r})"
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=model.parent)
-    _wait(lambda: bool(phone.calls("app_process")))
-    assert phone.path(STAGE).exists()
-    assert phone.settings != began
-    process.kill()
-    process.wait()
-    _wait(lambda: not phone.path(STAGE).exists() and phone.settings == began)
-    _wait(lambda: not phone.processes())
+    cpus = ("--cpus", "big") if launch == "app_process" else ()
+    done = bench("run", model, "--device", "adb", "--launch", launch, *cpus)
+    assert (done.code, done.err.count("\n")) == (0, 1), done.err
+    assert len(records(OUT, "repeat")) == 2
+    assert "Paper Pixel of paper" in bench("devices").out
+    assert not android_tools.path(STAGE).exists()
+    assert not android_tools.path("/data/app/org.cnnexport.bench").exists()
 
 
 def _wait(holds: Callable[[], bool], within_s: float = 30) -> None:
