@@ -35,10 +35,10 @@ types:
 
 # The Android runner app; see android_app/README.md.
 # `make app RUNTIMES="tflite onnxruntime" ABIS="arm64-v8a x86_64"` chooses what is inside.
-APP_BUILD = cd android_app && $(PYTHON) -m build_tools
+APP_BUILD = cd android_app && $(PYTHON) -B -m build_tools
 export CNN_EXPORT_CACHE RUNTIMES ABIS
 
-.PHONY: app app-jvm app-tools
+.PHONY: app app-jvm app-test app-tools
 app-tools:
 	@$(APP_BUILD) app-tools
 
@@ -47,6 +47,9 @@ app:
 
 app-jvm:
 	@$(APP_BUILD) app-jvm
+
+app-test: setup
+	$(BIN)/python -m pytest tests/android_app
 
 clean:
 	rm -rf $(VENV) build android_app/build *.egg-info out
