@@ -18,6 +18,9 @@ Launch = Literal["app_process", "activity"]
 MAIN = f"{PACKAGE}.Main"
 ACTIVITY = f"{PACKAGE}/.RunActivity"
 _WIDE = ("arm64-v8a", "x86_64")
+_FILES = f"/data/user/0/{PACKAGE}/files"
+"""As the app itself calls its folder. /data/data leads there too, but on some versions as a mount
+of its own, and the app, which writes nowhere else, could not tell that it is the same."""
 _REPORT = "cnn-bench-report.jsonl"
 
 # $1 libraries, $2 code, $3 mask of CPUs or "", $4 bits of the libraries, then the runner's own
@@ -85,5 +88,5 @@ def app_process_command(
 
 def activity_command(runner_options: Sequence[str]) -> list[str]:
     """Return the command that runs the installed app in the foreground, and prints its report."""
-    out = f"out=/data/data/{PACKAGE}/files/{_REPORT}"
+    out = f"out={_FILES}/{_REPORT}"
     return script_words(_ACTIVITY, PACKAGE, ACTIVITY, _REPORT, "\n".join([*runner_options, out]))

@@ -24,6 +24,8 @@ def build(root: Path, spec: PhoneSpec) -> None:
     """Make the folders and files of a phone that was just set up."""
     for folder in ("data/local/tmp", "data/app", "data/data", "system/bin", "sdcard", ".phone"):
         (root / folder).mkdir(parents=True)
+    (root / "data/user").mkdir()
+    (root / "data/user/0").symlink_to("../data")  # the first user's apps
     _programs(root / "system/bin")
     _cores(root, spec)
     _thermal_zones(root)
