@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from cnn_export.benchmarks.report.axes import Axis, fitted
-from cnn_export.benchmarks.report.measured import Process, Series
+from cnn_export.benchmarks.report.measured import Sampled, Timed
 from cnn_export.benchmarks.report.quantities import NS_PER_MS, milliseconds
 from cnn_export.benchmarks.report.svg import (
     BOTTOM,
@@ -34,7 +34,7 @@ _SHOWN_QUANTILE = 0.97
 _ROW, _GAP = 9, 2
 
 
-def distribution(series: Series) -> tuple[str, str]:
+def distribution(series: Sampled) -> tuple[str, str]:
     """Return the chart and the sentence below it, which tells what is not in it."""
     rows = every_kth(series.processes, ROWS_MAX)
     axis = _axis(series)
@@ -48,7 +48,7 @@ def distribution(series: Series) -> tuple[str, str]:
     return markup(chart), _caption(series, axis, len(rows))
 
 
-def _axis(series: Series) -> Axis:
+def _axis(series: Sampled) -> Axis:
     lows = [float(process.samples_ns.min()) for process in series.processes]
     highs = [float(np.quantile(p.samples_ns, _SHOWN_QUANTILE)) for p in series.processes]
     medians = [process.median_ns for process in series.processes]
@@ -56,7 +56,7 @@ def _axis(series: Series) -> Axis:
     return fitted([value / NS_PER_MS for value in shown], LEFT, WIDTH - RIGHT)
 
 
-def _interval(chart: Element, axis: Axis, series: Series, bottom: float) -> None:
+def _interval(chart: Element, axis: Axis, series: Sampled, bottom: float) -> None:
     p50 = series.summary.p50
     low, value, high = (axis(ns / NS_PER_MS) for ns in (p50.low, p50.value, p50.high))
     width = round(max(1.0, high - low), 2)
@@ -65,7 +65,7 @@ def _interval(chart: Element, axis: Axis, series: Series, bottom: float) -> None
     line(chart, (value, TOP - 4, value, bottom), "median")
 
 
-def _row(chart: Element, axis: Axis, process: Process, y: float, number: int) -> None:
+def _row(chart: Element, axis: Axis, process: Timed, y: float, number: int) -> None:
     shades = _cells(axis, process)
     row = add(chart, "g", class_=f"s{number % COLOURS}")
     words = f"process at position {process.position}: {len(process.samples_ns)} inferences"
@@ -84,7 +84,7 @@ def _row(chart: Element, axis: Axis, process: Process, y: float, number: int) ->
     label(chart, (LEFT - 6, y + _ROW), str(process.position), "end")
 
 
-def _cells(axis: Axis, process: Process) -> Sequence[int]:
+def _cells(axis: Axis, process: Timed) -> Sequence[int]:
     """Return the shade of each cell, 0 for none; what is beyond the axis is in the end cells."""
     values = np.clip(process.samples_ns / NS_PER_MS, axis.low, axis.high)
     if axis.logarithmic:
@@ -96,7 +96,7 @@ def _cells(axis: Axis, process: Process) -> Sequence[int]:
     return [int(shade) for shade in np.ceil(SHADES * np.sqrt(counts / counts.max()))]
 
 
-def _caption(series: Series, axis: Axis, rows: int) -> str:
+def _caption(series: Sampled, axis: Axis, rows: int) -> str:
     beyond = sum(int((p.samples_ns > axis.high * NS_PER_MS).sum()) for p in series.processes)
     words = [
         f"{series.summary.samples} inferences in {series.summary.processes} processes, a row each: "

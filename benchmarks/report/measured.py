@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +29,12 @@ _Key = tuple[str, str, bool, str, str, int, str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Process:
-    """One worker process; ``samples_ns`` has shape ``(inferences,)``."""
+class Timed:
+    """An artifact's times in one worker process; ``samples_ns`` has shape ``(inferences,)``."""
 
     run_id: str
     position: int
     samples_ns: Nanoseconds
-    load_ns: int
-    first_ns: int
     conditions: Conditions
 
     @property
@@ -45,18 +44,33 @@ class Process:
 
 
 @dataclasses.dataclass(frozen=True)
-class Series:
-    """One artifact under one set of conditions; ``number`` names it on the page, from 1."""
+class Process(Timed):
+    """A worker process that one artifact had for itself."""
+
+    load_ns: int
+    first_ns: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampled:
+    """All times of one artifact in one setting; ``number`` names it on the page, from 1."""
 
     number: int
     artifact: Artifact
+    threads: int
+    processes: tuple[Timed, ...]
+    summary: Summary
+
+
+@dataclasses.dataclass(frozen=True)
+class Series(Sampled):
+    """One artifact under one set of conditions, in processes of its own."""
+
+    processes: tuple[Process, ...]
     device: Device
     runtime: str
     runtime_version: str
     runtime_args: dict[str, str]
-    threads: int
-    processes: tuple[Process, ...]
-    summary: Summary
     peak_rss_bytes: int | None
 
     @property
@@ -68,10 +82,14 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Duel:
-    """Two artifacts that took turns in the same processes; ``comparison`` is b over a."""
+    """Two artifacts that took turns in the same processes; ``comparison`` is b over a.
+
+    ``sides`` are the times of a and of b.
+    """
 
     a: Artifact
     b: Artifact
+    sides: tuple[Sampled, Sampled]
     device: Device
     runtimes: tuple[str, str]
     threads: int
@@ -103,7 +121,8 @@ def group(records: Iterable[Record]) -> Measured:
         by_kind.add(record)
     if not by_kind.repeats and not by_kind.pairs:
         raise InputRefused("the results hold no measurement; run cnn-bench run first")
-    return Measured(tuple(by_kind.runs.values()), _series(by_kind), _duels(by_kind))
+    series = _series(by_kind)
+    return Measured(tuple(by_kind.runs.values()), series, _duels(by_kind, len(series)))
 
 
 class _Kinds:
@@ -209,24 +228,43 @@ def _peak(kinds: _Kinds, repeat: Repeat) -> int | None:
     return max(same, default=None)
 
 
-def _duels(kinds: _Kinds) -> tuple[Duel, ...]:
+def _duels(kinds: _Kinds, taken: int) -> tuple[Duel, ...]:
+    """Return the comparisons; their sides are numbered behind the ``taken`` numbers."""
     groups: dict[tuple[str, str, str, int], list[Pair]] = {}
     for pair in kinds.pairs:
         groups.setdefault((pair.run_id, pair.a, pair.b, pair.threads), []).append(pair)
-    return tuple(_duel(kinds, pairs) for pairs in groups.values())
+    return tuple(
+        _duel(kinds, pairs, number)
+        for number, pairs in zip(count(taken + 1, 2), groups.values(), strict=False)
+    )
 
 
-def _duel(kinds: _Kinds, pairs: list[Pair]) -> Duel:
+def _duel(kinds: _Kinds, pairs: list[Pair], number: int) -> Duel:
     first = pairs[0]
+    a, b = (kinds.artifact(first.run_id, sha256) for sha256 in (first.a, first.b))
+    ordered = sorted(pairs, key=lambda each: each.position)
     try:
         comparison = compare([(pair.a_ns, pair.b_ns) for pair in pairs])
     except ValueError as error:
         raise InputRefused(f"pairs of run {first.run_id} cannot be compared: {error}") from error
     return Duel(
-        a=kinds.artifact(first.run_id, first.a),
-        b=kinds.artifact(first.run_id, first.b),
+        a=a,
+        b=b,
+        sides=(
+            _side(number, a, [(pair, pair.a_ns) for pair in ordered]),
+            _side(number + 1, b, [(pair, pair.b_ns) for pair in ordered]),
+        ),
         device=kinds.run(first.run_id).device,
         runtimes=first.runtimes,
         threads=first.threads,
         comparison=comparison,
     )
+
+
+def _side(number: int, artifact: Artifact, times: list[tuple[Pair, list[int]]]) -> Sampled:
+    processes = tuple(
+        Timed(pair.run_id, pair.position, np.asarray(own, np.int64), pair.conditions)
+        for pair, own in times
+    )
+    summary = summarize([process.samples_ns for process in processes])
+    return Sampled(number, artifact, times[0][0].threads, processes, summary)

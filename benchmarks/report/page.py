@@ -12,7 +12,7 @@ from markupsafe import Markup
 from cnn_export.benchmarks.cost import ArtifactCost
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.report.distribution import distribution
-from cnn_export.benchmarks.report.measured import Measured, Series
+from cnn_export.benchmarks.report.measured import Measured, Sampled, Series
 from cnn_export.benchmarks.report.op_bars import cost_bars, time_bars
 from cnn_export.benchmarks.report.ratios import ratios
 from cnn_export.benchmarks.report.roofline import roofline
@@ -137,12 +137,18 @@ def _figures(
 
 
 def _distributions(measured: Measured) -> tuple[Figure, ...]:
-    return _figures(
-        [
-            (f"{one.number} · {one.artifact.name}, {threads_text(one.threads)}", distribution(one))
-            for one in measured.series
+    drawn = [(_named(one), distribution(one)) for one in measured.series]
+    for duel in measured.duels:
+        a, b = duel.sides
+        drawn += [
+            (f"{_named(one)}, in turns with {other.artifact.name}", distribution(one))
+            for one, other in ((a, b), (b, a))
         ]
-    )
+    return _figures(drawn)
+
+
+def _named(one: Sampled) -> str:
+    return f"{one.number} · {one.artifact.name}, {threads_text(one.threads)}"
 
 
 def _timelines(measured: Measured) -> tuple[Figure, ...]:

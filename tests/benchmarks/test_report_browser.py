@@ -77,8 +77,9 @@ def page() -> str:
 def test_the_page_is_readable(page: str, width: int, dark: bool, tmp_path: Path) -> None:
     found = browser.looked_at(page, tmp_path, width=width, dark=dark)
     assert (found["width"], found["dark"]) == (width, dark)
-    # Ratios, two distributions, the timeline, two scatters, bars and roofline, two of cost.
-    assert found["drawings"] == 1 + 2 + 1 + 2 + 2 + 2
+    # Ratios, two distributions and two of turns, the timeline, two scatters, bars and roofline,
+    # two of cost.
+    assert found["drawings"] == 1 + 4 + 1 + 2 + 2 + 2
     assert found["overflow"] == 0, f"the page scrolls sideways: {found['wide']}"
     assert found["clipped"] == []
     assert found["covered"] == []

@@ -67,3 +67,14 @@ def test_a_measurement_without_its_run_or_artifact_is_refused(missing: int) -> N
     del lines[missing]
     with pytest.raises(InputRefused, match=("'run' line", "'artifact' line")[missing]):
         group(lines)
+
+
+def test_sides_of_a_comparison_keep_every_sample_in_the_order_of_the_run() -> None:
+    (duel,) = group(made.records()).duels
+    a, b = duel.sides
+    assert (a.number, b.number) == (3, 4)
+    assert (a.artifact.name, b.artifact.name) == ("fast.tflite", "slow.tflite")
+    assert [process.position for process in a.processes] == list(range(20, 28))
+    assert [list(p.samples_ns) for p in a.processes] == [made.pair(i).a_ns for i in range(8)]
+    assert [list(p.samples_ns) for p in b.processes] == [made.pair(i).b_ns for i in range(8)]
+    assert b.summary.p50.value == pytest.approx(2.5 * a.summary.p50.value, rel=1e-6)

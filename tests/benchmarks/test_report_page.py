@@ -65,7 +65,9 @@ def html() -> str:
 def test_every_tag_is_closed_and_every_drawing_parses(html: str) -> None:
     found = Structure(html)
     drawings = re.findall(r"<svg .*?</svg>", html, re.DOTALL)
-    assert len(drawings) == found.tags.count("svg") == 1 + 2 + 1 + 2
+    assert len(drawings) == found.tags.count("svg") == 1 + 4 + 1 + 2, (
+        "ratios, distributions of two artifacts and of both sides, timeline, scatters"
+    )
     for drawing in drawings:
         ElementTree.fromstring(drawing)  # noqa: S314  (our own page)
 
@@ -180,6 +182,9 @@ def test_pairs_alone_make_a_page_too(tmp_path: Path) -> None:
     html = page_of(Sources(made.write(tmp_path / "r.jsonl", lines)))
     assert "slow.tflite / fast.tflite: slower" in html
     assert "<h2>Latency</h2>" not in html
+    assert html.count("<svg ") == 1 + 2
+    assert "<h3>1 · fast.tflite, 1 thread, in turns with slow.tflite</h3>" in html
+    assert html.count("56 inferences in 8 processes, a row each") == 2
 
 
 def test_command_writes_beside_the_results_and_says_so(tmp_path: Path) -> None:
