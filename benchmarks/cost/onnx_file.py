@@ -52,7 +52,8 @@ def _load(path: Path) -> Any:
 
 
 def _graph(graph: Any, tensors: dict[str, Tensor], stored: frozenset[str]) -> OpGraph:
-    ops = [_op(node, index, tensors) for index, node in enumerate(graph.node)]
+    names = node_names(graph.node)
+    ops = [_op(node, name, tensors) for node, name in zip(graph.node, names, strict=True)]
     return OpGraph(
         "onnx",
         tensors,
@@ -62,16 +63,29 @@ def _graph(graph: Any, tensors: dict[str, Tensor], stored: frozenset[str]) -> Op
     )
 
 
-def _op(node: Any, index: int, tensors: dict[str, Tensor]) -> Op | None:
+def node_names(nodes: Iterable[Any]) -> list[str]:
+    """Return a name for each node that no other has: files may leave names out or repeat them."""
+    names: list[str] = []
+    taken: set[str] = set()
+    for index, node in enumerate(nodes):
+        name = node.name or f"{_kind(node)}_{index}"
+        names.append(name if name not in taken else f"{name} #{index}")
+        taken.add(names[-1])
+    return names
+
+
+def _kind(node: Any) -> str:
+    standard = node.domain in _STANDARD_DOMAINS
+    return node.op_type if standard else f"{node.domain}.{node.op_type}"
+
+
+def _op(node: Any, name: str, tensors: dict[str, Tensor]) -> Op | None:
     """Return the node's operator; a ``Constant`` becomes a stored tensor instead."""
     from onnx.helper import get_attribute_value
 
-    kind = node.op_type
-    if node.domain not in _STANDARD_DOMAINS:
-        kind = f"{node.domain}.{kind}"
+    kind = _kind(node)
     outputs = tuple(name for name in node.output if name)
     inputs = tuple(name for name in computing_inputs(kind, list(node.input)) if name)
-    name = node.name or f"{kind}_{index}"
     _require_known(kind, name, (*inputs, *outputs), tensors)
     if kind == "Constant":
         known = tensors[outputs[0]]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cnn_export.benchmarks.cost.onnx_file import node_names
 from cnn_export.benchmarks.probe import Array, require_probe_outputs
 from cnn_export.benchmarks.profiles.onnx_regions import Region, regions
 from cnn_export.benchmarks.profiles.trace import Event, Trace, transposed
@@ -103,9 +104,10 @@ def _regions(path: Path, optimized: Path) -> list[Region]:
 
     original = onnx.load(str(path), load_external_data=False)
     rewritten = onnx.load(str(optimized), load_external_data=False)
+    nodes = original.graph.node
     names = {
-        index: node.name or f"{node.op_type}_{index}"
-        for index, node in enumerate(original.graph.node)
+        index: name
+        for index, (name, node) in enumerate(zip(node_names(nodes), nodes, strict=True))
         if node.op_type != "Constant"
     }
     return regions(rewritten, original, names)

@@ -13,6 +13,7 @@ import pytest
 from cost_networks import save_onnx
 
 from cnn_export.benchmarks.commands.cost import command
+from cnn_export.benchmarks.cost import read_cost
 from cnn_export.benchmarks.entry import run_command
 
 MACS = 15 * 22 * 3 * 4
@@ -84,6 +85,17 @@ def test_roofline_bounds_every_operator_and_says_whose(
     ]
     assert [op["lower_bound_ms"] for op in artifact["ops"]] == pytest.approx(bounds)
     assert artifact["lower_bound_ms"] == pytest.approx(sum(bounds))
+
+
+def test_nodes_of_one_name_stay_apart(tmp_path: Path) -> None:
+    nodes = [
+        onnx.helper.make_node("Relu", ["x"], ["a"], name="same"),
+        onnx.helper.make_node("Exp", ["a"], ["b"], name="same"),
+        onnx.helper.make_node("Sharpen", ["b"], ["y"], domain="com.acme"),
+    ]
+    path = save_onnx(tmp_path / "m.onnx", nodes, {"x": [1, 6]}, {"y": [1, 6]})
+    names = [op.name for op in read_cost(path).ops]
+    assert names == ["same", "same #1", "com.acme.Sharpen_2"]
 
 
 def test_unknown_operator_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
