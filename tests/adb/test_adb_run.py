@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import signal
-import socket
-import socketserver
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 from bench_calls import Bench, records
 from phone.adb_fixture import Phones
-from phone.adb_server import AdbServer
 from phone.fake_phone import FakePhone
 from phone.faults import Faults, RunnerFaults
 from phone.phone_spec import PhoneSpec
@@ -109,106 +105,6 @@ def test_runtime_arguments_reach_the_app(phone: FakePhone, bench: Bench, model: 
     words = ("--device", "adb", "--runtime-arg", "spinning=off")
     assert bench("run", model, *words).code == 0
     assert "runtime_arg.spinning=off" in phone.calls("app_process")[0]
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
-def test_a_phone_of_a_remote_server(
-    adb_server: AdbServer,
-    phone: FakePhone,
-    bench: Bench,
-    model: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    host: str,
-) -> None:
-    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "9")  # the local one is not to be asked
-    if host == "[::1]":
-        with ipv6_relay(adb_server.port) as port:
-            done = bench("run", model, "--device", f"adb:[::1]:{port}/{phone.serial}")
-    else:
-        name = f"adb:{host}:{adb_server.port}/{phone.serial}"
-        done = bench("run", model, "--device", name)
-    assert done.code == 0, done.err
-    assert records(OUT, "run")[0]["device"]["id"] == phone.serial
-
-
-def ipv6_relay(port: int) -> contextlib.AbstractContextManager[int]:
-    """Pass connections to a port of ::1 on to ``port`` of 127.0.0.1."""
-
-    def handle(near: socket.socket) -> None:
-        with socket.create_connection(("127.0.0.1", port)) as far:
-            _both_ways(near, far)
-
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("this machine has no IPv6")
-    return _listening(socket.AF_INET6, "::1", handle)
-
-
-def test_a_serial_that_a_shell_would_read_otherwise(
-    adb_server: AdbServer, phone: FakePhone, bench: Bench, model: Path, tmp_path: Path
-) -> None:
-    """Only a phone on USB can have such a serial, so the server is made to tell of one."""
-    serial = "a b'c\"d;$(touch pwned) é"
-    with renaming_server(adb_server.port, phone.serial, serial) as port:
-        done = bench("run", model, "--device", f"adb:127.0.0.1:{port}/{serial}")
-        assert done.code == 0, done.err
-        near = bench("run", model, "--device", f"adb:127.0.0.1:{port}/a b")
-    assert records(OUT, "run")[0]["device"]["id"] == serial
-    assert (near.code, serial in near.err) == (12, True)
-    assert not [*tmp_path.rglob("pwned"), *phone.root.rglob("pwned")]
-
-
-def renaming_server(port: int, real: str, told: str) -> contextlib.AbstractContextManager[int]:
-    """Pass everything on to an adb server, but call one of its phones by another serial."""
-
-    def handle(near: socket.socket) -> None:
-        stream = near.makefile("rb")
-        request = stream.read(int(stream.read(4), 16)).decode()
-        with socket.create_connection(("127.0.0.1", port)) as far:
-            asked = request.replace(told, real).encode()
-            far.sendall(f"{len(asked):04x}".encode() + asked)
-            if request == "host:devices":
-                reply = far.makefile("rb").read().decode()
-                listing = reply[8:].replace(real, told).encode()
-                near.sendall(f"OKAY{len(listing):04x}".encode() + listing)
-                return
-            _both_ways(near, far)
-
-    return _listening(socket.AF_INET, "127.0.0.1", handle)
-
-
-def _both_ways(near: socket.socket, far: socket.socket) -> None:
-    back = threading.Thread(target=_pour, args=(far, near))
-    back.start()
-    _pour(near, far)
-    back.join()
-
-
-@contextlib.contextmanager
-def _listening(family: int, host: str, handle: Callable[[socket.socket], None]) -> Generator[int]:
-    """Listen on a free port and give every connection to ``handle``, in a thread of its own."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            handle(self.request)
-
-    class Server(socketserver.ThreadingTCPServer):
-        address_family = family
-        daemon_threads = True
-
-    with Server((host, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
-def _pour(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    with contextlib.suppress(OSError):
-        target.shutdown(socket.SHUT_WR)
 
 
 def test_all_is_the_only_phone(phone: FakePhone, bench: Bench, model: Path) -> None:
