@@ -44,7 +44,7 @@ am force-stop "$package"
 run-as "$package" mkdir -p files || exit 1
 run-as "$package" rm -f "files/$3" "files/$3.partial"
 said=$(am start -n "$2" --es options "$4" 2>&1)
-case $said in *Error*) echo "$said" >&2; exit 1 ;; esac
+case $said in *Error* | *Exception*) echo "$said" >&2; exit 1 ;; esac
 missing=0
 until run-as "$package" test -f "files/$3"; do
   if pidof "$package" >/dev/null; then missing=0; else missing=$((missing + 1)); fi

@@ -153,3 +153,13 @@ def test_an_app_that_cannot_be_read_is_still_the_users(
     pm.chmod(0o755)
     bench("run", model, *WORDS)
     assert phone.read("/.phone/verbs").split() == ["path", "install"]
+
+
+def test_an_activity_that_may_not_be_started(phone: FakePhone, bench: Bench, model: Path) -> None:
+    am = phone.path("/system/bin/am")
+    am.unlink()
+    am.write_text("#!/bin/sh\necho 'java.lang.SecurityException: Permission Denial: DUMP'\n")
+    am.chmod(0o755)
+    done = bench("run", model, *WORDS, "--quiet")
+    assert done.code == 1
+    assert "Permission Denial: DUMP" in done.err
