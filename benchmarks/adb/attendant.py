@@ -68,11 +68,6 @@ class Attendant:
         )
         return flags
 
-    def flags_now(self) -> list[str]:
-        """Return the flags of this moment, without waiting."""
-        now = dataclasses.replace(self._care.limits, wait_s=0.0)
-        return wait_until_fit(self._phone, now)[0]
-
     @contextlib.contextmanager
     def prepared(self) -> Generator[Preparation]:
         """Hold the wished settings inside a ``with``; what cannot be put back becomes a note.

@@ -226,6 +226,8 @@ class AdbDevice:
         self._hold()
         limit_s = self._limit_s(job)
         command = self._command(job, self._place(job.artifacts))
+        if self._launch == "activity":
+            watcher.begin_unheard()
         session = run_session(
             self._phone,
             command,

@@ -9,6 +9,7 @@ from typing import Literal
 from cnn_export.benchmarks.adb.app_package import PACKAGE
 from cnn_export.benchmarks.adb.clusters import mask
 from cnn_export.benchmarks.adb.phone import script_words
+from cnn_export.benchmarks.adb.watcher import PID_FILE
 from cnn_export.benchmarks.device import Job
 from cnn_export.benchmarks.protocol import PROTOCOL_VERSION
 
@@ -34,9 +35,9 @@ command -v "$program" >/dev/null || program=app_process
 shift 4
 exec ${cpus:+taskset "$cpus"} "$program" / """
 
-# $1 package, $2 component, $3 name of the report, $4 options. The app writes its report under
-# another name and renames it, so a file that is there is whole. A process that is gone for three
-# seconds without a report was killed.
+# $1 package, $2 component, $3 name of the report, $4 options, $5 where its process id goes. The app
+# writes its report under another name and renames it, so a file that is there is whole. A process
+# that is gone for three seconds without a report was killed.
 _ACTIVITY = r"""
 package=$1
 trap 'am force-stop "$package"; exit 1' HUP INT TERM
@@ -47,7 +48,8 @@ said=$(am start -n "$2" --es options "$4" 2>&1)
 case $said in *Error* | *Exception*) echo "$said" >&2; exit 1 ;; esac
 missing=0
 until run-as "$package" test -f "files/$3"; do
-  if pidof "$package" >/dev/null; then missing=0; else missing=$((missing + 1)); fi
+  if pid=$(pidof "$package"); then missing=0; else missing=$((missing + 1)); fi
+  { echo "$pid" >"$5"; } 2>/dev/null
   [ $missing -lt 6 ] || { echo "the app is gone without a report" >&2; exit 137; }
   sleep 0.5
 done
@@ -88,5 +90,5 @@ def app_process_command(
 
 def activity_command(runner_options: Sequence[str]) -> list[str]:
     """Return the command that runs the installed app in the foreground, and prints its report."""
-    out = f"out={_FILES}/{_REPORT}"
-    return script_words(_ACTIVITY, PACKAGE, ACTIVITY, _REPORT, "\n".join([*runner_options, out]))
+    text = "\n".join([*runner_options, f"out={_FILES}/{_REPORT}"])
+    return script_words(_ACTIVITY, PACKAGE, ACTIVITY, _REPORT, text, PID_FILE)

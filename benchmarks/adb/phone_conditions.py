@@ -14,6 +14,7 @@ from cnn_export.benchmarks.snapshots import Snapshot, snapshot_of
 TICKS_PER_S = 100
 """``USER_HZ``: the same on every Android phone."""
 _NS_PER_S = 1e9
+_BUSY = 0.5
 _MARGIN_S = 0.05
 """What the first measurement's line may take from the phone to here."""
 
@@ -40,6 +41,20 @@ def timed_part(
     if timed_s is not None:
         begin_s = max(begin_s, end_s - timed_s - _MARGIN_S)
     return within(rounds, begin_s, end_s)
+
+
+def last_busy_s(rounds: Sequence[Round]) -> float | None:
+    """Return the last look at a timed process that used half a CPU or more; ``None``: unknown.
+
+    That ends the timed part of a process whose report comes later. The round in which it stopped
+    is left out: its clock may have been read after that.
+    """
+    for before, after in reversed(list(itertools.pairwise(rounds))):
+        if before.timed_ticks is not None and after.timed_ticks is not None:
+            ticks = TICKS_PER_S * (after.at_s - before.at_s)
+            if after.timed_ticks - before.timed_ticks >= _BUSY * ticks:
+                return before.at_s
+    return None
 
 
 def phone_conditions(

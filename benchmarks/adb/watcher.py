@@ -9,8 +9,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from cnn_export.benchmarks.adb.phone_conditions import phone_conditions, timed_part, watcher_load
-from cnn_export.benchmarks.adb.rounds import Reader
+from cnn_export.benchmarks.adb.phone_conditions import (
+    last_busy_s,
+    phone_conditions,
+    timed_part,
+    watcher_load,
+)
+from cnn_export.benchmarks.adb.rounds import Reader, Round
 from cnn_export.benchmarks.adb.watcher_script import WATCHER
 from cnn_export.benchmarks.results import Conditions
 from cnn_export.errors import DeviceUnfit
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 
 PERIOD_S = 0.2
 PID_FILE = "/data/local/tmp/cnn-bench.guardian/pid"
-"""Where the timed process leaves its id (see :func:`announcing`): the guardian clears it away."""
+"""Where the timed process's id lies (see :func:`announcing`): the guardian clears it away."""
 _START_S = 10.0
 """What the loop may take to begin; without it the process is timed all the same."""
 _ROUNDS_MAX = 20_000
@@ -58,6 +63,7 @@ class Watcher:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._begin_s: float | None = None
         self._end_s: float | None = None
+        self._late = False
 
     def __enter__(self) -> Self:
         """Start the loop.
@@ -86,6 +92,11 @@ class Watcher:
         if self._begin_s is None:
             self._begin_s = time.monotonic()
 
+    def begin_unheard(self) -> None:
+        """Mark that the process starts, whose report will come only after its end."""
+        self.begin()
+        self._late = True
+
     def finish(self) -> None:
         """Mark that the process has taken its last sample. A second call does nothing."""
         if self._end_s is None:
@@ -102,12 +113,18 @@ class Watcher:
         ``given`` are flags that are known already.
         """
         rounds = list(self._reader.rounds)
-        end_s = time.monotonic() if self._end_s is None else self._end_s
-        begin_s = end_s if self._begin_s is None else self._begin_s
-        seen = timed_part(rounds, begin_s, end_s, timed_s)
+        seen = self._timed(rounds, timed_s)
         flags = list(given) if rounds else [*given, "unwatched"]
         found = phone_conditions(seen, dict(self._reader.clusters), self._cpus, flags)
         return found.model_copy(update={"watcher_load": watcher_load(rounds)})
+
+    def _timed(self, rounds: list[Round], timed_s: float | None) -> list[Round]:
+        begin_s, end_s = self._begin_s, self._end_s
+        if self._late:
+            end_s = last_busy_s(rounds)
+        if begin_s is None or end_s is None:
+            return []
+        return timed_part(rounds, begin_s, end_s, timed_s)
 
     def _read(self) -> None:
         running = self._running

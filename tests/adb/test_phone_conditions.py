@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import time
+from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_sessions import session_of
 
+from cnn_export.benchmarks.adb.phone import Phone
 from cnn_export.benchmarks.adb.phone_conditions import (
+    last_busy_s,
     phone_conditions,
     timed_part,
     timed_seconds,
     watcher_load,
 )
 from cnn_export.benchmarks.adb.rounds import Cluster, Reader, Round, celsius
+from cnn_export.benchmarks.adb.watcher import Watcher
 from cnn_export.benchmarks.conditions import EXPLANATIONS
 from cnn_export.benchmarks.protocol import End, MemoryUse, PairSample
 
@@ -134,6 +140,47 @@ def test_warm_up_is_left_out_where_the_timed_part_is_known() -> None:
     assert [r.at_s for r in timed_part(rounds, 1.0, 2.0, None)] == [1.1, 1.5, 1.9]
     assert [r.at_s for r in timed_part(rounds, 1.0, 2.0, 0.5)] == [1.5, 1.9]
     assert [r.at_s for r in timed_part(rounds, 1.0, 2.0, 5.0)] == [1.1, 1.5, 1.9]
+
+
+def test_a_late_report_is_timed_until_the_process_was_last_busy() -> None:
+    """Fifteen ticks in 0.2 s are a busy core; the app then waits for its report to be fetched."""
+    ticks = (0, 15, 32, 50, 53, 54)
+    rounds = _rounds(*({"timed_ticks": each} for each in ticks))
+    assert last_busy_s(rounds) == pytest.approx(0.4)
+    assert last_busy_s(_rounds({"timed_ticks": None}, {"timed_ticks": 90})) is None
+    assert last_busy_s(_rounds({}, {})) is None
+
+
+class _Loop:
+    """A watching loop's stream: a process that is busy for 0.4 s, and idles at a lower clock."""
+
+    def start(self, _: list[str]) -> _Loop:
+        return self
+
+    def close(self) -> None:
+        pass
+
+    def lines(self) -> Iterator[bytes]:
+        yield from (b"cluster 0 2850000 0 1\n", b"watching\n")
+        begin_s = time.monotonic()
+        while (elapsed_s := time.monotonic() - begin_s) < 0.8:
+            ticks = round(100 * min(elapsed_s, 0.4))
+            khz = 2_400_000 if elapsed_s < 0.4 else 500_000
+            zeros = " ".join("0" * 10)
+            timed = f"timed 7 (app) S {zeros} {ticks} 0"
+            yield from (b"round", f"clock 0 {khz}".encode(), timed.encode(), b"over")
+            time.sleep(0.02)
+
+
+def test_a_late_report_is_judged_by_the_time_before_it() -> None:
+    """An activity's report is fetched when all is over; the clock has fallen by then."""
+    with Watcher(cast(Phone, _Loop())) as watcher:
+        watcher.begin_unheard()
+        time.sleep(1.0)
+        watcher.finish()
+    found = watcher.conditions(timed_s=0.2)
+    assert len(found.clock_khz) >= 2
+    assert set(found.clock_khz) == {2_400_000}
 
 
 def test_the_timed_part_is_as_long_as_its_samples() -> None:
