@@ -27,7 +27,7 @@ from cnn_export.benchmarks.adb.phone import Phone
 from cnn_export.benchmarks.adb.phone_looks import PhoneLooks
 from cnn_export.benchmarks.adb.phone_session import require_as_asked, run_session
 from cnn_export.benchmarks.adb.probe_file import probe_file
-from cnn_export.benchmarks.adb.simpleperf import AppProcess
+from cnn_export.benchmarks.adb.simpleperf import AppCommand
 from cnn_export.benchmarks.adb.staging import FOLDER, Item, Stage, item_of
 from cnn_export.benchmarks.adb.watcher import Watcher, announcing
 from cnn_export.benchmarks.device import Cluster, Job, Outcome, Preparation
@@ -191,13 +191,18 @@ class AdbDevice:
             self._phone, self._facts, self._stage, self._attendant, self._app_process, self._limit_s
         )
 
-    def _app_process(self, job: Job) -> AppProcess | None:
-        """Bring everything for a job; return where it lies, or ``None`` if the app is installed."""
+    def _app_process(self, job: Job) -> AppCommand | None:
+        """Bring everything for a job; return how to run it, or ``None`` if the app is installed."""
         self._hold()
         placed = self._place(job.artifacts)
         if self._launch == "activity":
             return None
-        return AppProcess(self._libraries, self._code_place, lambda job: options(job, placed))
+        return lambda job: self._app_process_words(job, placed)
+
+    def _app_process_words(self, job: Job, placed: Sequence[Placed]) -> list[str]:
+        libraries = f"{FOLDER}/{self._library_folder}"
+        code = self._code.place if self._code else ""
+        return app_process_command(libraries, code, self._abi, job.cpus, options(job, placed))
 
     def _hold(self) -> None:
         """Have the folder kept; a connection that broke made the phone clear everything."""
@@ -241,13 +246,9 @@ class AdbDevice:
         return session
 
     def _command(self, job: Job, placed: Sequence[Placed]) -> list[str]:
-        runner_options = options(job, placed)
         if self._launch == "activity":
-            return activity_command(runner_options)
-        command = app_process_command(
-            self._libraries, self._code_place, self._abi, job.cpus, runner_options
-        )
-        return announcing(command)
+            return activity_command(options(job, placed))
+        return announcing(self._app_process_words(job, placed))
 
     def _place(self, artifacts: Sequence[Path]) -> list[Placed]:
         """Have everything on the phone that a job on ``artifacts`` needs."""
@@ -270,14 +271,6 @@ class AdbDevice:
 
     def _apk(self) -> Item:
         return Item(self._app.path, f"{self._app.sha256}.apk", self._app.sha256)
-
-    @property
-    def _code_place(self) -> str:
-        return self._code.place if self._code else ""
-
-    @property
-    def _libraries(self) -> str:
-        return f"{FOLDER}/{self._library_folder}"
 
     @property
     def _library_folder(self) -> str:

@@ -15,7 +15,7 @@ from cnn_export.benchmarks.adb.phone_session import run_session
 from cnn_export.benchmarks.adb.second_opinion.asking import Asked
 from cnn_export.benchmarks.adb.second_opinion.running import ask, result_place
 from cnn_export.benchmarks.adb.second_opinion.tools import OwnTool
-from cnn_export.benchmarks.adb.simpleperf import AppProcess, count_traffic
+from cnn_export.benchmarks.adb.simpleperf import AppCommand, count_traffic
 from cnn_export.benchmarks.adb.staging import Stage, item_of
 from cnn_export.benchmarks.device import Job
 from cnn_export.benchmarks.protocol import Sample
@@ -28,15 +28,15 @@ from cnn_export.errors import DeviceUnfit, ExportError
 class PhoneLooks:
     """A phone that an :class:`~cnn_export.benchmarks.adb.device.AdbDevice` has prepared.
 
-    ``app_process`` has everything for a job on the phone, and says where; ``None`` if the app is
-    not started that way. ``limit_s`` is how long a job may take.
+    ``app_process`` brings everything for a job to the phone, and says how to run it; ``None`` if
+    the app is not started that way. ``limit_s`` is how long a job may take.
     """
 
     phone: Phone
     facts: PhoneFacts
     stage: Stage
     attendant: Attendant
-    app_process: Callable[[Job], AppProcess | None]
+    app_process: Callable[[Job], AppCommand | None]
     limit_s: Callable[[Job], float]
 
     def require_tool(self, own: OwnTool) -> None:

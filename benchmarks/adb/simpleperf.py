@@ -12,10 +12,8 @@ import dataclasses
 import secrets
 from collections.abc import Callable, Sequence
 
-from cnn_export.benchmarks.adb.clusters import mask
 from cnn_export.benchmarks.adb.counters import Counter, NoCounters, counts, levels, usable
 from cnn_export.benchmarks.adb.device_text import clean
-from cnn_export.benchmarks.adb.launch import MAIN
 from cnn_export.benchmarks.adb.phone import Phone, script_words
 from cnn_export.benchmarks.adb.staging import FOLDER
 from cnn_export.benchmarks.device import Job
@@ -28,16 +26,13 @@ SHORTER = 0.1
 """The shorter process's share of the longer one's time."""
 _NOT_FOUND = 127
 
-# $1 libraries, $2 code, $3 mask of CPUs or "", $4 events, $5 report, then the runner's options.
-# The kernel follows the property within a moment.
-_COUNT = rf"""
-cd "$1" || exit
-export LD_LIBRARY_PATH="$1" CLASSPATH="$2"
-cpus=$3 events=$4 report=$5
-shift 5
+# $1 events, $2 report, then the command to count, which replaces its own shell in the end. The
+# kernel follows the property within a moment.
+_COUNT = r"""
+events=$1 report=$2 child=
+shift 2
 before=$(getprop security.perf_harden)
-put_back() {{ [ "$before" != 1 ] || setprop security.perf_harden 1; }}
-child=
+put_back() { [ "$before" != 1 ] || setprop security.perf_harden 1; }
 trap '[ -z "$child" ] || kill "$child" 2>/dev/null; put_back; exit 129' HUP INT TERM
 if [ "$before" = 1 ]; then
   setprop security.perf_harden 0
@@ -47,8 +42,7 @@ if [ "$before" = 1 ]; then
     tries=$((tries + 1))
   done
 fi
-simpleperf stat --csv -o "$report" -e "$events" ${{cpus:+taskset "$cpus"}} \
-  app_process / {MAIN} "$@" &
+simpleperf stat --csv -o "$report" -e "$events" "$@" &
 child=$!
 wait "$child"
 code=$?
@@ -60,17 +54,12 @@ RunOnce = Callable[[Sequence[str], Job], Session]
 """Runs a command that reports like a worker for a job."""
 
 
-@dataclasses.dataclass(frozen=True)
-class AppProcess:
-    """Where what ``app_process`` needs lies on the phone, and the runner's options for a job."""
-
-    libraries: str
-    code: str
-    options: Callable[[Job], Sequence[str]]
+AppCommand = Callable[[Job], Sequence[str]]
+"""Returns the words that run the app on a job; everything they need is on the phone."""
 
 
 def count_traffic(
-    phone: Phone, app: AppProcess, run: RunOnce, job: Job, cpus: Sequence[int]
+    phone: Phone, app: AppCommand, run: RunOnce, job: Job, cpus: Sequence[int]
 ) -> tuple[int, list[Level]]:
     """Return how many inferences the two processes differ by, and what one of them moves.
 
@@ -101,13 +90,12 @@ def _listing(phone: Phone) -> str:
 
 
 def _counted(
-    phone: Phone, app: AppProcess, run: RunOnce, job: Job, counters: Sequence[Counter]
+    phone: Phone, app: AppCommand, run: RunOnce, job: Job, counters: Sequence[Counter]
 ) -> tuple[dict[str, int], int]:
     """Return the counts of one process, and how many inferences it ran apart from a constant."""
     report = f"{FOLDER}/counters-{secrets.token_hex(8)}"
     events = ",".join(counter.event for counter in counters)
-    cpus = mask(job.cpus) if job.cpus else ""
-    command = script_words(_COUNT, app.libraries, app.code, cpus, events, report, *app.options(job))
+    command = script_words(_COUNT, events, report, *app(job))
     try:
         session = run(command, job)
         text = phone.read_text(report)

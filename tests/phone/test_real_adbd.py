@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from phone.real_adbd.fetch import NotObtainable, adbd_command
 
-CASES = Path(__file__).parent / "real_adbd/adbd_cases.py"
+FOLDER = Path(__file__).parent / "real_adbd"
+HELPERS = FOLDER.parents[1] / "benchmarks"
 LIMIT_S = 240
 
 
 def _namespace() -> list[str]:
-    kinds = "-np" if os.geteuid() == 0 else "-rnp"
+    kinds = "-nmp" if os.geteuid() == 0 else "-rnmp"
     words = ["unshare", kinds, "--fork", "--mount-proc", "--kill-child"]
     try:
         tried = subprocess.run([*words, "ip", "link", "set", "lo", "up"], capture_output=True)
@@ -31,17 +32,18 @@ def _namespace() -> list[str]:
     return words
 
 
-def test_the_real_adbd() -> None:
+@pytest.mark.parametrize("cases", ["adbd_cases.py", "adbd_run_cases.py"])
+def test_the_real_adbd(cases: str) -> None:
     namespace = _namespace()
     try:
         command = adbd_command()
     except NotObtainable as error:
         pytest.skip(str(error))
     inside = 'ip link set lo up && exec "$@"'
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", str(CASES)]
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", str(FOLDER / cases)]
     done = subprocess.run(
         [*namespace, "sh", "-c", inside, "sh", *tests],
-        env=os.environ | {"ADBD_COMMAND": "\n".join(command)},
+        env=os.environ | {"ADBD_COMMAND": "\n".join(command), "PYTHONPATH": str(HELPERS)},
         capture_output=True,
         text=True,
         timeout=LIMIT_S,

@@ -14,14 +14,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from phone.adb_server import AdbServer
+from phone.real_adbd.daemon import SERIAL, WITHOUT_VSOCK, adbd
 
 from cnn_export.benchmarks.adb.phone import Phone
 from cnn_export.benchmarks.adb.server import local_server
 from cnn_export.errors import DestinationError, DeviceUnfit, InputRefused
 
-SERIAL = "127.0.0.1:5555"
-WITHOUT_VSOCK = Path(__file__).with_name("without_vsock.py")
 ODD_WORDS = [
     "a b",
     "'",
@@ -42,31 +40,9 @@ ODD_WORDS = [
 
 @pytest.fixture(scope="module")
 def phone() -> Iterator[Phone]:
-    """The real thing, behind a private adb server."""
-    words = os.environ["ADBD_COMMAND"].split("\n")
-    daemon = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(WITHOUT_VSOCK), *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    server = AdbServer()
-    os.environ |= {k: v for k, v in server.changes.items() if k != "HOME"}
-    try:
-        _connect(server)
-        yield Phone(local_server(), SERIAL)
-    finally:
-        server.close()
-        daemon.kill()
-        daemon.wait()
-
-
-def _connect(server: AdbServer) -> None:
-    """Connect as soon as the daemon listens."""
-    deadline = time.monotonic() + 20
-    while server.state(SERIAL) != "device" and time.monotonic() < deadline:
-        server.connect(SERIAL)
-        time.sleep(0.1)
+    """This machine as a phone, behind a private adb server."""
+    with adbd([]) as server:
+        yield Phone(server, SERIAL)
 
 
 def test_the_phone_is_there_once(phone: Phone) -> None:
