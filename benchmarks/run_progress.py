@@ -67,7 +67,7 @@ class Lines:
 class Bars:
     """For terminals: a bar per device, with the device's name where there are several."""
 
-    def __init__(self, bars: Progress, *, several: bool) -> None:
+    def __init__(self, bars: Progress, *, several: Callable[[], bool]) -> None:
         self._bars = bars
         self._several = several
         self._tasks: dict[str, TaskID] = {}
@@ -93,7 +93,7 @@ class Bars:
         return self._tasks[device]
 
     def _described(self, device: str, text: str) -> str:
-        return escape(printable(f"{device}: {text}" if self._several else text))
+        return escape(printable(f"{device}: {text}" if self._several() else text))
 
 
 @contextlib.contextmanager
@@ -112,4 +112,4 @@ def screen(*, quiet: bool, several: Callable[[], bool]) -> Generator[Screen]:
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield Bars(bars, several=several())
+        yield Bars(bars, several=several)

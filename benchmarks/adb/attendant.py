@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cnn_export.benchmarks.adb.guardian import Guardian
 from cnn_export.benchmarks.adb.phone_conditions import timed_seconds
 from cnn_export.benchmarks.adb.settings import Wishes, require_granted, wanted_changes
-from cnn_export.benchmarks.adb.waiting import Limits, State, look, unmet, wait_until_fit
+from cnn_export.benchmarks.adb.waiting import Limits, State, look, passing, unmet, wait_until_fit
 from cnn_export.benchmarks.adb.watcher import Watcher
 from cnn_export.benchmarks.device import Outcome, Preparation
 from cnn_export.benchmarks.results import FIXED_PERFORMANCE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RECONNECT_S = 60.0
 LOSSES_MAX = 3
 """A phone that goes away this often in one process is brought down by it."""
-_LOOK_EVERY_S = 0.5
+_LOOK_EVERY_S, _ANSWER_S = 0.5, 5.0
 _FRESH_S = 2.0
 """A phone neither warms nor empties its battery noticeably in this time."""
 
@@ -56,6 +56,8 @@ class Attendant:
         self._stopping = threading.Event()
         self._seen = (-math.inf, State())
         """When the phone was last looked at after a process, and what it was like."""
+        self._in_vain = False
+        """Whether the last wait ended with a phone that was unfit: the next will not be better."""
 
     def unfit(self) -> list[str]:
         """Wait until the phone is fit, with the bound; return the flags that are left.
@@ -63,10 +65,7 @@ class Attendant:
         Raises:
             DeviceLost: it is not there.
         """
-        flags, _ = wait_until_fit(
-            self._phone, self._care.limits, stopping=self._stopping, tell=self._tell
-        )
-        return flags
+        return self._waited()[0]
 
     @contextlib.contextmanager
     def prepared(self) -> Generator[Preparation]:
@@ -162,8 +161,18 @@ class Attendant:
         limits = self._care.limits
         seen_s, state = self._seen
         if time.monotonic() - seen_s < _FRESH_S and not unmet(state, limits):
+            self._in_vain = False
             return [], state
-        return wait_until_fit(self._phone, limits, stopping=self._stopping, tell=self._tell)
+        return self._waited()
+
+    def _waited(self) -> tuple[list[str], State]:
+        """Wait with the bound; a wait in vain is not repeated before the phone was fit again."""
+        limits = self._care.limits
+        if self._in_vain:
+            limits = dataclasses.replace(limits, wait_s=0.0)
+        flags, state = wait_until_fit(self._phone, limits, stopping=self._stopping, tell=self._tell)
+        self._in_vain = passing(state, flags)
+        return flags, state
 
     def _is_lost(self, error: DeviceUnfit) -> bool:
         if isinstance(error, DeviceLost):
@@ -184,11 +193,15 @@ class Attendant:
         while (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
             self._tell(f"lost, waiting at most {left:.0f} s more for it to come back")
             with contextlib.suppress(DeviceUnfit):
-                if self._phone.shell(["getprop", "sys.boot_completed"]).stdout.strip() == b"1":
+                if self._has_started():
                     return
             self._stopping.wait(min(_LOOK_EVERY_S, left))
         waited = f"it did not come back in {self._care.reconnect_s:.0f} s"
         raise DeviceUnfit(f"{lost}; {waited}") from lost
+
+    def _has_started(self) -> bool:
+        told = self._phone.shell(["getprop", "sys.boot_completed"], timeout_s=_ANSWER_S)
+        return told.stdout.strip() == b"1"
 
     def _wanted(self) -> list[str]:
         told = self._phone.shell(["getprop", "ro.build.version.sdk"]).stdout.strip()

@@ -206,6 +206,20 @@ def test_limits_flag_what_is_still_unfit_after_the_wait(phone: FakePhone) -> Non
         assert attendant.run(_work(phone)).conditions.flags == ["hot", "low_battery"]
 
 
+def test_a_wait_in_vain_is_not_repeated_until_the_phone_was_fit(phone: FakePhone) -> None:
+    told: list[str] = []
+    care = Care(limits=Limits(wait_s=0.3))
+    attendant = Attendant(_adb(phone), care, told.append)
+    phone.battery = Battery(temperature_c=45.0)
+    assert [attendant.unfit(), attendant.unfit()] == [["hot"], ["hot"]]
+    assert len(told) == 1
+    phone.battery = Battery()
+    assert attendant.unfit() == []
+    phone.battery = Battery(temperature_c=45.0)
+    assert attendant.unfit() == ["hot"]
+    assert len(told) == 2
+
+
 def test_fixed_performance_is_refused_by_name_and_left_out_by_itself(phones: Phones) -> None:
     [old] = phones(1, PhoneSpec(api=29))
     asked = Care(Wishes("on"), QUICK.limits)
