@@ -58,7 +58,8 @@ final class SessionVerdict {
             Set<Object> distinct = new HashSet<>();
             measurements.forEach(each -> distinct.add(each.get(key)));
             boolean times = measurements.get(0).containsKey(key);
-            if (times && measurements.size() >= CONSTANT_FROM && distinct.size() == 1) {
+            boolean constant = measurements.size() >= CONSTANT_FROM && distinct.size() == 1;
+            if (times && (constant || distinct.contains(0L))) {
                 return false;
             }
         }
