@@ -123,6 +123,8 @@ class Conditions(_Record):
     are samples as well, of the hottest sensor in °C, empty where the device has none.
     ``cluster_khz`` has the samples of each cluster of CPUs (``0-3``) where there are several.
     ``watcher_load`` is the share of one CPU that the watching itself took on the device.
+    ``thermal_headroom`` is what Android told the process right after it measured, 1.0 where severe
+    throttling begins; ``available_memory_bytes`` what was left of memory then.
     """
 
     cpus: list[int] = []
@@ -132,6 +134,8 @@ class Conditions(_Record):
     flags: list[str] = []
     cluster_khz: dict[str, list[int]] | None = None
     watcher_load: float | None = None
+    thermal_headroom: float | None = None
+    available_memory_bytes: int | None = None
 
 
 class Repeat(_Record):

@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import tempfile
 from collections.abc import Callable, Generator, Sequence
-from pathlib import Path
+from typing import Any
 
 from cnn_export.benchmarks import results
-from cnn_export.benchmarks.adb.app_package import PACKAGE, AppPackage
+from cnn_export.benchmarks.adb.app_package import AppPackage
 from cnn_export.benchmarks.adb.attendant import Attendant, Care
 from cnn_export.benchmarks.adb.clusters import cpus_of
 from cnn_export.benchmarks.adb.facts import PhoneFacts, read_facts
-from cnn_export.benchmarks.adb.housekeeping import Keeper
-from cnn_export.benchmarks.adb.installing import install, installed_hash
 from cnn_export.benchmarks.adb.launch import (
     Launch,
     Placed,
@@ -26,16 +23,12 @@ from cnn_export.benchmarks.adb.launch import (
 from cnn_export.benchmarks.adb.phone import Phone
 from cnn_export.benchmarks.adb.phone_looks import PhoneLooks
 from cnn_export.benchmarks.adb.phone_session import require_as_asked, run_session
-from cnn_export.benchmarks.adb.probe_file import probe_file
+from cnn_export.benchmarks.adb.provisions import Provisions
 from cnn_export.benchmarks.adb.simpleperf import AppCommand
-from cnn_export.benchmarks.adb.staging import FOLDER, Item, Stage, item_of
 from cnn_export.benchmarks.adb.watcher import Watcher, announcing
 from cnn_export.benchmarks.device import Cluster, Job, Outcome, Preparation
-from cnn_export.benchmarks.loaded_artifact import require_same_file
-from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.benchmarks.session import MEASUREMENTS, Session
 from cnn_export.errors import UsageError
-from cnn_export.manifest import manifest_path, read_manifest
 
 _CARE = Care()
 
@@ -59,14 +52,9 @@ class AdbDevice:
     ) -> None:
         self._phone, self._app = phone, app
         self._attendant = Attendant(phone, care, tell)
-        self._keeper = Keeper(phone, keep=keep)
+        self._provisions = Provisions(phone, app, launch, keep=keep)
         self._launch: Launch = launch
         self._patience_s = patience_s
-        self._stage = Stage(phone)
-        self._new = False
-        """Whether the app was not installed before us."""
-        self._placed: dict[Path, Placed] = {}
-        self._code: Item | None = None
 
     @functools.cached_property
     def _facts(self) -> PhoneFacts:
@@ -163,10 +151,10 @@ class AdbDevice:
         """
         with self._attendant.prepared() as preparation:
             try:
-                self._settle()
+                self._provisions.hold()
                 yield preparation
             finally:
-                self._keeper.end()
+                self._provisions.end()
 
     def run(self, job: Job) -> Outcome:
         """Run the app once, in a process of its own.
@@ -180,63 +168,54 @@ class AdbDevice:
         """
         flags = self._static_flags(job.threads, job.cpus)
         outcome = self._attendant.run(functools.partial(self._session, job), job.cpus)
-        known = outcome.conditions
-        return dataclasses.replace(
-            outcome, conditions=known.model_copy(update={"flags": [*flags, *known.flags]})
-        )
+        known, told = outcome.conditions, outcome.session.after
+        more: dict[str, Any] = {"flags": [*flags, *known.flags]}
+        if told is not None:
+            more["thermal_headroom"] = told.thermal_headroom
+            more["available_memory_bytes"] = told.available_memory_bytes
+        return dataclasses.replace(outcome, conditions=known.model_copy(update=more))
 
     def second_looks(self) -> PhoneLooks:
         """Return what the phone does besides running the app."""
         return PhoneLooks(
-            self._phone, self._facts, self._stage, self._attendant, self._app_process, self._limit_s
+            self._phone,
+            self._facts,
+            self._provisions.stage,
+            self._attendant,
+            self._app_process,
+            self._limit_s,
         )
 
     def _app_process(self, job: Job) -> AppCommand | None:
         """Bring everything for a job; return how to run it, or ``None`` if the app is installed."""
-        self._hold()
-        placed = self._place(job.artifacts)
+        placed = self._placed(job)
         if self._launch == "activity":
             return None
         return lambda job: self._app_process_words(job, placed)
 
     def _app_process_words(self, job: Job, placed: Sequence[Placed]) -> list[str]:
-        libraries = f"{FOLDER}/{self._library_folder}"
-        code = self._code.place if self._code else ""
-        return app_process_command(libraries, code, self._abi, job.cpus, options(job, placed))
+        here = self._provisions
+        return app_process_command(
+            here.libraries(self._abi), here.code, self._abi, job.cpus, options(job, placed)
+        )
 
-    def _hold(self) -> None:
-        """Have the folder kept; a connection that broke made the phone clear everything."""
-        if not self._keeper.holds():
-            self._settle()
+    def _placed(self, job: Job) -> list[Placed]:
+        """Bring what is missing: a phone clears everything when the connection breaks."""
+        self._provisions.hold()
+        return self._provisions.place(job.artifacts, self._abi)
 
     def _limit_s(self, job: Job) -> float:
         return 4 * job.min_time_s * len(job.artifacts) + self._patience_s
 
-    def _settle(self) -> None:
-        """Have the folder kept, and the app installed where the launch needs it."""
-        self._stage.forget()
-        self._placed.clear()
-        if self._launch != "activity":
-            self._keeper.begin()
-            return
-        before = installed_hash(self._phone)
-        self._new = self._new or before is None
-        self._keeper.begin(uninstall=PACKAGE if self._new else "")
-        if before != self._app.sha256:
-            self._stage.bring([self._apk()])
-            install(self._phone, self._apk().place)
-
     def _session(self, job: Job, watcher: Watcher) -> Session:
         """Bring what is missing, then run the app; what was begun may be begun again."""
-        self._hold()
-        limit_s = self._limit_s(job)
-        command = self._command(job, self._place(job.artifacts))
+        command = self._command(job, self._placed(job))
         if self._launch == "activity":
             watcher.begin_unheard()
         session = run_session(
             self._phone,
             command,
-            limit_s,
+            self._limit_s(job),
             MEASUREMENTS[job.kind],
             watcher.begin,
             watcher.finish,
@@ -249,39 +228,3 @@ class AdbDevice:
         if self._launch == "activity":
             return activity_command(options(job, placed))
         return announcing(self._app_process_words(job, placed))
-
-    def _place(self, artifacts: Sequence[Path]) -> list[Placed]:
-        """Have everything on the phone that a job on ``artifacts`` needs."""
-        for path in artifacts:
-            if path not in self._placed:
-                with tempfile.TemporaryDirectory(prefix="cnn-bench-") as folder:
-                    artifact, probe = _artifact_items(path, Path(folder))
-                    app = self._app_items(runtime_of(path).package, Path(folder))
-                    self._stage.bring([artifact, probe, *app])
-                self._placed[path] = Placed(artifact.place, probe.place)
-        return [self._placed[path] for path in artifacts]
-
-    def _app_items(self, runtime: str, folder: Path) -> list[Item]:
-        """Return what ``app_process`` needs of the app; an installed app has it all."""
-        if self._launch == "activity":
-            return []
-        code, libraries = self._app.extract(runtime, self._abi, folder)
-        self._code = item_of(code)
-        return [self._code, *(item_of(path, self._library_folder) for path in libraries)]
-
-    def _apk(self) -> Item:
-        return Item(self._app.path, f"{self._app.sha256}.apk", self._app.sha256)
-
-    @property
-    def _library_folder(self) -> str:
-        return f"{self._app.sha256[:16]}-{self._abi}"
-
-
-def _artifact_items(path: Path, folder: Path) -> tuple[Item, Item]:
-    """Return the proven artifact and its probe file, which is written to ``folder``."""
-    manifest = read_manifest(manifest_path(path))
-    require_same_file(path, manifest)
-    artifact = item_of(path)
-    probe = folder / f"{artifact.sha256}.probe"
-    probe.write_text(probe_file(manifest, runtime_of(path).package), encoding="utf-8", newline="\n")
-    return artifact, item_of(probe)

@@ -49,6 +49,9 @@ def test_a_run_is_recorded_as_on_the_host(phone: FakePhone, bench: Bench, model:
     assert [len(each["samples_ns"]) for each in repeats] == [12, 12]
     assert {each["runtime_version"] for each in repeats} == {"0.stand-in"}
     assert (repeats[0]["load_ns"], repeats[0]["first_ns"]) == (5_000_000, 2_000_000)
+    conditions = [each["conditions"] for each in repeats]
+    assert {each["thermal_headroom"] for each in conditions} == {0.4}
+    assert {each["available_memory_bytes"] for each in conditions} == {4_000_000_000}
     assert len(records(OUT, "memory")) == 1
     assert not phone.path(STAGE).exists()
 
