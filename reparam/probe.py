@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args
 
 import torch
 from torch import fx
@@ -35,16 +35,13 @@ class Probe:
     outputs: tuple[torch.Tensor, ...]
 
 
-def make_probe(graph_module: fx.GraphModule, seed: int = 0, kind: Kind = "normal") -> Probe:
-    """Run the network in float64 on seeded inputs of one kind, see :func:`probe_inputs`.
+def make_probe(graph_module: fx.GraphModule, seed: int = 0) -> Probe:
+    """Run the network in float64 on seeded normal inputs.
 
     Raises:
         ReparameterizationError: the network mixes float64 with another working dtype.
     """
-    dtype = working_dtype(graph_module)
-    inputs = probe_inputs(graph_module, dtype, seed, kind)
-    with default_dtype(promoted_default(dtype)):
-        return Probe(inputs, run(float64_copy(graph_module, dtype), inputs))
+    return next(_made_probes(graph_module, seed))
 
 
 def make_probes(graph_module: fx.GraphModule, seed: int = 0) -> tuple[Probe, ...]:
@@ -55,16 +52,22 @@ def make_probes(graph_module: fx.GraphModule, seed: int = 0) -> tuple[Probe, ...
     Raises:
         ReparameterizationError: the network mixes float64 with another working dtype.
     """
-    kinds: tuple[Kind, ...] = ("large", "constant")
-    others = [_probe_if_taken(graph_module, seed, kind) for kind in kinds]
-    return (make_probe(graph_module, seed), *(each for each in others if each is not None))
+    return tuple(_made_probes(graph_module, seed))
 
 
-def _probe_if_taken(graph_module: fx.GraphModule, seed: int, kind: Kind) -> Probe | None:
-    try:
-        return make_probe(graph_module, seed, kind)
-    except (IndexError, RuntimeError):
-        return None  # an index out of range, say: this input is none of the network's
+def _made_probes(graph_module: fx.GraphModule, seed: int) -> Iterator[Probe]:
+    dtype = working_dtype(graph_module)
+    original = float64_copy(graph_module, dtype)
+    for kind in get_args(Kind):
+        inputs = probe_inputs(graph_module, dtype, seed, kind)
+        try:
+            with default_dtype(promoted_default(dtype)):
+                probe = Probe(inputs, run(original, inputs))
+        except (IndexError, RuntimeError):
+            if kind == "normal":
+                raise
+            continue  # an index out of range, say: this input is none of the network's
+        yield probe
 
 
 def probe_inputs(

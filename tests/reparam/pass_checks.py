@@ -49,8 +49,8 @@ def check_pass(
 ) -> Checked:
     """Run the pass on ``module`` in float64 and compare with the module itself.
 
-    Checked are: equal results, a second run that changes nothing, no dead tensors, and shapes in
-    ``meta`` that are those of the real values.
+    Checked are: equal results, a result that tells whether anything changed, a second run that
+    changes nothing, no dead tensors, and shapes in ``meta`` that are those of the real values.
     """
     module = module.double().eval()
     inputs = tuple(each.double() for each in inputs)
@@ -61,14 +61,24 @@ def check_pass(
         inputs = tuple(torch.cat([each, each.flip(0) * 0.5, each]) for each in inputs)
     with torch.no_grad():
         expected = module(*(each.clone() for each in inputs))
+    given = _state(graph_module)
     result = program_pass(graph_module)
+    rewritten = _state(graph_module)
+    assert result.modified == (given != rewritten)
     with torch.no_grad():
         actual = graph_module(*(each.clone() for each in inputs))
     assert relative_error(_tuple(expected), actual) <= 1e-12
     assert not program_pass(graph_module).modified
+    assert _state(graph_module) == rewritten
     _check_attributes(graph_module, modified=result.modified)
     _check_shapes(graph_module, inputs)
     return Checked(graph_module, result)
+
+
+def _state(graph_module: fx.GraphModule) -> tuple[str, dict[str, int]]:
+    """Return the code of all nodes, and which tensor is stored under which name."""
+    tensors = {name: id(tensor) for name, tensor in graph_module.state_dict(keep_vars=True).items()}
+    return str(graph_module.graph), tensors
 
 
 def _tuple(value: object) -> tuple[torch.Tensor, ...]:
