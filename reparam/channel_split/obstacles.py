@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import fx
 
-from cnn_export.reparam.channel_ranges import ChannelRange
 from cnn_export.reparam.channel_split.channelwise import Channelwise
 from cnn_export.reparam.channel_split.regions import Region
 from cnn_export.reparam.operators import operator_name
@@ -38,11 +37,6 @@ def _obstacle_at(region: Region, node: fx.Node) -> str | None:
     if isinstance(kind, tuple):
         found = [size for operand in kind for size in region.sizes(operand)]
         return None if found == sizes else _mismatch(node, sizes, kind[0], found)
-    if (
-        isinstance(kind, ChannelRange)
-        and region.starts[kind.source] + kind.start != (region.starts[node])
-    ):
-        return _mismatch(node, sizes, kind.source, region.sizes(kind.source))
     return None
 
 

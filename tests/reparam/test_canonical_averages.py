@@ -41,6 +41,14 @@ def calls(graph_module: torch.fx.GraphModule) -> list[str]:
         {"kernel_size": 2},
         {"kernel_size": (3, 2), "stride": (2, 1)},
         {"kernel_size": 2, "divisor_override": 3},
+        # Padded by 1, the map is 13 high and 10 wide: windows of 3 in steps of 2, or of 1.
+        {
+            "kernel_size": 3,
+            "stride": (2, 1),
+            "padding": 1,
+            "ceil_mode": True,
+            "count_include_pad": False,
+        },
     ],
 )
 def test_padding_that_does_not_exist_is_not_counted(pool: dict[str, object]) -> None:

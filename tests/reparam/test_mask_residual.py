@@ -113,6 +113,18 @@ def test_readers_of_the_sum_before_and_after_keep_their_values():
     check_pass(MaskResidual(), Sum(), IMAGE)
 
 
+def test_later_readers_get_the_part_that_the_sum_was():
+    class Sum(nn.Module):
+        def forward(self, x):
+            y = torch.tanh(x)
+            middle, last = y[:, 1:3] + x[:, 1:3], y[:, 3:] + x[:, 3:]
+            whole = torch.cat([y[:, :1], middle, last], 1)
+            return whole, torch.sin(middle), torch.cos(last)
+
+    checked = check_pass(MaskResidual(), Sum(), IMAGE)
+    assert checked.ops == ["tanh", "mul", "add", "slice", "sin", "slice", "cos"]
+
+
 @pytest.mark.parametrize(
     ("module", "reason"),
     [

@@ -158,6 +158,8 @@ def test_crops_and_strides_written_as_slices():
     square, point = nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 1)
     merges(Function(lambda x, f, g: f(x) + g(x[:, :, 1:-1, 1:-1]), square, point))
     merges(Function(lambda x, f, g: f(x) + g(x)[:, :, 1:-1, 1:-1], square, point))
+    column = nn.Conv2d(4, 4, (3, 1))
+    merges(Function(lambda x, f, g: f(x) + g(x[:, :, -99:-2]), column, point))
     strided = nn.Conv2d(4, 4, 3, stride=2, padding=1)
     merges(Function(lambda x, f, g: f(x) + g(x[:, :, ::2, ::2]), strided, point))
     merges(Function(lambda x, f, g: f(x) + g(x)[:, :, :, ::2][:, :, ::2], strided, point))
