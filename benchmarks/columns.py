@@ -70,8 +70,11 @@ class _DuelParts:
 
     base: Artifact
     new: Artifact
-    pairs: list[tuple[Nanoseconds, Nanoseconds]]
-    flags: list[list[str]]
+    pairs: list[tuple[Nanoseconds, Nanoseconds]] = dataclasses.field(
+        default_factory=list[tuple[Nanoseconds, Nanoseconds]]
+    )
+    new_loaded_first: list[bool] = dataclasses.field(default_factory=list[bool])
+    flags: list[list[str]] = dataclasses.field(default_factory=list[list[str]])
 
 
 class _Gatherer:
@@ -121,8 +124,8 @@ class _Gatherer:
             for (_, setting), p in self._series.items()
         ]
         duels = [
-            Duel(parts.base, parts.new, base_setting, new_setting, parts.pairs, parts.flags)
-            for (_, _, base_setting, new_setting), parts in self._duels.items()
+            Duel(p.base, p.new, base, new, p.pairs, p.new_loaded_first, p.flags)
+            for (_, _, base, new), p in self._duels.items()
         ]
         return Measurements(source, series, duels)
 
@@ -149,8 +152,9 @@ class _Gatherer:
             for runtime, version in zip(record.runtimes, record.runtime_versions, strict=True)
         ]
         key = (record.a, record.b, settings[0], settings[1])
-        parts = self._duels.setdefault(key, _DuelParts(base, new, [], []))
+        parts = self._duels.setdefault(key, _DuelParts(base, new))
         parts.pairs.append((_times(record.a_ns, record), _times(record.b_ns, record)))
+        parts.new_loaded_first.append(record.b_loaded_first)
         parts.flags.append(record.conditions.flags)
 
     def _parts(self, record: Repeat | Memory, arguments: dict[str, str]) -> _SeriesParts:

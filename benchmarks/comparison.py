@@ -5,11 +5,16 @@ effect *m* (2 %):
 
 - **slower** (**faster**): the ratio's interval lies above (below) 1, the exact permutation test
   says p ≤ 1 %, and the ratio is at least 1 + m (at most 1 / (1 + m)). The test alone keeps false
-  alarms to that 1 % under whatever noise treats both alike; it needs 8 processes (5 of each where
-  they are separate) to say so little.
+  alarms to that 1 % under whatever noise treats both alike; it needs 10 processes (8 that were
+  all loaded in one order, 5 of each where they are separate) to say so little.
 - **no difference shown**: the interval lies inside (1 / (1 + m), 1 + m).
 - **undecided**: everything else, also every interval that lacks the confidence *c* because there
   are too few processes.
+
+A process treats the artifact that it loaded last better or worse than the other, all along, by up
+to 4 %. So half of the processes load them in the opposite order. Equal artifacts have ratios *x* in
+one half and 1/*y* in the other that are of one distribution; a true ratio moves them apart by its
+square. That is Mann and Whitney's problem, and needs nothing to be symmetric.
 
 The minimum effect is symmetric in the logarithm, so that exchanging base and new exchanges the
 verdicts.
@@ -23,6 +28,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from cnn_export.benchmarks.decision import repeats_to_judge
 from cnn_export.benchmarks.intervals import (
@@ -39,11 +45,11 @@ from cnn_export.benchmarks.permutation import rank_sum_p_value, shift_interval, 
 DEFAULT_MINIMUM_EFFECT = 0.02
 ALARM_LEVEL = 0.01
 """What share of comparisons of equal artifacts may raise an alarm, at most."""
-MINIMUM_ALARM_PROCESSES = 8
-"""The fewest whose sign flips can be that rare: 2 of 2**8."""
-MINIMUM_ALARM_SEPARATE = 5
-"""The fewest of each side whose deals can be that rare: 2 of C(10, 5)."""
-DEFAULT_PAIR_REPEATS = 25
+FEWEST_ONE_ORDER = (8, 6)
+"""The fewest processes that can raise an alarm (2 of 2**8 sign flips) and that have an interval."""
+FEWEST_EACH = (5, 4)
+"""The same of each of two groups: 2 of C(10, 5) deals, and 2 of C(8, 4)."""
+DEFAULT_PAIR_REPEATS = 32
 """Processes of the default co-resident comparison; see the study in ``README.md``."""
 DEFAULT_PAIR_SECONDS = 0.5
 """Timed seconds per process of each of the two artifacts, without warm-up."""
@@ -78,15 +84,20 @@ class Comparison:
 
 def compare(
     pairs: Sequence[tuple[Samples, Samples]],
+    new_loaded_first: Sequence[bool] = (),
     minimum_effect: float = DEFAULT_MINIMUM_EFFECT,
     confidence: float = DEFAULT_CONFIDENCE,
 ) -> Comparison:
     """Compare artifacts that took turns in the same processes.
 
     ``pairs`` holds, per process, nanoseconds of the base's and of the new one's inferences in
-    their order; the i-th of both ran one after the other. The statistic is the median over
-    processes of :func:`process_ratio`, with its order-statistic interval and the exact
-    sign-flip test of their logarithms.
+    their order; the i-th of both ran one after the other. ``new_loaded_first`` says for each
+    process who was loaded first (left out: always the base).
+
+    Of each process counts the logarithm of :func:`process_ratio`. Where both orders are there, the
+    ratio is the median over all couples of opposite orders of their mean, with the interval and
+    exact test of :func:`compare_separate`; else the median over processes, with its
+    order-statistic interval and the exact sign-flip test.
 
     Raises:
         ValueError: no pairs, one without samples or with a time of zero, a negative effect.
@@ -94,11 +105,20 @@ def compare(
     ratios = np.array([process_ratio(base, new) for base, new in pairs])
     # Rounded, because what is a tie in whole nanoseconds must be one to the test.
     logs = np.log(checked_values(ratios)).round(_DECIMALS)
-    ratio = _exponential(median_interval(logs, confidence))
-    p_value = sign_flip_p_value(logs)
+    swapped = _orders(new_loaded_first, logs.size)
+    sides = -logs[swapped], logs[~swapped]
+    if both := bool(sides[0].size and sides[1].size):
+        logs_interval = shift_interval(*sides, confidence).scaled(0.5)
+        p_value = rank_sum_p_value(*sides)
+    else:
+        logs_interval = median_interval(logs, confidence)
+        p_value = sign_flip_p_value(logs)
+    ratio = _exponential(logs_interval)
     found = _judged(ratio, p_value, minimum_effect, confidence, (len(pairs), len(pairs)))
     found = dataclasses.replace(found, process_ratios=tuple(map(float, ratios)))
-    return _with_repeats(found, MINIMUM_ALARM_PROCESSES)
+    if both:
+        return _with_repeats(found, min(map(len, sides)), FEWEST_EACH, each=2)
+    return _with_repeats(found, logs.size, FEWEST_ONE_ORDER)
 
 
 def compare_separate(
@@ -122,7 +142,7 @@ def compare_separate(
     ratio = _exponential(shift_interval(base, new, confidence))
     p_value = rank_sum_p_value(base, new)
     found = _judged(ratio, p_value, minimum_effect, confidence, (base.size, new.size))
-    return _with_repeats(found, MINIMUM_ALARM_SEPARATE)
+    return _with_repeats(found, min(found.processes), FEWEST_EACH)
 
 
 def process_ratio(base: Samples, new: Samples) -> float:
@@ -141,6 +161,12 @@ def process_ratio(base: Samples, new: Samples) -> float:
     if min(times[0].min(), times[1].min()) <= 0:
         raise ValueError("a ratio needs times above zero")
     return math.exp(float(np.median(np.log(times[1][:count] / times[0][:count]))))
+
+
+def _orders(new_loaded_first: Sequence[bool], processes: int) -> npt.NDArray[np.bool_]:
+    if new_loaded_first and len(new_loaded_first) != processes:
+        raise ValueError(f"{len(new_loaded_first)} orders are told of {processes} processes")
+    return np.array(new_loaded_first or [False] * processes, bool)
 
 
 def pair_block(base_ns: float, new_ns: float) -> int:
@@ -187,21 +213,23 @@ def _judged(
     )
 
 
-def _with_repeats(found: Comparison, least: int) -> Comparison:
-    """Offer the processes that would decide; ``least`` is the fewest that can raise an alarm."""
+def _with_repeats(
+    found: Comparison, values: int, fewest: tuple[int, int], each: int = 1
+) -> Comparison:
+    """Offer the processes that would decide: ``each`` for one of the ``values`` of a group."""
     if found.verdict != "undecided":
         return found
     ratio = found.ratio
     value, low, high = map(math.log, (ratio.value, ratio.low, ratio.high))
     needed = repeats_to_judge(
         Interval(value, low, high, ratio.confidence),
-        min(found.processes),
+        values,
         math.log1p(found.minimum_effect),
         found.confidence,
         ALARM_LEVEL,
-        least,
+        fewest,
     )
-    return dataclasses.replace(found, repeats_needed=needed)
+    return dataclasses.replace(found, repeats_needed=None if needed is None else each * needed)
 
 
 def _log_medians(processes: Sequence[Samples]) -> FloatArray:

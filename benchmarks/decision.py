@@ -52,13 +52,13 @@ def repeats_to_judge(
     minimum: float,
     confidence: float,
     alarm_level: float,
-    least: int,
+    fewest: tuple[int, int],
 ) -> int | None:
     """Estimate how many processes decide on a difference whose null is 0.
 
     From ``minimum`` on, either sign, it takes a p-value of ``alarm_level`` and an estimate that
-    is ``minimum`` again, in ``least`` processes or more; below, an interval of ``confidence``
-    within ``minimum`` on both sides. ``None`` as for :func:`repeats_needed`.
+    is ``minimum`` again; below, an interval of ``confidence`` within ``minimum`` on both sides.
+    Each has its ``fewest`` processes. ``None`` as for :func:`repeats_needed`.
     """
     effect = abs(difference.value)
     inside, alarm = _quantile(confidence), _quantile(1 - alarm_level)
@@ -73,8 +73,8 @@ def repeats_to_judge(
     reach = (difference.high - difference.low) / 2
     error = _single_error(reach, difference.confidence, processes)
     if effect >= minimum:
-        return _fewest(alarms, error, max(processes + 1, least))
-    return _fewest(stays_inside, error, max(processes + 1, MINIMUM_PROCESSES))
+        return _fewest(alarms, error, max(processes + 1, fewest[0]))
+    return _fewest(stays_inside, error, max(processes + 1, fewest[1]))
 
 
 def _quantile(confidence: float) -> float:

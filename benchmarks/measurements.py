@@ -83,13 +83,17 @@ class Series:
 
 @dataclasses.dataclass(frozen=True)
 class Duel:
-    """Two artifacts that took turns in the same processes: ``pairs`` holds (base, new) times."""
+    """Two artifacts that took turns in the same processes: ``pairs`` holds (base, new) times.
+
+    ``new_loaded_first`` says for each process whether the new one was loaded before the base.
+    """
 
     base: Artifact
     new: Artifact
     base_setting: Setting
     new_setting: Setting
     pairs: Sequence[tuple[Nanoseconds, Nanoseconds]]
+    new_loaded_first: Sequence[bool] = ()
     process_flags: Sequence[Sequence[str]] = ()
 
 

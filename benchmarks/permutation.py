@@ -9,8 +9,10 @@ they are counted in whole numbers. No I/O.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -56,18 +58,25 @@ def shift_interval(base: FloatArray, new: FloatArray, confidence: float) -> Inte
     return Interval(float(np.median(differences)), low, high, true_confidence)
 
 
+@functools.cache
 def rank_sum_tails(first: int, second: int) -> FloatArray:
     """Return P(U ≤ u) for u = 0 … first·second, when every deal is equally likely.
 
-    Exact up to :data:`EXACT_PAIRS`, then normal with continuity correction.
+    Exact up to :data:`EXACT_PAIRS`, then normal with continuity correction. Read-only.
     """
     if first * second <= EXACT_PAIRS:
         counts = rank_sum_counts(first, second)
         total = math.comb(first + second, first)
-        return np.array([below / total for below in itertools.accumulate(counts)])
+        return _constant([below / total for below in itertools.accumulate(counts)])
     variance = first * second * (first + second + 1) / 12
     normal = NormalDist(first * second / 2, math.sqrt(variance))
-    return np.array([normal.cdf(u + 0.5) for u in range(first * second + 1)])
+    return _constant([normal.cdf(u + 0.5) for u in range(first * second + 1)])
+
+
+def _constant(values: Sequence[float]) -> FloatArray:
+    array = np.array(values)
+    array.setflags(write=False)
+    return array
 
 
 def rank_sum_counts(first: int, second: int) -> list[int]:

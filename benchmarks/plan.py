@@ -14,7 +14,10 @@ from cnn_export.benchmarks.subjects import Subject
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """One process. ``position`` is its place in the plan; two ``subjects`` make a pair."""
+    """One process. ``position`` is its place in the plan; two ``subjects`` make a pair.
+
+    Of a pair, the second is loaded first and begins each round where the flags say so.
+    """
 
     kind: Kind
     subjects: tuple[Subject, ...]
@@ -22,6 +25,7 @@ class Turn:
     repeat: int
     position: int
     b_first: bool = False
+    b_loaded_first: bool = False
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -50,7 +54,9 @@ def plan_turns(
 
     Timing: one process for each memory figure, then ``repeats`` rounds of every artifact at every
     number of threads, each round in an order of its own. With ``compare``: rounds of every
-    artifact after the first paired with the first, who begins swapped from process to process.
+    artifact after the first paired with the first. Who is loaded first is swapped from process to
+    process: of two equal networks, the one loaded last can be 4 % faster all along. Who begins is
+    swapped as well; of both, two neighbours have the opposite.
     """
     if compare:
         return _rounds(_pairs(subjects, threads, seed), repeats, seed, 0)
@@ -77,7 +83,8 @@ def _rounds(items: Sequence[_Item], repeats: int, seed: int, start: int) -> list
             item.threads,
             repeat=(repeat := index // len(items)),
             position=start + index,
-            b_first=item.kind == "pair" and item.first_b_first != (repeat % 2 == 1),
+            b_first=item.kind == "pair" and item.first_b_first != (repeat % 4 in (1, 2)),
+            b_loaded_first=item.kind == "pair" and item.first_b_first != (repeat % 2 == 1),
         )
         for index, item in enumerate(order)
     ]

@@ -30,7 +30,7 @@ def compared_duel(duel: Duel) -> Comparison:
         InputRefused: a process has a time of zero or did not alternate.
     """
     try:
-        return compare(duel.pairs)
+        return compare(duel.pairs, duel.new_loaded_first)
     except ValueError as error:
         names = f"{duel.new.name} and {duel.base.name}"
         raise InputRefused(f"{names} cannot be compared: {error}") from error

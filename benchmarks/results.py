@@ -160,7 +160,8 @@ class Repeat(_Record):
 class Pair(_Record):
     """Two artifacts in one process, ``block`` inferences in turns; ``b_first`` swaps their order.
 
-    ``a_ns`` and ``b_ns`` are of equal length; the i-th of both ran in adjacent blocks.
+    ``b_loaded_first`` swaps the order in which they were loaded. ``a_ns`` and ``b_ns`` are of
+    equal length; the i-th of both ran in adjacent blocks.
     """
 
     cnn_bench: Literal["pair"] = "pair"
@@ -170,6 +171,7 @@ class Pair(_Record):
     repeat: int = Field(ge=0)
     position: int = Field(ge=0)
     b_first: bool
+    b_loaded_first: bool = False
     block: int = Field(default=1, ge=1)
     threads: int = Field(ge=1)
     runtimes: tuple[str, str]

@@ -154,7 +154,9 @@ def _pair_row(device: str, a: Artifact, b: Artifact, pairs: list[Pair]) -> PairR
         threads=pairs[0].threads,
         a_p50=median_interval([statistics.median(pair.a_ns) for pair in pairs]),
         b_p50=median_interval([statistics.median(pair.b_ns) for pair in pairs]),
-        comparison=compare([(pair.a_ns, pair.b_ns) for pair in pairs]),
+        comparison=compare(
+            [(pair.a_ns, pair.b_ns) for pair in pairs], [pair.b_loaded_first for pair in pairs]
+        ),
         flags=_flags(pairs),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.device import Device, Job, Outcome
@@ -12,6 +12,7 @@ from cnn_export.benchmarks.plan import Turn
 from cnn_export.benchmarks.runtime_arguments import arguments_of
 from cnn_export.errors import DeviceUnfit, ExportError, InputRefused, Interrupted, UsageError
 
+_T = TypeVar("_T")
 _Key = tuple[tuple[str, ...], int]
 
 
@@ -85,12 +86,12 @@ def job_of(turn: Turn, run: results.Run) -> Job:
     """Return what the device shall do in this turn."""
     return Job(
         kind=turn.kind,
-        artifacts=tuple(subject.path for subject in turn.subjects),
+        artifacts=_as_loaded(turn, tuple(subject.path for subject in turn.subjects)),
         threads=turn.threads,
         min_time_s=run.min_time_s,
         cpus=tuple(run.cpus),
         runtime_args=_arguments(turn, run),
-        b_first=turn.b_first,
+        b_first=turn.b_first != turn.b_loaded_first,
         block=run.block,
     )
 
@@ -122,8 +123,8 @@ def _repeat(turn: Turn, run: results.Run, outcome: Outcome) -> results.Repeat:
 
 
 def _pair(turn: Turn, run: results.Run, outcome: Outcome) -> results.Pair:
-    first, second = outcome.session.hellos
-    a_ns, b_ns = outcome.session.pairs_ns
+    first, second = _as_loaded(turn, outcome.session.hellos)
+    a_ns, b_ns = _as_loaded(turn, outcome.session.pairs_ns)
     return results.Pair(
         run_id=run.run_id,
         a=turn.subjects[0].sha256,
@@ -131,6 +132,7 @@ def _pair(turn: Turn, run: results.Run, outcome: Outcome) -> results.Pair:
         repeat=turn.repeat,
         position=turn.position,
         b_first=turn.b_first,
+        b_loaded_first=turn.b_loaded_first,
         block=run.block,
         threads=turn.threads,
         runtimes=(first.runtime, second.runtime),
@@ -170,7 +172,8 @@ def _arguments(turn: Turn, run: results.Run) -> dict[str, str]:
 
 def _require_same_machine(outcome: Outcome, turn: Turn) -> None:
     """Refuse a report about another runtime or number of threads than was asked for."""
-    for subject, hello in zip(turn.subjects, outcome.session.hellos, strict=True):
+    hellos = _as_loaded(turn, outcome.session.hellos)
+    for subject, hello in zip(turn.subjects, hellos, strict=True):
         if (hello.runtime, hello.threads) != (subject.runtime, turn.threads):
             raise InputRefused(
                 f"the worker ran {hello.runtime} with {hello.threads} threads,"
@@ -184,6 +187,11 @@ def _require_fit(outcome: Outcome, turn: Turn) -> None:
         raise DeviceUnfit(
             f"{turn.subjects[-1].name}, repeat {turn.repeat}: {', '.join(flags)} (--strict)"
         )
+
+
+def _as_loaded(turn: Turn, items: tuple[_T, ...]) -> tuple[_T, ...]:
+    """Turn what is in the plan's order into the process's, and back."""
+    return items[::-1] if turn.b_loaded_first else items
 
 
 def _group(turn: Turn) -> _Key:

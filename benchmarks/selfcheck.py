@@ -22,6 +22,7 @@ from cnn_export.benchmarks.noise import (
     PROCESS_BLOCK,
     SHAPES,
     Source,
+    loading_orders,
     recorded,
     recorded_names,
     resampled,
@@ -30,7 +31,7 @@ from cnn_export.benchmarks.noise import (
 from cnn_export.benchmarks.simulation import SLOWDOWN, Rates, simulate
 
 TimeSeries = tuple[tuple[int, ...], tuple[int, ...]]
-"""Nanoseconds of base and new of one process, alternated."""
+"""Nanoseconds of the instance loaded first and of the other, of one process, alternated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,8 @@ def measure_against_itself(
 ) -> list[TimeSeries]:
     """Alternate the artifact with itself in up to ``repeats`` processes, one thread each.
 
-    No process starts after ``limit_s`` seconds. The order swaps from process to process.
+    No process starts after ``limit_s`` seconds. Who begins swaps every other process, as in a run
+    whose processes swap who is loaded first.
 
     Raises:
         ExportError: as :meth:`~cnn_export.benchmarks.device.Device.run`.
@@ -70,8 +72,7 @@ def measure_against_itself(
     for repeat in range(repeats):
         if pairs and clock_s() >= end:
             break
-        swapped = repeat % 2 == 1
-        job = Job("pair", (artifact, artifact), 1, DEFAULT_PAIR_SECONDS, b_first=swapped)
+        job = Job("pair", (artifact, artifact), 1, DEFAULT_PAIR_SECONDS, b_first=repeat % 4 > 1)
         pairs.append(device.run(job).session.pairs_ns)
     return pairs
 
@@ -86,8 +87,13 @@ def judge(pairs: Sequence[TimeSeries], trials: int, seed: int) -> SelfCheck:
     problems = tuple(_problems(rates))
     if not pairs:
         return SelfCheck(None, None, None, rates, (), problems)
-    same = compare(pairs)
-    slowed = compare([(base, [ns * SLOWDOWN for ns in new]) for base, new in pairs])
+    swapped = loading_orders(len(pairs))
+    ordered = [
+        (second, first) if swap else (first, second)
+        for (first, second), swap in zip(pairs, swapped, strict=True)
+    ]
+    same = compare(ordered, swapped)
+    slowed = compare([(base, [ns * SLOWDOWN for ns in new]) for base, new in ordered], swapped)
     on_device = simulate("this device", resampled(pairs), trials, seed)
     found = (*_alarm(same), *_problems([on_device]))
     return SelfCheck(same, slowed, on_device, rates, found, problems)

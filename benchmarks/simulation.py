@@ -13,7 +13,7 @@ from cnn_export.benchmarks.comparison import (
     compare_separate,
 )
 from cnn_export.benchmarks.intervals import Interval, median_interval
-from cnn_export.benchmarks.noise import Run, Source
+from cnn_export.benchmarks.noise import Run, Source, loading_orders
 
 SLOWDOWN = 1.03
 """The true slowdown that must be found."""
@@ -108,7 +108,8 @@ def _outcome(run: Run, separate: bool) -> tuple[bool, bool, bool, bool, bool]:
 def _compared(run: Run, separate: bool) -> Comparison:
     if separate:
         return compare_separate(list(run.base_ns[::2]), list(run.new_ns[1::2]))
-    return compare(list(zip(run.base_ns, run.new_ns, strict=True)))
+    orders = loading_orders(len(run.base_ns))
+    return compare(list(zip(run.base_ns, run.new_ns, strict=True)), orders)
 
 
 def _holds(interval: Interval, truth: float) -> bool:

@@ -244,7 +244,9 @@ def _duel(kinds: _Kinds, pairs: list[Pair], number: int) -> Duel:
     a, b = (kinds.artifact(first.run_id, sha256) for sha256 in (first.a, first.b))
     ordered = sorted(pairs, key=lambda each: each.position)
     try:
-        comparison = compare([(pair.a_ns, pair.b_ns) for pair in pairs])
+        comparison = compare(
+            [(pair.a_ns, pair.b_ns) for pair in pairs], [pair.b_loaded_first for pair in pairs]
+        )
     except ValueError as error:
         raise InputRefused(f"pairs of run {first.run_id} cannot be compared: {error}") from error
     return Duel(

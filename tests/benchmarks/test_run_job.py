@@ -329,12 +329,25 @@ def test_pairs_swap_their_order_from_process_to_process(request_: Request) -> No
     perform(dataclasses.replace(request_, compare=True, repeats=6, threads=(1,)), device)
     pairs = _of(request_.out, results.Pair)
     assert [pair.repeat for pair in pairs] == list(range(6))
-    starts = [pair.b_first for pair in pairs]
-    assert starts in ([True, False] * 3, [False, True] * 3)
-    assert [job.b_first for job in device.jobs] == starts
-    assert pairs[0].a_ns == [1000, 2000, 3000]
-    assert pairs[0].b_ns == [2000, 4000, 6000]
+    orders = [(pair.b_loaded_first, pair.b_first) for pair in pairs]
+    assert len(set(orders[:4])) == 4
+    assert orders[4:] == orders[:2]
+    for one, other in zip(orders[::2], orders[1::2], strict=True):
+        assert one == (not other[0], not other[1])
     assert _of(request_.out, results.Repeat) == []
+
+
+def test_a_swapped_process_is_recorded_in_the_order_of_the_plan(request_: Request) -> None:
+    """The job's first artifact takes 1, 2 and 3 µs; of the plan, that is the one or the other."""
+    device = ScriptedDevice()
+    perform(dataclasses.replace(request_, compare=True, repeats=4, threads=(1,)), device)
+    for pair, job in zip(_of(request_.out, results.Pair), device.jobs, strict=True):
+        first, second = [1000, 2000, 3000], [2000, 4000, 6000]
+        swapped = pair.b_loaded_first
+        assert job.artifacts == request_.artifacts[:: -1 if swapped else 1]
+        assert (pair.a_ns, pair.b_ns) == ((second, first) if swapped else (first, second))
+        # Who begins is told of the job's order, too.
+        assert job.b_first == (pair.b_first != swapped)
 
 
 def test_a_file_is_compared_with_itself_but_not_measured_twice(request_: Request) -> None:

@@ -122,6 +122,69 @@ def test_repeats_offered_decide_four_times_out_of_five(
     assert 0.7 < _decided(found.repeats_needed, effect, spread) < 0.98
 
 
+def _ordered(
+    count: int, effect: float, loaded_last: float, spread: float = 0.01, seed: int = 2
+) -> tuple[list[tuple[list[float], list[float]]], list[bool]]:
+    """Every other process loads the new one first; the last loaded takes ``loaded_last``."""
+    generator = np.random.default_rng(seed)
+    swapped = [index % 2 == 1 for index in range(count)]
+    ratios = [
+        effect * math.exp(generator.normal(0, spread)) * loaded_last ** (-1 if swap else 1)
+        for swap in swapped
+    ]
+    return [([1e6], [1e6 * ratio]) for ratio in ratios], swapped
+
+
+@pytest.mark.parametrize("loaded_last", [0.9, 0.97, 1.05])
+@pytest.mark.parametrize(
+    ("effect", "verdict"), [(1.0, "no difference shown"), (1.05, "slower"), (1 / 1.05, "faster")]
+)
+def test_the_order_of_loading_cancels(loaded_last: float, effect: float, verdict: str) -> None:
+    pairs, swapped = _ordered(DEFAULT_PAIR_REPEATS, effect, loaded_last)
+    found = compare(pairs, swapped)
+    assert found.verdict == verdict
+    assert found.ratio.low < effect < found.ratio.high
+    assert found.processes == (DEFAULT_PAIR_REPEATS,) * 2
+    assert len(found.process_ratios) == DEFAULT_PAIR_REPEATS
+
+
+def test_one_order_alone_would_raise_an_alarm() -> None:
+    pairs, swapped = _ordered(2 * DEFAULT_PAIR_REPEATS, 1.0, 0.97)
+    one_order = [pair for pair, swap in zip(pairs, swapped, strict=True) if not swap]
+    assert compare(one_order).verdict == "faster"
+
+
+def test_orders_are_compared_by_mann_whitney() -> None:
+    """By SciPy: ratios of the one order beside inverse ratios of the other, moved by the square."""
+    pairs, swapped = _ordered(19, 1.02, 0.98)
+    found = compare(pairs, swapped)
+    logs = [math.log(new[0] / base[0]) for base, new in pairs]
+    kept, turned = logs[::2], [-log for log in logs[1::2]]
+    expected = scipy.stats.mannwhitneyu(kept, turned, method="exact").pvalue
+    assert found.p_value == pytest.approx(expected)
+    means = [(one - other) / 2 for one in kept for other in turned]
+    assert found.ratio.value == pytest.approx(math.exp(np.median(means)))
+    for shift in np.linspace(-0.06, 0.1, 161):
+        moved = [log - 2 * shift for log in kept]
+        p_value = scipy.stats.mannwhitneyu(moved, turned, method="exact").pvalue
+        assert (p_value > 0.05) == (found.ratio.low < math.exp(shift) < found.ratio.high)
+
+
+def test_ten_processes_of_two_orders_raise_an_alarm_and_eight_do_not() -> None:
+    """2 of C(8, 4) deals are 2.9 %, 2 of C(10, 5) are 0.8 %; one process of an order is too few."""
+    eight, ten = (compare(*_ordered(count, 1.5, 0.97)) for count in (8, 10))
+    assert (eight.verdict, eight.p_value, eight.repeats_needed) == ("undecided", 2 / 70, 10)
+    assert (ten.verdict, ten.p_value) == ("slower", 2 / 252)
+    pairs, _ = _ordered(30, 1.5, 0.97)
+    assert compare(pairs, [True] + [False] * 29).verdict == "undecided"
+
+
+def test_an_order_is_told_of_every_process_or_of_none() -> None:
+    pairs, swapped = _ordered(4, 1.0, 1.0)
+    with pytest.raises(ValueError, match="3 orders are told of 4 processes"):
+        compare(pairs, swapped[:3])
+
+
 def test_separate_processes_need_five_of_each_for_an_alarm() -> None:
     """2 of C(8, 4) deals are 2.9 %, 2 of C(10, 5) are 0.8 %."""
     times = [[1000 + index] for index in range(5)]
