@@ -23,7 +23,7 @@ RECORDING_PATH = Path(__file__).with_name("recorded_noise.npz")
 PAIR_BLOCK = 16
 """Neighbouring pairs that are drawn together, so that their correlation in time stays."""
 PROCESS_BLOCK = 4
-"""The same for processes, where a run is to have a mood of its own."""
+"""The same for processes, where a run is to have a mood of its own: one cycle of who begins."""
 
 BASE_NS = 4e6
 WITHIN_SIGMA = 0.09
@@ -82,16 +82,17 @@ def resampled(pairs: Sequence[Sequence[Values] | FloatArray], process_block: int
     """Return runs drawn from the two series of each recorded process of a file against itself.
 
     The first of a process's two was loaded first. Processes are drawn in blocks of
-    ``process_block`` neighbours, pairs inside each in circular blocks of :data:`PAIR_BLOCK` (the
-    circular block bootstrap of Politis and Romano 1992). Both are the same file, so the truth is
-    1 exactly. The center is that of the whole recording.
+    ``process_block`` neighbours, which keep their places in the cycle of who begins; pairs inside
+    each in circular blocks of :data:`PAIR_BLOCK` (the circular block bootstrap of Politis and
+    Romano 1992). Both are the same file, so the truth is 1 exactly. The center is that of the
+    whole recording.
     """
     series = [np.array([base, new], np.float64) for base, new in pairs]
     center = float(np.median([np.median(both, axis=1) for both in series]))
 
     def draw(generator: Generator, processes: int, pairs: int) -> Run:
         drawn = np.empty((2, processes, pairs))
-        rows = circular_blocks(generator, len(series), processes, process_block)
+        rows = _whole_blocks(generator, len(series), processes, process_block)
         for place, (row, swapped) in enumerate(zip(rows, loading_orders(processes), strict=True)):
             columns = circular_blocks(generator, series[row].shape[1], pairs, PAIR_BLOCK)
             drawn[:, place] = series[row][:: -1 if swapped else 1, columns]
@@ -103,6 +104,14 @@ def resampled(pairs: Sequence[Sequence[Values] | FloatArray], process_block: int
 def loading_orders(processes: int) -> list[bool]:
     """Return for each process whether the new one was loaded first."""
     return [place % 2 == 1 for place in range(processes)]
+
+
+def _whole_blocks(
+    generator: Generator, available: int, wanted: int, length: int
+) -> npt.NDArray[np.int64]:
+    """Return ``wanted`` indices below ``available``, in runs from multiples of ``length`` on."""
+    starts = length * generator.integers(available // length, size=-(-wanted // length))
+    return np.add.outer(starts, np.arange(length)).ravel()[:wanted]
 
 
 def circular_blocks(
