@@ -16,7 +16,7 @@ from build_tools.debug_key import ALIAS, PASSWORD, debug_key
 from build_tools.dexing import d8
 from build_tools.fetch import Cache, locked
 from build_tools.java import compile_java, sources, write_build_config
-from build_tools.layout import APK, BUILD, PINS, SOURCES, cache
+from build_tools.layout import APK, BUILD, MANIFEST, PINS, cache
 from build_tools.manifest import MIN_API, link_resources
 from build_tools.parts import Pins, read_pins
 from build_tools.selection import Selection, read_selection
@@ -46,7 +46,7 @@ def build_apk() -> None:
         key = debug_key(store.folder)
         own = sources("main", "android", *selection.runtimes)
         scripts = sorted(Path(__file__).parent.glob("*.py"))
-        inputs = [*own, *scripts, PINS, SOURCES / "main" / "AndroidManifest.xml", key]
+        inputs = [*own, *scripts, PINS, MANIFEST, key]
         digest = digest_of(inputs, repr(selection))
         stamp = _WORK / "stamp"
         build_if_changed(APK, stamp, digest, lambda: _build(pins, store, selection, key))

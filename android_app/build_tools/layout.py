@@ -9,6 +9,7 @@ APP = Path(__file__).resolve().parents[1]
 SOURCES = APP / "src"
 BUILD = APP / "build"
 JVM = BUILD / "jvm"
+MANIFEST = SOURCES / "main" / "AndroidManifest.xml"
 PINS = APP / "pins.toml"
 APK = BUILD / "cnn-bench.apk"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from build_tools.errors import BuildError
-from build_tools.layout import SOURCES
+from build_tools.layout import MANIFEST
 from build_tools.tools import call
 
 PACKAGE = "org.cnnexport.bench"
@@ -32,7 +32,7 @@ def link_resources(folder: Path, framework: Path) -> tuple[Path, Path]:
 
 
 def _write_manifest(target: Path) -> None:
-    text = (SOURCES / "main" / "AndroidManifest.xml").read_text()
+    text = MANIFEST.read_text()
     if text.count(_ROOT) != 1:
         raise BuildError("AndroidManifest.xml has not exactly one <manifest> element")
     target.write_text(text.replace(_ROOT, f'{_ROOT}package="{PACKAGE}" '))

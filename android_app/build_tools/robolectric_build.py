@@ -12,7 +12,7 @@ from pathlib import Path
 
 from build_tools.fetch import Cache, locked
 from build_tools.java import compile_java, sources
-from build_tools.layout import BUILD, JVM, PINS, cache
+from build_tools.layout import BUILD, JVM, MANIFEST, PINS, cache
 from build_tools.manifest import PACKAGE, link_resources
 from build_tools.parts import Pins, read_pins
 from build_tools.stamp import build_if_changed, digest_of
@@ -61,7 +61,7 @@ def build_robolectric_tests() -> RobolectricTests:
         path = [unit.classes, *runtimes, *jars, framework]
         own = sources(*SOURCE_SETS)
         scripts = sorted(Path(__file__).parent.glob("*.py"))
-        digest = digest_of([*own, *scripts, PINS])
+        digest = digest_of([*own, *scripts, PINS, MANIFEST])
         classes = _FOLDER / "classes"
         build_if_changed(
             classes, _FOLDER / "stamp", digest, lambda: _build(own, path, classes, framework)

@@ -5,7 +5,6 @@ Nothing here skips because something is not installed: the build's line says wha
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,11 +21,6 @@ from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.manifest import manifest_path, read_manifest
 
 CHECKPOINT = Path(__file__).parents[2] / "models" / "checkpoints" / "skipnet_digits.pt"
-
-needs_linux = pytest.mark.skipif(
-    (platform.system(), platform.machine()) != ("Linux", "x86_64"),
-    reason="TFLite's desktop library for Java exists for Linux on x86_64 only",
-)
 
 
 @pytest.fixture(scope="session")

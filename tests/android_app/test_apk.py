@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from android_app.conftest import needs_linux
 from build_tools.api_check import check_api
 from build_tools.apk_checks import check_apk
 from build_tools.archive import read_archive, write_archive
@@ -20,6 +19,7 @@ from build_tools.layout import APK, APP, PINS, cache
 from build_tools.parts import read_pins
 from build_tools.selection import Selection
 from build_tools.tools import call
+from jvm_platform import needs_linux
 
 pytestmark = needs_linux
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from android_app.conftest import needs_linux
 from build_tools.test_build import JavaTests
+from jvm_platform import needs_linux
 
 from cnn_export.splitmix64 import probe_values
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from android_app.conftest import needs_linux
 from build_tools.robolectric_build import build_robolectric_tests
 from build_tools.test_build import JavaTests, environment
+from jvm_platform import needs_linux
 
 from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample, bounded_lines, messages
 from cnn_export.benchmarks.session import Measurement, Session, complete_session

@@ -4,6 +4,7 @@ import java.util.Map;
 
 /** The runtimes by the host's names; a build may leave some out. */
 final class Runtimes {
+    private static final String PACKAGE = "org.cnnexport.bench.";
     private static final Map<String, String> CLASSES = Map.of(
         RuntimeArguments.LITERT, "TfLiteRuntime",
         RuntimeArguments.ONNX_RUNTIME, "OrtRuntime",
@@ -22,9 +23,8 @@ final class Runtimes {
      * @throws Failure unavailable: this build does not hold it
      */
     static Runtime of(String name) throws Failure {
-        String type = Runtimes.class.getPackage().getName() + "." + CLASSES.get(name);
         try {
-            return (Runtime) Class.forName(type).getDeclaredConstructor().newInstance();
+            return (Runtime) Class.forName(PACKAGE + CLASSES.get(name)).getDeclaredConstructor().newInstance();
         } catch (ReflectiveOperationException absent) {
             throw Failures.unavailable("this build has no runtime " + name
                 + "; build the app with it: make app RUNTIMES=" + BUILD_NAMES.get(name));

@@ -111,8 +111,14 @@ final class ProbeReaderTest {
 
     @Test
     void noEscapeReachesATerminal() {
-        String message = refusal("protocol=3\n\u001b[2Jname=x\n\u009b31m").getMessage();
-        assertTrue(message.codePoints().noneMatch(Character::isISOControl), message);
+        for (String line : new String[] {"\u001b[2J", "\u001b[2J=x", "\u009b31m=x", "seed=\u0007"}) {
+            String text = ProbeFiles.WHOLE.replaceFirst("seed=.*", "seed=1");
+            String damaged = line.startsWith("seed") ? text.replace("seed=1", line)
+                : text + line + "\n";
+            String message = refusal(damaged).getMessage();
+            assertTrue(message.contains("?"), message);
+            assertTrue(message.codePoints().noneMatch(Character::isISOControl), message);
+        }
     }
 
     @Test
