@@ -199,3 +199,12 @@ def test_regression_is_asked_only_where_a_budget_bounds_it():
 
     candidate = Candidate(made.artifact(), None, {"macs": exact(5)})
     assert judge([candidate], parse_budgets("[[budget]]\nmacs = 5"), never).standing == "met"
+
+
+def test_peak_memory_is_the_largest_of_all_runs(tmp_path: Path):
+    other = "fedcba9876543210"
+    again = [made.run(other), made.artifact(run_id=other), made.memory(90, run_id=other)]
+    for limit, standing in ((90, "met"), (89, "missed")):
+        text = f"peak_memory_bytes = {limit}"
+        verdict = gated(tmp_path, text, *made.repeats_ms(SEVEN), made.memory(70), *again)
+        assert [each.standing for each in verdict.judgements] == [standing]

@@ -80,6 +80,34 @@ def test_timeline_shows_clock_and_temperature_at_their_values(measured: Measured
     assert len(of_class(root, "reading")) == 2 * 12
 
 
+def test_timeline_spreads_readings_over_their_process(measured: Measured) -> None:
+    drawing, _ = timeline(measured.series, made.RUN_ID)
+    clocks = of_class(parsed(drawing), "reading")[:12]
+    starts = []
+    for path in clocks:
+        first, second = re.findall(r"M([\d.]+) [\d.]+h([\d.]+)", path.get("d") or "")
+        # Two readings of one process, one after the other.
+        assert float(second[0]) == pytest.approx(float(first[0]) + float(first[1]), abs=0.2)
+        starts.append(float(first[0]))
+    assert sorted(starts) != [starts[0]] * len(starts)
+
+
+def test_cells_are_the_darker_the_more_inferences_they_hold() -> None:
+    lines = made.records()
+    middle = made.FAST_NS
+    # A hundred inferences at one time, four at another, one between: shades 5, 1 and 1.
+    lines[3] = made.repeat(
+        made.FAST, 0, 0, [middle] * 100 + [middle * 9 // 8] * 4 + [middle * 6 // 5]
+    )
+    lines[3:] = [lines[3]]
+    drawing, _ = distribution(group(lines).series[0])
+    root = parsed(drawing)
+    assert len(of_class(root, "cell5")) == 1
+    assert (of_class(root, "cell5")[0].get("d") or "").count("M") == 1
+    assert (of_class(root, "cell1")[0].get("d") or "").count("M") == 2
+    assert of_class(root, "cell3") == []
+
+
 def test_timeline_names_what_was_not_recorded() -> None:
     lines = [made.run(), made.artifact(made.FAST, "net.tflite")]
     lines.append(made.repeat(made.FAST, 0, 0, [5, 6], conditions={}))
