@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,29 @@ def test_a_tool_that_fails_says_why(bench: Bench, phone: FakePhone, model: Path,
     done = bench("run", model, "--device", "adb", "--runner", f"{PERF_TEST}={tool}")
     assert done.code == 1
     assert "ended with exit code 1: …CANNOT LINK EXECUTABLE" in done.err
+
+
+def test_a_phone_that_is_lost_under_the_tool(
+    bench: Bench, phone: FakePhone, model: Path, tool: Path
+) -> None:
+    usual = tool.read_text()
+    tool.write_text('#!/bin/sh\ntouch "$PHONE_ROOT/.phone/begun"\nexec sleep 60\n')
+
+    def pull() -> None:
+        while not phone.path("/.phone/begun").exists():
+            time.sleep(0.01)
+        phone.unplug()
+
+    threading.Thread(target=pull, daemon=True).start()
+    words = ("run", model, "--device", "adb", "--runner", f"{PERF_TEST}={tool}")
+    done = bench(*words)
+    assert done.code == 12, done.err
+    assert len(records(OUT, "repeat")) == 2
+    phone.plug()
+    tool.write_text(usual)
+    assert bench(*words, "--resume").code == 0
+    assert len(records(OUT, "opinion")) == 1
+    assert len(records(OUT, "repeat")) == 2
 
 
 @pytest.mark.parametrize(

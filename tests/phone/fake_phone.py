@@ -266,6 +266,7 @@ class FakePhone:
             "TMPDIR": str(self.root / "data/local/tmp"),
             "ANDROID_DATA": str(self.root / "data"),
             "ANDROID_ROOT": str(self.root / "system"),
+            "ORT_DISABLE_TELEMETRY": "1",  # of the desktop library that stands for the app's
         }
 
     def _spend(self, count: int) -> None:

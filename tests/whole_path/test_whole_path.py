@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from phone.adb_fixture import Phones
 from phone.fake_phone import FakePhone
-from whole_path_calls import Bench
+from whole_path_calls import Bench, Jvm
 
 from cnn_export.manifest import artifact_digest, manifest_path
 
@@ -127,3 +128,34 @@ def test_an_app_that_was_started_another_way_is_not_believed(
     run = bench("run", skipnet[1], *words)
     assert run.code == 1
     assert "started by app_process, not by activity" in run.err
+
+
+def test_the_installed_app_measures_on_two_phones(
+    phones: Phones, jvm: Jvm, skipnet: list[Path], bench: Bench, apk: Path, tmp_path: Path
+) -> None:
+    both = phones(2)
+    for each in both:
+        each.use_jvm_runner(jvm.classpath, jvm.natives)
+    quick = ("--app", apk, "--min-time", "20ms", "--repeats", 1, "--launch", "activity")
+    run = bench("run", skipnet[1], "--device", "all", *quick)
+    assert run.code == 0, run.err
+    out = tmp_path / "results.jsonl"
+    devices = [each["device"] for each in records(out, "run")]
+    assert {each["id"] for each in devices} == {each.serial for each in both}
+    assert {each["launch"] for each in devices} == {"activity"}
+    assert len(records(out, "repeat")) == 2
+    assert not any(each.path("/data/app/org.cnnexport.bench").exists() for each in both)
+
+
+def test_traffic_is_counted_under_the_app(
+    app_phone: FakePhone, skipnet: list[Path], bench: Bench, apk: Path, tmp_path: Path
+) -> None:
+    """The inferences are the app's own; only the counters are made up."""
+    listing = "  raw-l3d-cache-refill (supported on cpu 0-7)\t\t# Level 3 cache refill\n"
+    app_phone.give_simpleperf(listing, {"raw-l3d-cache-refill": (50_000, 700)})
+    quick = ("--device", "adb", "--app", apk, "--min-time", "200ms", "--repeats", 1)
+    run = bench("run", skipnet[1], *quick)
+    assert run.code == 0, run.err
+    [traffic] = records(tmp_path / "results.jsonl", "traffic")
+    assert traffic["inferences"] >= 10
+    assert [each["per_inference"] for each in traffic["levels"]] == [700]
