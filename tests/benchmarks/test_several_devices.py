@@ -114,8 +114,7 @@ def test_one_device_of_a_call_may_be_resumed_by_itself(request_: Request) -> Non
 
 
 def test_a_device_that_was_not_there_joins_when_resuming(request_: Request) -> None:
-    earlier = _device("B")
-    perform(dataclasses.replace(request_, repeats=1), earlier)  # an older run of its own
+    perform_all(request_, [_device("A"), _device("B")])  # an older call, which is complete
     absent = _device("B")
     absent.unready = DeviceLost("phone B is not connected")
     finished = perform_all(request_, [_device("A"), absent])
@@ -125,9 +124,7 @@ def test_a_device_that_was_not_there_joins_when_resuming(request_: Request) -> N
     assert resumed.first_failure(request_.out) is None
     assert len(joined.jobs) == 8
     groups = [run.group for run in _records(request_.out, results.Run)]
-    assert groups[0] is None
-    assert groups[1] is not None
-    assert groups[1] == groups[2]
+    assert groups[0] == groups[1] != groups[2] == groups[3]
 
 
 def test_a_failed_process_of_one_device_is_told_with_its_name(request_: Request) -> None:
