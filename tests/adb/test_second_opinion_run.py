@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from affine_artifact import manifest_of, save_manifest
 from bench_calls import Bench, records
+from phone.adb_server import AdbServer
 from phone.fake_phone import FakePhone
 from stand_in_tools import write_elf, write_tool
 
@@ -110,7 +111,7 @@ def test_a_tool_that_fails_says_why(bench: Bench, phone: FakePhone, model: Path,
 
 
 def test_a_phone_that_is_lost_under_the_tool(
-    bench: Bench, phone: FakePhone, model: Path, tool: Path
+    bench: Bench, adb_server: AdbServer, phone: FakePhone, model: Path, tool: Path
 ) -> None:
     usual = tool.read_text()
     tool.write_text('#!/bin/sh\ntouch "$PHONE_ROOT/.phone/begun"\nexec sleep 60\n')
@@ -126,6 +127,7 @@ def test_a_phone_that_is_lost_under_the_tool(
     assert done.code == 12, done.err
     assert len(records(OUT, "repeat")) == 2
     phone.plug()
+    adb_server.wait_for(phone.serial, "device")
     tool.write_text(usual)
     assert bench(*words, "--resume").code == 0
     assert len(records(OUT, "opinion")) == 1
