@@ -114,7 +114,7 @@ class Watcher:
         """
         rounds = list(self._reader.rounds)
         seen = self._timed(rounds, timed_s)
-        flags = list(given) if rounds else [*given, "unwatched"]
+        flags = list(given) if seen else [*given, "unwatched"]
         found = phone_conditions(seen, dict(self._reader.clusters), self._cpus, flags)
         return found.model_copy(update={"watcher_load": watcher_load(rounds)})
 

@@ -13,7 +13,6 @@ from phone.fake_phone import FakePhone
 from phone.stream import Stream
 from phone.sync_service import Sync
 
-from cnn_export.benchmarks.adb.housekeeping import Keeper
 from cnn_export.benchmarks.adb.phone import Phone
 from cnn_export.benchmarks.adb.server import local_server
 from cnn_export.benchmarks.adb.staging import FOLDER, Stage, item_of
@@ -138,35 +137,6 @@ def test_a_push_that_breaks_off_leaves_nothing_that_is_believed(
     assert {path.suffix for path in phone.path(FOLDER).iterdir()} <= {".part"}
 
 
-def test_a_pulled_cable_clears_the_folder(phone: FakePhone) -> None:
-    keeper = Keeper(Phone(local_server(), phone.serial), keep=False)
-    keeper.begin()
-    assert keeper.holds()
-    phone.write(f"{FOLDER}/x", "x")
-    phone.unplug()
-    _wait_until_gone(phone.path(FOLDER))
-    assert not keeper.holds()
-    keeper.end()  # of a phone that is gone nothing is asked
-
-
-def test_a_later_run_owns_the_folder(phone: FakePhone) -> None:
-    adb = Phone(local_server(), phone.serial)
-    first, second = Keeper(adb, keep=False), Keeper(adb, keep=False)
-    first.begin()
-    second.begin()
-    phone.write(f"{FOLDER}/x", "x")
-    first.end()
-    assert phone.path(f"{FOLDER}/x").exists()
-    second.end()
-    assert not phone.path(FOLDER).exists()
-
-
-def test_a_folder_that_cannot_be_made(phone: FakePhone) -> None:
-    phone.write(FOLDER, "a file")
-    with pytest.raises(DeviceUnfit, match=r"lets no folder .* be made"):
-        Keeper(Phone(local_server(), phone.serial), keep=False).begin()
-
-
 def test_a_lost_phone_comes_back_and_everything_is_brought_again(
     phone: FakePhone, bench: Bench, model: Path, pushed: list[str]
 ) -> None:
@@ -186,10 +156,3 @@ def test_a_lost_phone_comes_back_and_everything_is_brought_again(
     assert done.code == 0, done.err
     assert len(pushed) == 12
     assert not phone.path(FOLDER).exists()
-
-
-def _wait_until_gone(path: Path) -> None:
-    until = time.monotonic() + 10
-    while path.exists() and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not path.exists()
