@@ -222,7 +222,8 @@ def test_too_small_an_image_names_the_smallest(size):
 
 
 def test_every_width_builds_and_runs():
-    for step in range(2, 41):
+    """All twentieths are built in test_skipnet_detect; running is what takes time."""
+    for step in range(2, 41, 2):
         width = step / 20
         model = meta_skipnet(width=width, classes=7, in_channels=4).eval()
         logits = model(torch.empty(2, 4, 32, 32, device="meta"))
