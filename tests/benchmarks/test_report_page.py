@@ -171,8 +171,8 @@ def test_figures_of_other_tools_are_neither_samples_nor_repeats(tmp_path: Path) 
     lines = made.records()
     plain = page_of(Sources(made.write(tmp_path / "r.jsonl", lines)))
     of_file = {"run_id": made.RUN_ID, "artifact": made.FAST, "threads": 1}
-    tool = {"tool": "benchmark_model", "tool_sha256": "d" * 64, "count": 50}
-    lines += [Opinion(**of_file, **tool, average_ns=ns) for ns in (1e6, 2e6)]
+    binary = {"tool_sha256": "d" * 64, "count": 50, "average_ns": 1e6}
+    lines += [Opinion(**of_file, **binary, tool=tool) for tool in ("one", "other")]
     lines += [Traffic(**of_file, reason="no counters")]
     assert page_of(Sources(made.write(tmp_path / "r.jsonl", lines))) == plain
 
