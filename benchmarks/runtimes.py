@@ -15,6 +15,7 @@ import numpy as np
 from cnn_export.benchmarks.probe import Array
 from cnn_export.benchmarks.runtime import NO_ARGUMENTS, Model, Runtime
 from cnn_export.errors import InputRefused
+from cnn_export.targets.onnx_runtime import import_onnxruntime
 from cnn_export.targets.packages import require
 
 
@@ -82,7 +83,7 @@ class OnnxRuntime:
 
     def import_package(self) -> None:
         """Import the vendor's modules."""
-        importlib.import_module("onnxruntime")
+        import_onnxruntime()
 
     def load(
         self,
@@ -93,7 +94,7 @@ class OnnxRuntime:
         arguments: Mapping[str, str] = NO_ARGUMENTS,
     ) -> Model:
         """Load a session that runs operators one after the other."""
-        import onnxruntime as ort
+        ort = import_onnxruntime()
 
         options = ort.SessionOptions()
         options.log_severity_level = 3
@@ -105,7 +106,7 @@ class OnnxRuntime:
 
 
 def _apply(options: Any, arguments: Mapping[str, str]) -> None:
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     levels: Any = ort.GraphOptimizationLevel
     if "graph_optimization" in arguments:

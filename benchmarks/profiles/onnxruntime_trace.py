@@ -16,6 +16,7 @@ from cnn_export.benchmarks.probe import Array, require_probe_outputs
 from cnn_export.benchmarks.profiles.onnx_regions import Region, regions
 from cnn_export.benchmarks.profiles.trace import Event, Trace, transposed
 from cnn_export.manifest import Manifest
+from cnn_export.targets.onnx_runtime import import_onnxruntime
 
 _NODE_SUFFIX = "_kernel_time"
 _RUN_EVENT = "model_run"
@@ -80,7 +81,7 @@ def split_runs(events: Sequence[Any]) -> list[list[tuple[str, str, int]]]:
 
 
 def _session(path: Path, threads: int, profile_folder: Path | None) -> Any:
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     options = ort.SessionOptions()
     options.log_severity_level = 3

@@ -26,6 +26,7 @@ from cnn_export.benchmarks.comparison import process_ratio
 from cnn_export.benchmarks.probe import probe_inputs
 from cnn_export.benchmarks.runtimes import Model, runtime_of
 from cnn_export.manifest import manifest_path, read_manifest
+from cnn_export.targets.onnx_runtime import import_onnxruntime
 
 INFERENCES = 300
 BLOCKS = 20
@@ -47,7 +48,7 @@ def both_times(path: Path) -> Times:
 
 
 def _onnxruntime(path: Path) -> Times:
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1

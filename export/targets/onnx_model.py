@@ -9,6 +9,7 @@ import numpy as np
 
 from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.targets.base import Array, Tensors
+from cnn_export.targets.onnx_runtime import import_onnxruntime
 
 _PRODUCER = "cnn-export"
 _SAME = 1e-6
@@ -17,7 +18,7 @@ _SAME = 1e-6
 
 def session(model: str | bytes) -> Any:
     """Return an ONNX Runtime CPU session that prints nothing but errors."""
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     options = ort.SessionOptions()
     options.log_severity_level = 3
