@@ -123,7 +123,13 @@ def test_a_file_that_the_runtime_rejects(
 def test_an_app_that_was_started_another_way_is_not_believed(
     app_phone: FakePhone, skipnet: list[Path], bench: Bench, apk: Path
 ) -> None:
-    """Here "the activity" starts the classes of the shell's launch, and these say so."""
+    """Here "the activity" is the shell's launch, unchanged: its report says so."""
+    activity = app_phone.path("/.phone/activity")
+    activity.unlink()
+    activity.write_text(
+        '#!/bin/sh\nexec "$PHONE_ROOT/.phone/runner" org.cnnexport.bench.Main "$@"\n'
+    )
+    activity.chmod(0o755)
     words = ("--device", "adb", "--app", apk, "--repeats", 1, "--launch", "activity")
     run = bench("run", skipnet[1], *words)
     assert run.code == 1
