@@ -109,7 +109,8 @@ def _decided(processes: int, effect: float, spread: float, runs: int = 1500) -> 
 
 @pytest.mark.parametrize("pilot", [7, 10, 25])
 @pytest.mark.parametrize(
-    ("effect", "spread"), [(0.03, 0.05), (0.05, 0.1), (0.1, 0.5), (0.0, 0.06), (0.01, 0.03)]
+    ("effect", "spread"),
+    [(0.025, 0.04), (0.03, 0.05), (0.05, 0.1), (0.1, 0.5), (0.0, 0.06), (0.01, 0.03)],
 )
 def test_repeats_offered_decide_four_times_out_of_five(
     pilot: int, effect: float, spread: float

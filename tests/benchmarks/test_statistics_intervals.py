@@ -134,6 +134,11 @@ def test_rank_sums_agree_with_mann_whitney(sizes: tuple[int, int]) -> None:
     assert rank_sum_p_value(base, new) == pytest.approx(expected, rel=1e-9)
 
 
+def test_ties_count_half_and_round_inwards() -> None:
+    """Of four differences two are above, one is a tie: U = 3.5, as good as 3 of 4; 2 · 2/6."""
+    assert rank_sum_p_value(np.array([1.0, 2.0]), np.array([2.0, 3.0])) == pytest.approx(4 / 6)
+
+
 def test_many_processes_use_the_normal_tail() -> None:
     """Counting ends here; the normal tail must agree with it."""
     exact = np.cumsum(rank_sum_counts(100, 101)).astype(float) / math.comb(201, 100)
