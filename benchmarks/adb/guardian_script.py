@@ -90,6 +90,10 @@ hold() {
   tries=0
   until { [ ! -e "$holder" ] && (set -C; echo "$$ $token" >"$holder") 2>/dev/null; }; do
     tries=$((tries + 1))
+    # The one before removes the folder as it leaves: perhaps just now.
+    mkdir -p "$folder" 2>/dev/null
+    # An empty one is perhaps just being written.
+    [ -s "$holder" ] || sleep 0.2 2>/dev/null || sleep 1
     if alive; then
       [ "$theirs" = "$token" ] && kill -9 "$pid" 2>/dev/null
       [ $tries -gt "$patience" ] && { say "busy $pid"; exit 1; }

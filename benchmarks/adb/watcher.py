@@ -28,6 +28,8 @@ PID_FILE = "/data/local/tmp/cnn-bench.guardian/pid"
 """Where the timed process's id lies (see :func:`announcing`): the guardian clears it away."""
 _START_S = 10.0
 """What the loop may take to begin; without it the process is timed all the same."""
+_LOOKED_AT_S = 0.5
+"""A timed part of this length has been looked at, unless something is wrong."""
 _ROUNDS_MAX = 20_000
 
 _ANNOUNCE = '{ echo $$ >"$0"; } 2>/dev/null; exec "$@"'
@@ -114,7 +116,10 @@ class Watcher:
         """
         rounds = list(self._reader.rounds)
         seen = self._timed(rounds, timed_s)
-        flags = list(given) if seen else [*given, "unwatched"]
+        # A part that is shorter than the loop's period may well fall between two looks.
+        silent = not seen and (timed_s is None or timed_s > _LOOKED_AT_S)
+        unwatched = silent or not self._reader.watching
+        flags = [*given, "unwatched"] if unwatched else list(given)
         found = phone_conditions(seen, dict(self._reader.clusters), self._cpus, flags)
         return found.model_copy(update={"watcher_load": watcher_load(rounds)})
 

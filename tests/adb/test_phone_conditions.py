@@ -181,6 +181,18 @@ def test_a_late_report_is_judged_by_the_time_before_it() -> None:
     found = watcher.conditions(timed_s=0.2)
     assert len(found.clock_khz) >= 2
     assert set(found.clock_khz) == {2_400_000}
+    assert found.flags == []
+
+
+@pytest.mark.parametrize(("timed_s", "flags"), [(0.01, []), (0.6, ["unwatched"])])
+def test_a_timed_part_without_a_look_is_named_unless_it_is_short(
+    timed_s: float, flags: list[str]
+) -> None:
+    with Watcher(cast(Phone, _Loop())) as watcher:
+        time.sleep(0.9)  # the loop has ended by now
+        watcher.begin()
+        watcher.finish()
+    assert watcher.conditions(timed_s=timed_s).flags == flags
 
 
 def test_the_timed_part_is_as_long_as_its_samples() -> None:
