@@ -57,7 +57,7 @@ def _traffic_table(rows: Sequence[TrafficRow]) -> Table:
     several = len({row.device for row in rows}) > 1
     levels = list(dict.fromkeys(level for row in rows for level in row.moved_bytes))
     headings = ("artifact", "threads", "MB moved (file)")
-    title = "Memory traffic per inference, by the CPU's counters"
+    title = "Memory traffic per inference"
     counted = [f"MB@{level}" for level in levels]
     table = _table(title, ("device", *headings) if several else headings, *counted)
     for row in rows:
