@@ -19,7 +19,7 @@ demo: setup
 	$(BIN)/cnn-export models/checkpoints/skipnet_digits.pt --target tflite --output out
 	$(BIN)/cnn-bench run out/skipnet_digits.tflite --repeats 6 --min-time 0.5s --out out/results.jsonl
 
-test: setup
+test: setup app-tools
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 lint: setup types
@@ -48,7 +48,7 @@ app:
 app-jvm:
 	@$(APP_BUILD) app-jvm
 
-app-test: setup
+app-test: setup app-tools
 	$(BIN)/python -m pytest tests/android_app
 
 clean:
