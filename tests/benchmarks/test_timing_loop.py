@@ -135,3 +135,17 @@ def test_settled_is_within_two_percent_of_all(
     before: list[float], after: list[float], expected: bool
 ) -> None:
     assert is_settled(before, after) is expected
+
+
+def test_warm_up_never_exceeds_its_inferences() -> None:
+    """Windows of 30 ms at 1 µs and ever slower: the second is cut where the limit is reached."""
+    now, calls = 0, 0
+
+    def infer() -> None:
+        nonlocal now, calls
+        calls += 1
+        now += 1000 + calls // 10
+
+    timed = timing_loop.timed_inferences(infer, 0.3, lambda: now)
+    assert not timed.settled
+    assert timed.warm_up == timing_loop.WARM_UP_INFERENCES_MAX + timing_loop.LEAD_IN_INFERENCES
