@@ -265,7 +265,7 @@ def test_a_killed_command_leaves_all_phones_as_they_were(
         phone.faults = Faults()
     if number == signal.SIGINT:
         assert process.returncode == 130
-        assert all(f"{phone.serial}: interrupted" in err for phone in both)
+        assert all(f"{phone.serial}: interrupted" in err for phone in both), err
     done = bench("run", model, *names, "--resume")
     assert done.code == 0, done.err
     assert len(records(OUT, "repeat")) == 4

@@ -182,14 +182,15 @@ def test_an_interruption_stops_all_and_keeps_everything(
     devices = [_device("A", {3: hang}), _device("B", {3: hang})]
     for device in devices:
         monkeypatch.setattr(device, "stop", stopped.set)
-    joined = threading.Thread.join
+    waited = threading.Event.wait
 
-    def interrupted_join(self: threading.Thread, timeout: float | None = None) -> None:
-        if begun.is_set() and not stopped.is_set():
+    def interrupted_wait(self: threading.Event, timeout: float | None = None) -> bool:
+        here = threading.current_thread() is threading.main_thread()
+        if here and begun.is_set() and not stopped.is_set():
             raise KeyboardInterrupt
-        joined(self, timeout)
+        return waited(self, timeout)
 
-    monkeypatch.setattr(threading.Thread, "join", interrupted_join)
+    monkeypatch.setattr(threading.Event, "wait", interrupted_wait)
     finished = perform_all(request_, devices)
     failure = _failure(finished, request_)
     assert failure.exit_code == 130
