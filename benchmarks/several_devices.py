@@ -94,12 +94,14 @@ def perform_all(
         device.name: _Part(device.name, functools.partial(check, request, device))
         for device in devices
     }
-    checked, failures = _outcome(checks, devices)
+    checked, failures, interrupted = _outcome(checks, devices)
+    if interrupted:
+        raise Interrupted("interrupted; nothing was run")
     if not checked:
         raise next(iter(failures.values()))
     with Appender(request.out) as appender:
         parts = _parts(request, checked, appender, report)
-        finished, lost = _outcome(parts, devices)
+        finished, lost, _ = _outcome(parts, devices)
     return AllFinished(tuple(finished.values()), failures | lost)
 
 
@@ -132,16 +134,21 @@ def _parts(
 
 def _outcome(
     parts: Mapping[str, _Part[_Value]], devices: Sequence[Device]
-) -> tuple[dict[str, _Value], dict[str, ExportError]]:
-    """Let all parts come to their end; return what they made, and why others made nothing."""
-    for part in parts.values():
-        part.start()
+) -> tuple[dict[str, _Value], dict[str, ExportError], bool]:
+    """Let all parts come to their end; return what they made, and why others made nothing.
+
+    The last tells whether the user stopped them.
+    """
+    interrupted = False
     try:
+        for part in parts.values():
+            part.start()
         _join(parts.values())
     except KeyboardInterrupt:
+        interrupted = True
         for device in devices:
             device.stop()
-        _join(parts.values())
+        _join(part for part in parts.values() if part.ident is not None)
     for part in parts.values():
         if part.error is not None and not isinstance(part.error, ExportError):
             raise part.error
@@ -149,7 +156,7 @@ def _outcome(
     errors = {
         name: part.error for name, part in parts.items() if isinstance(part.error, ExportError)
     }
-    return values, errors
+    return values, errors, interrupted
 
 
 def _join(parts: Iterable[_Part[_Value]]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
-from scripted_device import Answer, ScriptedDevice, good_outcome
+from scripted_device import DEVICE, Answer, ScriptedDevice, good_outcome
 
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.columns import read_measurements
@@ -199,6 +199,35 @@ def test_an_interruption_stops_all_and_keeps_everything(
         len(_records(request_.out, results.Memory)) + len(_records(request_.out, results.Repeat))
         == 6
     )
+
+
+def test_an_interruption_before_the_runs_begins_none(
+    request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The devices are still being looked at: nothing is changed there, no run is written."""
+    stopped = threading.Event()
+
+    def looked_at() -> results.Device:
+        assert stopped.wait(20)
+        return DEVICE
+
+    devices = [_device("A"), _device("B")]
+    for device in devices:
+        monkeypatch.setattr(device, "stop", stopped.set)
+        monkeypatch.setattr(device, "describe", looked_at)
+    waited = threading.Event.wait
+
+    def interrupted_wait(self: threading.Event, timeout: float | None = None) -> bool:
+        here = threading.current_thread() is threading.main_thread()
+        if here and timeout is not None and not stopped.is_set():
+            raise KeyboardInterrupt
+        return waited(self, timeout)
+
+    monkeypatch.setattr(threading.Event, "wait", interrupted_wait)
+    with pytest.raises(Interrupted, match="nothing was run"):
+        perform_all(request_, devices)
+    assert not request_.out.exists()
+    assert [device.calls for device in devices] == [[], []]
 
 
 def test_a_bug_in_one_thread_is_not_lost(request_: Request) -> None:
