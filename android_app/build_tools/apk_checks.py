@@ -43,6 +43,9 @@ def _badging(apk: Path, selection: Selection) -> str:
     _require(re.search(rf"^(minS|s)dkVersion:'{MIN_API}'$", text, re.M), "badging: minimum API")
     _require(ACTIVITY in manifest, f"the manifest lacks {ACTIVITY}")
     _require("uses-permission:" not in text, "the app asks for a permission")
+    _require(
+        "application-debuggable" not in text, "the app is debuggable: it would be timed slower"
+    )
     _require("provider" not in manifest, "the manifest declares a provider")
     return f"badging: {PACKAGE}, API {MIN_API} to {TARGET_API}, {' '.join(selection.abis)}"
 

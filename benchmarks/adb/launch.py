@@ -19,10 +19,10 @@ Launch = Literal["app_process", "activity"]
 MAIN = f"{PACKAGE}.Main"
 ACTIVITY = f"{PACKAGE}/.RunActivity"
 _WIDE = ("arm64-v8a", "x86_64")
-_FILES = f"/data/user/0/{PACKAGE}/files"
-"""As the app itself calls its folder. /data/data leads there too, but on some versions as a mount
-of its own, and the app, which writes nowhere else, could not tell that it is the same."""
-_REPORT = "cnn-bench-report.jsonl"
+_REPORT = f"/sdcard/Android/media/{PACKAGE}/cnn-bench-report.jsonl"
+"""In the one folder that the app may write and the shell may read on every version of Android: the
+app's private folder is not the shell's, and its folder in Android/data is, on some phones, neither.
+"""
 
 # $1 libraries, $2 code, $3 mask of CPUs or "", $4 bits of the libraries, then the runner's own
 # options. A phone of both widths has a program for each; `app_process` alone is one of the two.
@@ -35,26 +35,42 @@ command -v "$program" >/dev/null || program=app_process
 shift 4
 exec ${cpus:+taskset "$cpus"} "$program" / """
 
-# $1 package, $2 component, $3 name of the report, $4 options, $5 where its process id goes. The app
-# writes its report under another name and renames it, so a file that is there is whole. A process
-# that is gone for three seconds without a report was killed.
+# $1 package, $2 component, $3 the report, $4 options, $5 where its process id goes. The app writes
+# its report under another name, renames it, and ends: a file that is there is whole, and after the
+# process none will come. While the app may be measuring, the shell starts nothing but `sleep`.
+# Another user than the first has an /sdcard of his own, which this shell does not see.
 _ACTIVITY = r"""
-package=$1
+package=$1 report=$3
 trap 'am force-stop "$package"; exit 1' HUP INT TERM
+fail() { echo "$1" >&2; am force-stop "$package"; exit 1; }
+case $(am get-current-user) in
+  0 | *[!0-9]* | "") ;;
+  *) fail "another user than the phone's first is in front: switch to the first, who owns it" ;;
+esac
 am force-stop "$package"
-run-as "$package" mkdir -p files || exit 1
-run-as "$package" rm -f "files/$3" "files/$3.partial"
+rm -f "$report" "$report.partial"
+[ ! -e "$report" ] || fail "cannot remove $report, of an earlier run: remove it on the phone"
 said=$(am start -n "$2" --es options "$4" 2>&1)
-case $said in *Error* | *Exception*) echo "$said" >&2; exit 1 ;; esac
-missing=0
-until run-as "$package" test -f "files/$3"; do
-  if pid=$(pidof "$package"); then missing=0; else missing=$((missing + 1)); fi
-  { echo "$pid" >"$5"; } 2>/dev/null
-  [ $missing -lt 6 ] || { echo "the app is gone without a report" >&2; exit 137; }
-  sleep 0.5
+case $said in *Error* | *Exception*) fail "$said" ;; esac
+tries=0
+until pid=$(pidof "$package") || [ -f "$report" ]; do
+  [ $((tries += 1)) -lt 50 ] || break
+  sleep 0.1
 done
-run-as "$package" cat "files/$3"
-run-as "$package" rm -f "files/$3"
+{ echo "$pid" >"$5"; } 2>/dev/null
+missing=0
+until [ -f "$report" ]; do
+  [ -n "$pid" ] && [ -d "/proc/$pid" ] || missing=$((missing + 1))
+  [ $missing -lt 2 ] || break
+  sleep 1
+done
+if [ ! -f "$report" ]; then
+  said=$([ -n "$pid" ] && logcat -d -v raw --pid="$pid" -s cnn-bench:I 2>/dev/null | tail -n 2)
+  echo "the app ended without a report: it crashed or was killed; see 'adb logcat -d -b crash'" >&2
+  fail "$said"
+fi
+cat "$report" || fail "the shell may not read $report: this phone takes --launch app_process only"
+rm -f "$report"
 am force-stop "$package"
 """
 
@@ -90,5 +106,5 @@ def app_process_command(
 
 def activity_command(runner_options: Sequence[str]) -> list[str]:
     """Return the command that runs the installed app in the foreground, and prints its report."""
-    text = "\n".join([*runner_options, f"out={_FILES}/{_REPORT}"])
+    text = "\n".join([*runner_options, f"out={_REPORT}"])
     return script_words(_ACTIVITY, PACKAGE, ACTIVITY, _REPORT, text, PID_FILE)

@@ -14,6 +14,7 @@ from phone.faults import Faults, RunnerFaults
 OUT = Path("results.jsonl")
 APP = "/data/app/org.cnnexport.bench/base.apk"
 FILES = "/data/data/org.cnnexport.bench/files"
+MEDIA = "/sdcard/Android/media/org.cnnexport.bench"
 STAGE = "/data/local/tmp/cnn-bench"
 WORDS = ("--device", "adb", "--launch", "activity")
 
@@ -36,7 +37,7 @@ def test_every_repeat_is_a_process_of_its_own(phone: FakePhone, bench: Bench, mo
     """An app's process stays alive when its work is done: it has to be ended."""
     assert bench("run", model, *WORDS).code == 0
     verbs = [call[1] for call in phone.calls("am")]
-    assert verbs == ["force-stop", "start", "force-stop"] * 3
+    assert verbs == ["get-current-user", "force-stop", "start", "force-stop"] * 3
 
 
 def test_an_app_that_was_there_stays(
@@ -60,6 +61,56 @@ def test_another_build_is_replaced_and_stays(
     phone.path(FILES).mkdir(parents=True)
     assert bench("run", model, *WORDS).code == 0
     assert phone.path(APP).read_bytes() == apk.read_bytes()
+
+
+def test_the_phone_is_left_alone_while_it_measures(
+    phone: FakePhone, bench: Bench, model: Path
+) -> None:
+    """Between the look for the process and the report, no program is started but `sleep`."""
+    pidof, sleep = phone.path("/system/bin/pidof"), phone.path("/system/bin/sleep")
+    real = {each: each.resolve() for each in (pidof, sleep)}
+    for each in real:
+        each.unlink()
+        each.write_text(
+            f'#!/bin/sh\n"$PHONE_ROOT/.phone/log_call" {each.name} "$@"\nexec {real[each]} "$@"\n'
+        )
+        each.chmod(0o755)
+    assert bench("run", model, *WORDS, "--min-time", "3s", "--repeats", 1).code == 0
+    names = [call[0] for call in phone.calls() if call[0] != "sleep" or call[1] == "1"]
+    starts = [index for index, name in enumerate(names) if name == "pidof"]
+    assert len(starts) < 10
+    last = names[starts[-1] + 1 :]
+    assert last.count("sleep") >= 2
+    assert last[: last.index("am")] == ["sleep"] * last.index("am")
+
+
+def test_a_report_that_cannot_be_written(phone: FakePhone, bench: Bench, model: Path) -> None:
+    """Nobody waits for the time limit; the app's last words are told."""
+    phone.write(MEDIA, "a file where its folder should be")
+    done = bench("run", model, *WORDS, "--quiet", "--timeout", "60s")
+    assert done.code == 1
+    assert "ended without a report" in done.err
+    assert "cannot write the report: Not a directory" in done.err
+    assert "no end after" not in done.err
+    assert not phone.path(APP).exists()
+
+
+def test_an_earlier_report_is_not_taken_for_this_one(
+    phone: FakePhone, bench: Bench, model: Path
+) -> None:
+    report = phone.path(f"{MEDIA}/cnn-bench-report.jsonl")
+    report.mkdir(parents=True)
+    done = bench("run", model, *WORDS, "--quiet")
+    assert done.code == 1
+    assert "of an earlier run: remove it on the phone" in done.err
+    assert not [call for call in phone.calls("am") if call[1] == "start"]
+
+
+def test_another_users_screen(phone: FakePhone, bench: Bench, model: Path) -> None:
+    phone.write("/.phone/user", "10\n")
+    done = bench("run", model, *WORDS, "--quiet")
+    assert done.code == 1
+    assert "another user than the phone's first" in done.err
 
 
 @pytest.mark.parametrize(
@@ -89,7 +140,7 @@ def test_a_phone_that_does_not_take_the_app(
 @pytest.mark.parametrize(
     ("faults", "words"),
     [
-        (RunnerFaults(kill_after_lines=4), "memory is short"),
+        (RunnerFaults(kill_after_lines=4), "ended without a report: it crashed or was killed; see"),
         (RunnerFaults(half_line=5), "damaged"),
         (RunnerFaults(lines_after_end=2), "after its 'end'"),
     ],

@@ -9,13 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from build_tools import manifest
 from build_tools.api_check import check_api
 from build_tools.apk_checks import check_apk
 from build_tools.archive import read_archive, write_archive
 from build_tools.errors import BuildError
 from build_tools.fetch import Cache
 from build_tools.java import compile_java
-from build_tools.layout import APK, APP, PINS, cache
+from build_tools.layout import APK, APP, MANIFEST, PINS, cache
 from build_tools.parts import read_pins
 from build_tools.selection import Selection
 from build_tools.tools import call
@@ -115,6 +116,23 @@ def test_an_unsigned_archive_is_refused(small_apk: Path, tmp_path: Path) -> None
 def test_another_abi_than_asked_for_is_refused(small_apk: Path) -> None:
     with pytest.raises(BuildError, match="badging lacks 'arm64-v8a'"):
         list(check_apk(small_apk, Selection(("tflite",), ("arm64-v8a",))))
+
+
+def test_a_debuggable_app_is_refused(
+    small_apk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Android checks each of its calls into native code, within what is timed."""
+    source = tmp_path / "source.xml"
+    text = MANIFEST.read_text()
+    source.write_text(text.replace("<application", '<application android:debuggable="true"'))
+    monkeypatch.setattr(manifest, "MANIFEST", source)
+    framework = Cache(cache()).file(read_pins(PINS).parts["android-all"])
+    _, linked = manifest.link_resources(tmp_path, framework)
+    debuggable = tmp_path / "debuggable.apk"
+    changed = {"AndroidManifest.xml": read_archive(linked)["AndroidManifest.xml"]}
+    write_archive(read_archive(small_apk) | changed, debuggable)
+    with pytest.raises(BuildError, match="the app is debuggable"):
+        list(check_apk(debuggable, SMALL))
 
 
 NEWER = """

@@ -49,7 +49,7 @@ def test_activities(java: JavaTests, models: Path) -> None:
     command = build_robolectric_tests().command({"cnn.models": str(models)})
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment())
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    assert "\nOK (8 tests)\n" in done.stdout
+    assert "\nOK (15 tests)\n" in done.stdout
 
 
 @pytest.mark.parametrize(

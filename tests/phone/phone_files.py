@@ -13,7 +13,7 @@ STAND_INS = Path(__file__).parent / "stand_ins"
 _TOOLBOX = """
 basename cat chmod cp cut date dd dirname echo env expr false find grep head kill ln ls
 mkdir mktemp mv nice nohup od printf ps pwd readlink realpath rm rmdir sed seq setsid sh
-sha256sum sleep sort stat sync tail tee test timeout touch tr true uname uniq wc xargs
+sha256sum sleep sort stat sync tail tee timeout touch tr true uname uniq wc xargs
 """
 TOOLS = tuple(_TOOLBOX.split())
 """What a phone's toybox has of this machine's tools; whatever is not here is not found there."""

@@ -55,7 +55,11 @@ def main(words: list[str]) -> int:
     except Refused as refusal:
         code = refusal.exit_code
         report.say("failure", exit_code=code, message=str(refusal)[:1000])
-    report.keep()
+    try:
+        report.keep()
+    except OSError as error:
+        sys.stderr.write(f"cannot write the report: {error.strerror}\n")
+        return 4
     return code
 
 

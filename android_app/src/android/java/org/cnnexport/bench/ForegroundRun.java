@@ -13,13 +13,14 @@ final class ForegroundRun implements Progress {
 
     private final Context context;
     private final Screen screen;
+    private final Foreground foreground;
     private final List<String> arguments;
-    private volatile boolean left;
 
     /** Takes the options with a line feed between the pairs. */
-    ForegroundRun(Context context, Screen screen, String options) {
+    ForegroundRun(Context context, Screen screen, Foreground foreground, String options) {
         this.context = context;
         this.screen = screen;
+        this.foreground = foreground;
         arguments = Arrays.asList(options.split("\n", -1));
     }
 
@@ -39,9 +40,15 @@ final class ForegroundRun implements Progress {
         }
     }
 
-    /** What is measured from now on in this run is not measured in the foreground. */
-    void leftForeground() {
-        left = true;
+    /** Tells whoever asked for this that it will not begin. */
+    void abandon() {
+        Job.refuse(arguments, surroundings(), Failures.unfit(
+            "the app was closed before its run began; leave it in front and run again"));
+    }
+
+    /** Whether somebody waits for the report's file. */
+    boolean isAwaited() {
+        return Options.outOf(arguments) != null;
     }
 
     @Override
@@ -52,7 +59,8 @@ final class ForegroundRun implements Progress {
 
     @Override
     public String spoiled() {
-        return left ? "the app left the foreground while it measured; leave it there and run again"
+        return foreground.wasLeft()
+            ? "the app left the foreground while it measured; leave it there and run again"
             : null;
     }
 

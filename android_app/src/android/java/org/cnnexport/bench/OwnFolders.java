@@ -12,15 +12,19 @@ final class OwnFolders {
     private OwnFolders() {
     }
 
+    /**
+     * Makes the app's folders too, where they are not there yet.
+     *
+     * <p>Of these the shell reads those for media only: no private folder of an app that is not
+     * debuggable, and an app's external files not on each phone from Android 11 on.
+     */
+    @SuppressWarnings("deprecation") // the shell reads no other folder of an app on all versions
     static Folders of(Context context) {
-        List<File> own = new ArrayList<>();
-        own.add(context.getFilesDir());
-        // The same folder's name of old, by which run-as knows it; systems link them either way.
-        own.add(new File("/data/data/" + context.getPackageName() + "/files"));
-        own.add(context.getCacheDir());
-        File external = context.getExternalFilesDir(null);
-        if (external != null) {
-            own.add(external);
+        List<File> own = new ArrayList<>(List.of(context.getFilesDir(), context.getCacheDir()));
+        for (File media : context.getExternalMediaDirs()) {
+            if (media != null) {
+                own.add(media);
+            }
         }
         return Folders.within(List.of(PUSHED), own);
     }

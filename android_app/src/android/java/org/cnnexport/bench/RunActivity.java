@@ -3,11 +3,17 @@ package org.cnnexport.bench;
 import android.app.Activity;
 import android.content.Intent;
 import android.os.Bundle;
+import android.os.Handler;
+import android.os.Looper;
+import android.os.Process;
 import android.view.WindowManager;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 
 /**
  * The runner in the foreground, where a phone gives its scheduling; results go to {@code out}.
+ *
+ * <p>A run begins when the Activity has been in front for a moment: its layout and first frame, and
+ * whatever a screen that is switched on brings, are over then.
  *
  * <p>The manifest asks for a permission that the shell has and ordinary apps have not, so that no
  * foreign app starts a run; {@link Folders} bounds what a run could touch all the same.
@@ -16,9 +22,16 @@ public final class RunActivity extends Activity {
     /** The options, {@code key=value} with a line feed between the pairs. */
     public static final String OPTIONS = "options";
 
-    private final AtomicBoolean running = new AtomicBoolean();
+    static final long SETTLE_MS = 300;
+
+    /** The run that waits or measures: one per process, which Activities may share. */
+    private static final AtomicReference<ForegroundRun> CURRENT = new AtomicReference<>();
+
+    private final Foreground foreground = new Foreground();
+    private final Handler main = new Handler(Looper.getMainLooper());
+    private final Runnable begin = this::begin;
     private Screen screen;
-    private ForegroundRun run;
+    private ForegroundRun waiting;
 
     @Override
     @SuppressWarnings("deprecation") // the flags are what API 26 has; a locked phone must show it
@@ -28,39 +41,104 @@ public final class RunActivity extends Activity {
             | WindowManager.LayoutParams.FLAG_TURN_SCREEN_ON
             | WindowManager.LayoutParams.FLAG_SHOW_WHEN_LOCKED);
         screen = new Screen(this);
-        start(getIntent());
+        // Android may make this again, with the intent of a run that nobody waits for any more.
+        take(getIntent(), state != null);
     }
 
     @Override
     protected void onNewIntent(Intent intent) {
         super.onNewIntent(intent);
-        start(intent);
+        foreground.newIntent();
+        take(intent, false);
+    }
+
+    @Override
+    protected void onResume() {
+        super.onResume();
+        foreground.resume();
+        beginSoon();
+    }
+
+    @Override
+    public void onWindowFocusChanged(boolean has) {
+        super.onWindowFocusChanged(has);
+        foreground.focus(has);
+        beginSoon();
     }
 
     @Override
     protected void onPause() {
         super.onPause();
-        if (run != null) {
-            run.leftForeground();
+        foreground.pause();
+        beginSoon();
+    }
+
+    @Override
+    protected void onStop() {
+        super.onStop();
+        foreground.stop();
+    }
+
+    @Override
+    protected void onDestroy() {
+        super.onDestroy();
+        main.removeCallbacks(begin);
+        if (waiting != null) {
+            waiting.abandon();
+            over(waiting);
         }
     }
 
-    private void start(Intent intent) {
-        String options = intent.getStringExtra(OPTIONS);
+    private void take(Intent intent, boolean again) {
+        boolean old = again || (intent.getFlags() & Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY) != 0;
+        String options = old ? null : intent.getStringExtra(OPTIONS);
+        ForegroundRun current = CURRENT.get();
         if (options == null) {
+            showLast(current);
+            return;
+        }
+        ForegroundRun asked = new ForegroundRun(this, screen, foreground, options);
+        if (current != null) {
+            asked.refuse(current);
+            return;
+        }
+        CURRENT.set(asked); // here only, and always on the main thread
+        waiting = asked;
+        screen.show("Waiting until nothing is in front of this.");
+        beginSoon();
+    }
+
+    private void showLast(ForegroundRun current) {
+        if (current == null) {
             screen.show(LastResults.read(this));
-            return;
         }
-        ForegroundRun next = new ForegroundRun(this, screen, options);
-        if (!running.compareAndSet(false, true)) {
-            next.refuse(run);
-            return;
+    }
+
+    /** Whatever comes between starts the wait anew. */
+    private void beginSoon() {
+        main.removeCallbacks(begin);
+        if (waiting != null && foreground.isInFront()) {
+            main.postDelayed(begin, SETTLE_MS);
         }
-        run = next;
+    }
+
+    private void begin() {
+        ForegroundRun run = waiting;
+        waiting = null;
+        foreground.watch();
         screen.show("");
         new Thread(() -> {
-            next.run();
-            running.set(false);
+            run.run();
+            main.post(() -> over(run));
         }, "run").start();
+    }
+
+    /** Whoever waits for the report sees by the process's end that no more will come. */
+    private void over(ForegroundRun run) {
+        CURRENT.set(null);
+        if (run.isAwaited()) {
+            finishAndRemoveTask();
+            Process.killProcess(Process.myPid());
+        }
     }
 }

@@ -12,8 +12,10 @@ import android.content.Context;
 import android.content.Intent;
 import android.content.pm.ActivityInfo;
 import android.content.pm.ApplicationInfo;
+import android.os.Bundle;
 import android.os.Looper;
 import android.os.PowerManager;
+import android.os.Process;
 import android.view.ViewGroup;
 import android.view.WindowManager;
 import android.widget.TextView;
@@ -21,8 +23,10 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import org.junit.After;
 import org.junit.Before;
 import org.junit.Test;
 import org.junit.runner.RunWith;
@@ -33,6 +37,8 @@ import org.robolectric.android.controller.ActivityController;
 import org.robolectric.annotation.Config;
 import org.robolectric.annotation.GraphicsMode;
 import org.robolectric.annotation.SQLiteMode;
+import org.robolectric.shadows.ShadowEnvironment;
+import org.robolectric.shadows.ShadowProcess;
 
 /**
  * The real Activities with real inference, on Robolectric's system; no phone, emulator or ART.
@@ -49,14 +55,34 @@ public final class RunActivityTest {
 
     private final Context context = RuntimeEnvironment.getApplication();
     private File out;
+    private boolean begun;
 
     @Before
+    @SuppressWarnings("deprecation") // as OwnFolders
     public void pushModels() throws IOException {
-        out = new File(context.getFilesDir(), "report.jsonl");
+        ShadowEnvironment.addExternalDir("storage");
+        // Robolectric gives each test a phone of its own, but not this folder of it.
+        File storage = context.getExternalMediaDirs()[0];
+        for (File left : storage.listFiles()) {
+            assertTrue(left.delete());
+        }
+        out = new File(storage, "report.jsonl");
         Path models = Path.of(System.getProperty("cnn.models"));
         for (String name : List.of("net.onnx", "net.onnx.probe", "net.tflite", "net.tflite.probe")) {
             Files.copy(models.resolve(name), context.getFilesDir().toPath().resolve(name));
         }
+    }
+
+    /** Nothing of a test's run may reach into the next test. */
+    @After
+    public void processEnds() throws Exception {
+        if (begun) {
+            await(RunActivityTest::isProcessEnded);
+        }
+    }
+
+    private static boolean isProcessEnded() {
+        return ShadowProcess.wasKilled(Process.myPid());
     }
 
     private Intent intent(String net, String seconds, String... more) {
@@ -67,8 +93,15 @@ public final class RunActivityTest {
         return new Intent(context, RunActivity.class).putExtra(RunActivity.OPTIONS, all);
     }
 
-    private static ActivityController<RunActivity> start(Intent intent) {
-        return Robolectric.buildActivity(RunActivity.class, intent).setup();
+    private ActivityController<RunActivity> start(Intent intent) {
+        begun = true;
+        ActivityController<RunActivity> made = Robolectric.buildActivity(RunActivity.class, intent);
+        focus(made.setup(), true);
+        return made;
+    }
+
+    private static void focus(ActivityController<RunActivity> controller, boolean has) {
+        controller.get().onWindowFocusChanged(has);
     }
 
     private interface Condition {
@@ -79,8 +112,12 @@ public final class RunActivityTest {
         for (int waited = 0; !condition.holds(); waited += STEP_MS) {
             assertTrue("nothing happened in time", waited < DEADLINE_MS);
             Thread.sleep(STEP_MS);
-            shadowOf(Looper.getMainLooper()).idle();
+            passTime(STEP_MS);
         }
+    }
+
+    private static void passTime(long milliseconds) {
+        shadowOf(Looper.getMainLooper()).idleFor(Duration.ofMillis(milliseconds));
     }
 
     private String report() throws Exception {
@@ -125,7 +162,7 @@ public final class RunActivityTest {
     public void theLastResultsAreShownToWhoeverOpensTheApp() throws Exception {
         assertTrue(shown(Robolectric.buildActivity(ResultsActivity.class).setup().get())
             .contains("No run yet"));
-        Activity run = start(intent("net.onnx", "0.02", "out=" + out)).get();
+        start(intent("net.onnx", "0.02", "out=" + out));
         await(() -> LastResults.read(context).contains("Done."));
         Intent options = intent("net.onnx", "0.02", "out=" + out + "2").setClass(
             context, ResultsActivity.class);
@@ -133,7 +170,6 @@ public final class RunActivityTest {
         assertTrue(shown(results), shown(results).contains("median"));
         Thread.sleep(200);
         assertFalse("it takes no options", new File(out + "2.partial").exists());
-        assertFalse(run.isFinishing());
     }
 
     @Test
@@ -176,6 +212,78 @@ public final class RunActivityTest {
         requireFailure(lastLine(report()), 12, "left the foreground");
     }
 
+    @Test
+    public void norDoesOneThatCameBack() throws Exception {
+        ActivityController<RunActivity> controller = start(intent("net.onnx", "0.5", "out=" + out));
+        await(() -> shown(controller.get()).contains("measuring"));
+        controller.pause();
+        focus(controller, false);
+        controller.newIntent(intent("net.onnx", "0.02", "out=" + out)).resume();
+        focus(controller, true);
+        requireFailure(lastLine(report()), 12, "left the foreground");
+    }
+
+    @Test
+    public void aRunBeginsWhenNothingIsInFront() throws Exception {
+        begun = true;
+        ActivityController<RunActivity> controller = Robolectric.buildActivity(RunActivity.class,
+            intent("net.onnx", "0.02", "out=" + out)).setup();
+        focus(controller, false);
+        passTime(10 * RunActivity.SETTLE_MS);
+        requireWaiting(controller.get());
+        focus(controller, true);
+        passTime(RunActivity.SETTLE_MS - 1);
+        controller.pause();
+        passTime(10 * RunActivity.SETTLE_MS);
+        requireWaiting(controller.get());
+        controller.resume();
+        String report = report();
+        assertEquals(report, "complete", SessionVerdict.of("time", report));
+    }
+
+    private void requireWaiting(Activity activity) throws Exception {
+        Thread.sleep(200);
+        assertTrue(shown(activity), shown(activity).startsWith("Waiting"));
+        assertFalse(new File(out + ".partial").exists());
+        assertFalse(out.exists());
+    }
+
+    @Test
+    public void aRunThatIsClosedBeforeItBeginsIsReported() throws Exception {
+        Robolectric.buildActivity(RunActivity.class, intent("net.onnx", "0.02", "out=" + out))
+            .create().start().resume().pause().stop().destroy();
+        requireFailure(report(), 12, "closed before its run began");
+        assertTrue(isProcessEnded());
+    }
+
+    @Test
+    public void anActivityThatIsMadeAgainMeasuresNothing() throws Exception {
+        Intent restored = intent("net.onnx", "0.02", "out=" + out);
+        Intent fromRecents = new Intent(restored).addFlags(
+            Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY);
+        for (ActivityController<RunActivity> made : List.of(
+            Robolectric.buildActivity(RunActivity.class, restored).setup(new Bundle()),
+            Robolectric.buildActivity(RunActivity.class, fromRecents).setup())) {
+            Activity activity = made.get();
+            focus(made, true);
+            passTime(10 * RunActivity.SETTLE_MS);
+            assertTrue(shown(activity), shown(activity).contains("No run yet"));
+            Thread.sleep(200);
+            assertFalse(new File(out + ".partial").exists());
+            assertFalse(out.exists());
+        }
+    }
+
+    @Test
+    public void aFullDiskEndsTheProcess() throws Exception {
+        Files.createSymbolicLink(Path.of(out + ".partial"), Path.of("/dev/full"));
+        Activity activity = start(intent("net.onnx", "0.02", "out=" + out)).get();
+        await(RunActivityTest::isProcessEnded);
+        assertTrue(activity.isFinishing());
+        assertTrue(shown(activity), shown(activity).contains("No space left on device"));
+        assertFalse(out.exists());
+    }
+
     private static String lastLine(String report) {
         return report.substring(report.lastIndexOf('\n', report.length() - 2) + 1);
     }
@@ -185,11 +293,26 @@ public final class RunActivityTest {
         ActivityController<RunActivity> controller = start(intent("net.onnx", "1", "out=" + out));
         await(() -> shown(controller.get()).contains("measuring"));
         File second = new File(out + "2");
-        controller.newIntent(intent("net.onnx", "0.02", "out=" + second));
+        deliver(controller, intent("net.onnx", "0.02", "out=" + second));
         requireFailure(Files.readString(second.toPath()), 12, "another run is in progress");
-        controller.newIntent(intent("net.onnx", "0.02", "out=" + out));
+        deliver(controller, intent("net.onnx", "0.02", "out=" + out));
         String report = report();
         assertEquals(report, "complete", SessionVerdict.of("time", report));
+    }
+
+    /** As Android does it to an Activity in front: between a pause and a resume. */
+    private static void deliver(ActivityController<RunActivity> controller, Intent intent) {
+        controller.pause().newIntent(intent).resume();
+    }
+
+    @Test
+    public void oneRunPerProcess() throws Exception {
+        ActivityController<RunActivity> first = start(intent("net.onnx", "1", "out=" + out));
+        await(() -> shown(first.get()).contains("measuring"));
+        File second = new File(out + "2");
+        start(intent("net.onnx", "0.02", "out=" + second));
+        requireFailure(Files.readString(second.toPath()), 12, "another run is in progress");
+        assertEquals("complete", SessionVerdict.of("time", report()));
     }
 
     @Test
@@ -198,6 +321,12 @@ public final class RunActivityTest {
             new ComponentName(context, RunActivity.class), 0);
         assertTrue(info.exported);
         assertEquals("android.permission.DUMP", info.permission);
-        assertNotEquals(0, context.getApplicationInfo().flags & ApplicationInfo.FLAG_DEBUGGABLE);
+        assertNotEquals(0, info.flags & ActivityInfo.FLAG_EXCLUDE_FROM_RECENTS);
+    }
+
+    /** Android checks each call into native code of a debuggable app, within what is timed. */
+    @Test
+    public void theAppIsNotDebuggable() {
+        assertEquals(0, context.getApplicationInfo().flags & ApplicationInfo.FLAG_DEBUGGABLE);
     }
 }
