@@ -34,7 +34,9 @@ while read -r line; do :; done
 rm -f "$1/holder"
 package=
 { read -r package <"$1/uninstall"; } 2>/dev/null
-[ -z "$package" ] || pm uninstall "$package" >/dev/null 2>&1
+[ -z "$package" ] || {
+  pm uninstall "$package" && rm -rf "/sdcard/Android/media/$package"
+} >/dev/null 2>&1
 rm -f "$1/uninstall"
 # Out of the way at once: the next run may be making its own.
 [ "$3" = keep ] || { mv "$1" "$1.$2" && rm -rf "$1.$2"; }

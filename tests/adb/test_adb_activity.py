@@ -30,6 +30,7 @@ def test_the_app_is_there_for_the_run_only(phone: FakePhone, bench: Bench, model
     assert len([call for call in phone.calls("pm") if call[1] == "install"]) == 1
     assert not phone.path(APP).exists()
     assert not phone.path(STAGE).exists()
+    assert not phone.path(MEDIA).exists()
     assert phone.calls("app_process") == []
 
 
@@ -47,9 +48,11 @@ def test_an_app_that_was_there_stays(
     phone.path(APP).write_bytes(apk.read_bytes())
     phone.path(FILES).mkdir(parents=True)
     phone.write(f"{FILES}/mine", "x")
+    phone.write(f"{MEDIA}/mine", "x")
     assert bench("run", model, *WORDS).code == 0
     assert not [call for call in phone.calls("pm") if call[1] != "path"]
     assert [path.name for path in phone.path(FILES).iterdir()] == ["mine"]
+    assert [path.name for path in phone.path(MEDIA).iterdir()] == ["mine"]
 
 
 def test_another_build_is_replaced_and_stays(
