@@ -13,10 +13,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-SOURCE = (
-    "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
-    " ARCHIVE trixie main\n"
-)
+RELEASE = "trixie"
+_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PROGRAM = "usr/lib/android-sdk/platform-tools/adbd"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _TIMEOUT_S = 180
@@ -56,8 +54,22 @@ def _fetch(root: Path) -> None:
             unpacked.rename(root)
 
 
+def _source() -> str:
+    """Return trixie as an apt source, from wherever this system has its own Debian."""
+    listed = _run(
+        "apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"
+    )
+    places = [line.split(" ")[0] for line in listed.splitlines()]
+    own = [place for place in places if place.endswith("/debian/")]
+    if not own:
+        raise NotObtainable(
+            "adbd is not installed, and apt knows no Debian archive to fetch it from"
+        )
+    return f"deb [signed-by={_KEYS}] {own[0]} {RELEASE} main\n"
+
+
 def _downloaded(folder: Path) -> list[Path]:
-    (folder / "sources.list").write_text(SOURCE)
+    (folder / "sources.list").write_text(_source())
     (folder / "status").touch()
     for needed in ("state/lists/partial", "cache/archives/partial", "packages"):
         (folder / needed).mkdir(parents=True)
