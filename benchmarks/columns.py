@@ -1,7 +1,7 @@
 """Read a results file into arrays: one line in memory at a time, eight bytes a sample kept.
 
 Strict, because what is read here is judged: a damaged, foreign or repeated line refuses the file.
-``cnn-bench run --resume`` mends what a crash left.
+``cnn-bench run --resume`` sets a torn last line aside; other damage is removed by hand.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def read_measurements(path: Path) -> Measurements:
             measurement whose run or artifact no line describes, a time of zero, or no
             measurement at all.
     """
-    gatherer = _Gatherer()
+    gatherer = _Gatherer(path.name)
     try:
         # `map` lets go of each record before the next is read; a loop variable would not.
         for _ in map(gatherer.add, read_records(path)):
@@ -78,9 +78,10 @@ class _DuelParts:
 
 
 class _Gatherer:
-    """Takes records in file order; keeps times as arrays."""
+    """Takes records of the file ``name`` in their order; keeps times as arrays."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._runs: dict[str, Run] = {}
         self._artifacts: dict[tuple[str, str], Artifact] = {}
         self._seen: set[tuple[object, ...]] = set()
@@ -95,7 +96,7 @@ class _Gatherer:
         """
         match record:
             case BadLine():
-                raise _Refused(_complaint(record))
+                raise _Refused(_complaint(record, self._name))
             case Run():
                 self._require_new("run", record.run_id)
                 self._runs[record.run_id] = record
@@ -212,10 +213,10 @@ def _times(samples_ns: Iterable[int], record: Repeat | Pair) -> Nanoseconds:
     return times
 
 
-def _complaint(bad: BadLine) -> str:
+def _complaint(bad: BadLine, name: str) -> str:
     if bad.foreign:
         return f"line {bad.number} is {bad.reason}; remove it, or give the right file"
     return (
-        f"line {bad.number} is damaged ({bad.reason}); "
-        "complete the run with 'cnn-bench run --resume', or remove the line"
+        f"line {bad.number} is damaged ({bad.reason}); remove line {bad.number} of {name}, then "
+        "complete the run with the same 'cnn-bench run' and --resume"
     )

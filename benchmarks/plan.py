@@ -56,7 +56,8 @@ def plan_turns(
     number of threads, each round in an order of its own. With ``compare``: rounds of every
     artifact after the first paired with the first. Who is loaded first is swapped from process to
     process: of two equal networks, the one loaded last can be 4 % faster all along. Who begins is
-    swapped as well; of both, two neighbours have the opposite.
+    swapped at every other step, so that four repeats have all four combinations, and the second of
+    each two (0 and 1, 2 and 3, …) has the opposite of both.
     """
     if compare:
         return _rounds(_pairs(subjects, threads, seed), repeats, seed, 0)

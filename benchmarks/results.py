@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 FIXED_PERFORMANCE = "fixed_performance"
 """The setting of Android's fixed-performance mode."""
@@ -171,7 +171,7 @@ class Pair(_Record):
     repeat: int = Field(ge=0)
     position: int = Field(ge=0)
     b_first: bool
-    b_loaded_first: bool = False
+    b_loaded_first: bool
     block: int = Field(default=1, ge=1)
     threads: int = Field(ge=1)
     runtimes: tuple[str, str]

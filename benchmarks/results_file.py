@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterable, Iterator
@@ -31,6 +32,7 @@ _KEY = b'"cnn_bench"'
 _HEAD = b"{" + _KEY
 """How each line of ours begins; a torn one may end within."""
 _HEAD_BYTES = 4096
+_VERSION = re.compile(rb'^{"cnn_bench":"run","schema_version":(\d{1,9})[,}]')
 _BLOCK_BYTES = 65_536
 _PARSER: TypeAdapter[Record] = TypeAdapter(Record)
 
@@ -57,6 +59,7 @@ class Appender:
         self.torn_bytes = 0
         """How much of a torn last line was set aside."""
         self._one_writer = threading.Lock()
+        self._closed = False
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         except OSError as error:
@@ -80,16 +83,23 @@ class Appender:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._descriptor)
+        with self._one_writer:
+            self._closed = True
+            os.close(self._descriptor)
 
     def append(self, record: Record) -> None:
         """Write one record as one line.
 
+        A thread that outlives the call finds the file closed: its descriptor may be another's.
+
         Raises:
-            DestinationError: the disk is full or gone; what was there is unharmed.
+            DestinationError: the disk is full or gone, or the file is closed; what was there is
+                unharmed.
         """
         line = record.to_line().encode()
         with self._one_writer:
+            if self._closed:
+                raise DestinationError(f"{self.path} is closed; nothing more is kept")
             self._write(line)
 
     def _write(self, line: bytes) -> None:
@@ -103,7 +113,7 @@ class Appender:
             raise DestinationError(f"{self.path} took {written} of {len(line)} bytes; free space")
 
     def _require_ours(self) -> None:
-        """Never append to, or part, what is somebody else's file."""
+        """Never append to, or part, what is somebody else's file or of another schema."""
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             return
         head = os.pread(self._descriptor, _HEAD_BYTES, 0).partition(b"\n")[0]
@@ -111,6 +121,12 @@ class Appender:
             raise DestinationError(
                 f"{self.path} is no results file: its first line is no record of cnn-bench;"
                 " give another --out"
+            )
+        found = _VERSION.search(head)
+        if found and int(found[1]) != SCHEMA_VERSION:
+            raise DestinationError(
+                f"{self.path} is of schema version {int(found[1])}, this command writes"
+                f" {SCHEMA_VERSION}; give another --out"
             )
 
     def _lock(self) -> None:

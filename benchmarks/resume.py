@@ -21,7 +21,7 @@ class Earlier:
     left_out: Sequence[str] = ()
 
     def within(self, turns: Iterable[Turn]) -> Earlier:
-        """Return it without measurements that no turn of the plan asks for, or asks for once."""
+        """Return it without measurements that are there twice, or that no turn asks for."""
         open_keys = {turn.key for turn in turns}
         kept: list[results.Record] = []
         strays: list[str] = []

@@ -55,6 +55,7 @@ def repeats_ms(medians: Sequence[float], **fields: Any) -> list[results.Repeat]:
 def pair(number: int, a_ns: Sequence[int], b_ns: Sequence[int], **fields: Any) -> results.Pair:
     given = {"run_id": RUN_ID, "a": sha256("old.tflite"), "b": sha256("net.tflite")}
     given |= {"position": number, "b_first": bool(number % 2), "threads": 1}
+    given |= {"b_loaded_first": bool(number % 2)}
     given |= {"runtimes": ("ai-edge-litert",) * 2, "runtime_versions": ("2.3.0",) * 2} | fields
     return results.Pair(repeat=number, a_ns=list(a_ns), b_ns=list(b_ns), **given)
 

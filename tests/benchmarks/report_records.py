@@ -90,7 +90,7 @@ def records(fast_name: str = "fast.tflite", processes: int = 6) -> list[Record]:
             baseline_rss_bytes=30_000_000,
         )
     )
-    return [*lines, *(pair(index) for index in range(8))]
+    return [*lines, *(pair(index) for index in range(10))]
 
 
 def pair(index: int) -> Pair:
@@ -102,6 +102,7 @@ def pair(index: int) -> Pair:
         repeat=index,
         position=20 + index,
         b_first=bool(index % 2),
+        b_loaded_first=bool(index % 2),
         threads=1,
         runtimes=("ai-edge-litert", "ai-edge-litert"),
         runtime_versions=("2.3.0", "2.3.0"),

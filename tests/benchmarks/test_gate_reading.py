@@ -74,6 +74,7 @@ def test_pairs_become_a_duel(tmp_path: Path):
     ("damage", "message"),
     [
         (lambda lines: [*lines[:-1], lines[-1][:40]], "line 3 is damaged"),
+        (lambda lines: [*lines[:-1], lines[-1][:40]], "; remove line 3 of r.jsonl, then complete"),
         (lambda lines: [*lines, lines[-1]], "two 'repeat' lines"),
         (lambda lines: [lines[0], *lines], "two 'run' lines"),
         (lambda lines: [lines[0], lines[1], *lines[1:]], "two 'artifact' lines"),
@@ -112,11 +113,12 @@ def test_refuses_a_damaged_repeat(tmp_path: Path, change: dict[str, object], mes
     assert message.removeprefix("line 3 is damaged (repeat.") in line
 
 
-def test_refuses_another_schema_version_by_name(tmp_path: Path):
+@pytest.mark.parametrize("version", [1, 3])
+def test_refuses_another_schema_version_by_name(tmp_path: Path, version: int):
     path = tmp_path / "r.jsonl"
-    document = json.loads(made.run().to_line()) | {"schema_version": 2}
+    document = json.loads(made.run().to_line()) | {"schema_version": version}
     path.write_text(json.dumps(document) + "\n")
-    assert "schema version 2" in refusal(path)
+    assert f"schema version {version}, this command reads 2" in refusal(path)
 
 
 def test_refuses_what_is_no_file(tmp_path: Path):

@@ -149,7 +149,7 @@ def test_scatter_leaves_out_unknown_costs_and_says_so() -> None:
 def test_ratios_have_a_dot_per_process(measured: Measured) -> None:
     drawn = ratios(measured.duels)
     assert drawn is not None
-    assert len(of_class(parsed(drawn[0]), "dot")) == 8
+    assert len(of_class(parsed(drawn[0]), "dot")) == 10
     assert ratios(()) is None
 
 

@@ -184,7 +184,7 @@ def test_pairs_alone_make_a_page_too(tmp_path: Path) -> None:
     assert "<h2>Latency</h2>" not in html
     assert html.count("<svg ") == 1 + 2
     assert "<h3>1 · fast.tflite, 1 thread, in turns with slow.tflite</h3>" in html
-    assert html.count("56 inferences in 8 processes, a row each") == 2
+    assert html.count("70 inferences in 10 processes, a row each") == 2
 
 
 def test_command_writes_beside_the_results_and_says_so(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import made_results as made
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,13 +131,43 @@ def test_damage_and_foreign_lines_are_told_apart() -> None:
     assert [item for item in found if not isinstance(item, BadLine)] == [MEMORY]
 
 
-def test_another_schema_version_is_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 3])
+def test_another_schema_version_is_refused_by_name(tmp_path: Path, version: int) -> None:
     path = tmp_path / "r.jsonl"
-    newer = RUN.to_line().replace('"schema_version":1', '"schema_version":2')
-    for line in (newer, newer.replace('"repeats":2', '"rounds":2')):
+    other = RUN.to_line().replace('"schema_version":2', f'"schema_version":{version}')
+    for line in (other, other.replace('"repeats":2', '"rounds":2')):
         path.write_text(RUN.to_line() + line)
-        with pytest.raises(InputRefused, match=r"r\.jsonl, line 2 is of schema version 2"):
+        with pytest.raises(InputRefused, match=rf"r\.jsonl, line 2 is of schema version {version}"):
             list(read_records(path))
+
+
+def test_nothing_is_appended_to_another_schema_version(tmp_path: Path) -> None:
+    """The file would be refused as a whole, with what was measured last."""
+    path = tmp_path / "r.jsonl"
+    path.write_text(RUN.to_line().replace('"schema_version":2', '"schema_version":1') + '{"cnn_b')
+    before = path.read_bytes()
+    with pytest.raises(DestinationError, match=r"version 1, this command writes 2; give another"):
+        Appender(path)
+    assert path.read_bytes() == before
+
+
+def test_a_pair_says_who_was_loaded_first() -> None:
+    """Before version 2 no line did: such a pair must not be judged as if the base had been."""
+    line = made.pair(0, [1], [2]).to_line()
+    (bad,) = parse_lines([line.replace('"b_loaded_first":false,', "").encode()])
+    assert isinstance(bad, BadLine)
+    assert "b_loaded_first: Field required" in bad.reason
+
+
+def test_a_closed_file_takes_nothing_more(tmp_path: Path) -> None:
+    """A thread goes on after a second Ctrl-C; the descriptor's number may be another file's."""
+    path = tmp_path / "r.jsonl"
+    with Appender(path) as appender:
+        appender.append(RUN)
+    other = tmp_path / "other"
+    with other.open("wb"), pytest.raises(DestinationError, match="is closed; nothing more is kept"):
+        appender.append(MEMORY)
+    assert (list(read_records(path)), other.read_bytes()) == ([RUN], b"")
 
 
 def test_a_line_without_end_is_no_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

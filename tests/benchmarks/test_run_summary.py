@@ -36,7 +36,8 @@ def _repeat(sha256: str, repeat: int, samples: list[int], **changes: object) -> 
 
 def _pair(repeat: int, a_ns: list[int], b_ns: list[int]) -> results.Pair:
     return results.Pair(
-        run_id=RUN_ID, a=A, b=B, repeat=repeat, position=repeat, b_first=False, threads=1,
+        run_id=RUN_ID, a=A, b=B, repeat=repeat, position=repeat, b_first=False,
+        b_loaded_first=bool(repeat % 2), threads=1,
         runtimes=("r", "r"), runtime_versions=("1", "1"), a_ns=a_ns, b_ns=b_ns,
     )  # fmt: skip
 
@@ -75,7 +76,7 @@ def test_a_process_is_one_value_however_many_inferences_it_has() -> None:
 
 def test_a_pair_is_the_ratio_of_neighbours() -> None:
     """Between the processes the machine becomes ten times slower; the ratio does not see it."""
-    pairs = [_pair(n, [100 * 10**n, 110 * 10**n], [150 * 10**n, 165 * 10**n]) for n in range(8)]
+    pairs = [_pair(n, [100 * 10**n, 110 * 10**n], [150 * 10**n, 165 * 10**n]) for n in range(10)]
     (row,) = pair_rows([*RECORDS[:3], *pairs])
     assert (row.a.name, row.b.name) == ("first.onnx", "second.onnx")
     assert math.isclose(row.comparison.ratio.value, 1.5)
