@@ -16,22 +16,18 @@ from cnn_export.errors import UsageError
 def perform(
     request: Request, device: Device, report: Callable[[Progress], None] = lambda _: None
 ) -> Finished:
-    """Measure what the request's plan still lacks.
+    """Measure what the request's plan still lacks; what ended the run early is in what it returns.
 
     Raises:
         UsageError: an option contradicts another, or the run to be resumed.
         InputRefused: an artifact or the results file cannot be read.
-        DeviceUnfit: with ``strict``, the device is in no condition to measure; or it is lost.
-        Interrupted: the user stopped it; what was measured is kept.
+        DeviceUnfit: with ``strict``, the device is in no condition to measure; or it is not there.
     """
     checked = check(request, device)
     require_resumable(request)
     with Appender(request.out) as appender:
         earlier = last_run(request.out, checked.described.id) if request.resume else None
-        finished = work_off(request, checked, appender, earlier, report=report)
-    if finished.stopped_by is not None and (failure := finished.first_failure(request.out)):
-        raise failure
-    return finished
+        return work_off(request, checked, appender, earlier, report=report)
 
 
 def require_resumable(request: Request) -> None:

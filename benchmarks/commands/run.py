@@ -197,7 +197,7 @@ def _performed(
         return everything.finished, everything.first_failure(request.out)
     from cnn_export.benchmarks.run_job import perform
 
-    finished = perform(request, devices[0], report)
+    finished = perform(request, devices[0], report)  # what stopped it is told behind its table
     return [finished], finished.first_failure(request.out)
 
 

@@ -281,20 +281,25 @@ def test_an_interrupted_process_keeps_what_it_has(
         "--out",
         str(out),
     ]
+    out.write_text('{"cnn_bench"')
     process = subprocess.Popen(
         [sys.executable, "-m", "cnn_export.benchmarks", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + 120
-    while not out.exists() or out.read_bytes().count(b"\n") < 3:
+    while out.read_bytes().count(b"\n") < 4:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    shown, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.decode().startswith("cnn-bench: interrupted; ")
+    assert "Latency per inference" in shown.decode()
+    torn, kept, failure = err.decode().splitlines()
+    assert torn == f"a torn last line of {out} is now in {out}.torn"
+    assert kept.endswith(f"processes are kept in {out}")
+    assert failure.startswith("cnn-bench: interrupted; ")
     assert err.decode().endswith(f"are kept in {out}; go on with the same command and --resume\n")
     assert _run(capsys, *arguments, "--resume")[0] == 0
     keys = [repeat.repeat for repeat in _records(out, results.Repeat)]

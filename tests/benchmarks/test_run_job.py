@@ -15,10 +15,9 @@ import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 from scripted_device import DEVICE, ScriptedDevice, good_outcome, hello_of
 
-from cnn_export.benchmarks import results
+from cnn_export.benchmarks import results, run_job
 from cnn_export.benchmarks.results_file import BadLine, read_records
-from cnn_export.benchmarks.run_job import perform
-from cnn_export.benchmarks.run_request import Request
+from cnn_export.benchmarks.run_request import Finished, Request
 from cnn_export.benchmarks.run_summary import time_rows
 from cnn_export.benchmarks.session import IncompleteRun
 from cnn_export.errors import (
@@ -41,6 +40,14 @@ def request_(affine_onnx: Path, tmp_path: Path) -> Request:
     write_onnx(second, ballast=3)
     save_manifest(second, manifest_of(second, "onnx"))
     return Request((affine_onnx, second), tmp_path / "r.jsonl", threads=(1, 2), repeats=3, seed=5)
+
+
+def perform(request: Request, device: ScriptedDevice) -> Finished:
+    """Perform, and raise what stopped the run, as the command does after it has told the rest."""
+    finished = run_job.perform(request, device)
+    if finished.stopped_by is not None and (failure := finished.first_failure(request.out)):
+        raise failure
+    return finished
 
 
 def _records(path: Path) -> list[results.Record]:
