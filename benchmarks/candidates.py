@@ -7,10 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnn_export.benchmarks.intervals import Interval, median_interval, quantile_interval
+from cnn_export.benchmarks.comparison import FEWEST_EACH, Comparison
+from cnn_export.benchmarks.intervals import (
+    MINIMUM_PROCESSES,
+    Interval,
+    median_interval,
+    quantile_interval,
+)
 from cnn_export.benchmarks.measurements import Duel, Measurements, Series, Setting
 from cnn_export.benchmarks.results import Artifact
-from cnn_export.benchmarks.statistics import Comparison
 
 _NS_PER_MS = 1e6
 
@@ -19,12 +24,14 @@ _NS_PER_MS = 1e6
 class Figure:
     """A figure in the unit of its bound, and the unfit conditions (``flags``) it arose under.
 
-    ``processes`` is ``None`` where it is known rather than estimated.
+    ``processes`` is ``None`` where it is known rather than estimated; ``fewest`` of them have an
+    interval of 95 %.
     """
 
     interval: Interval
     processes: int | None = None
     flags: tuple[str, ...] = ()
+    fewest: int = MINIMUM_PROCESSES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +124,8 @@ def regression_figure(comparison: Comparison, flags: tuple[str, ...] = ()) -> Fi
     ratio = comparison.ratio
     value, low, high = (100 * (each - 1) for each in (ratio.value, ratio.low, ratio.high))
     interval = Interval(value, low, high, ratio.confidence)
-    return Figure(interval, min(comparison.processes), flags)
+    fewest = FEWEST_EACH[1] * (2 if comparison.process_ratios else 1)
+    return Figure(interval, min(comparison.processes), flags, fewest)
 
 
 def candidate_of_series(series: Series) -> Candidate:

@@ -5,8 +5,8 @@ effect *m* (2 %):
 
 - **slower** (**faster**): the ratio's interval lies above (below) 1, the exact permutation test
   says p ≤ 1 %, and the ratio is at least 1 + m (at most 1 / (1 + m)). The test alone keeps false
-  alarms to that 1 % under whatever noise treats both alike; it needs 10 processes (8 that were
-  all loaded in one order, 5 of each where they are separate) to say so little.
+  alarms to that 1 % under whatever noise treats both alike; it needs 10 processes (5 of each where
+  they are separate) to say so little.
 - **no difference shown**: the interval lies inside (1 / (1 + m), 1 + m).
 - **undecided**: everything else, also every interval that lacks the confidence *c* because there
   are too few processes.
@@ -14,7 +14,12 @@ effect *m* (2 %):
 A process treats the artifact that it loaded last better or worse than the other, all along, by up
 to 4 %. So half of the processes load them in the opposite order. Equal artifacts have ratios *x* in
 one half and 1/*y* in the other that are of one distribution; a true ratio moves them apart by its
-square. That is Mann and Whitney's problem, and needs nothing to be symmetric.
+square. That is Mann and Whitney's problem, and of equal artifacts the test needs nothing to be
+symmetric. The ratio of different artifacts is the pseudo-median over the two orders: the median,
+over all couples of a process of the one and a process of the other, of the geometric mean of their
+ratios. Where the noise is asymmetric, that is not the median of the processes' ratios.
+
+Processes of one order say nothing of the other, so a run that has no more is undecided.
 
 The minimum effect is symmetric in the logarithm, so that exchanging base and new exchanges the
 verdicts.
@@ -37,18 +42,16 @@ from cnn_export.benchmarks.intervals import (
     Interval,
     Samples,
     checked_values,
-    median_interval,
     process_quantiles,
 )
-from cnn_export.benchmarks.permutation import rank_sum_p_value, shift_interval, sign_flip_p_value
+from cnn_export.benchmarks.permutation import rank_sum_p_value, shift_interval
 
 DEFAULT_MINIMUM_EFFECT = 0.02
 ALARM_LEVEL = 0.01
 """What share of comparisons of equal artifacts may raise an alarm, at most."""
-FEWEST_ONE_ORDER = (8, 6)
-"""The fewest processes that can raise an alarm (2 of 2**8 sign flips) and that have an interval."""
 FEWEST_EACH = (5, 4)
-"""The same of each of two groups: 2 of C(10, 5) deals, and 2 of C(8, 4)."""
+"""The fewest of each of two groups of processes that can raise an alarm, 2 of C(10, 5) deals, and
+that have an interval, 2 of C(8, 4)."""
 DEFAULT_PAIR_REPEATS = 32
 """Processes of the default co-resident comparison; see the study in ``README.md``."""
 DEFAULT_PAIR_SECONDS = 0.5
@@ -84,7 +87,7 @@ class Comparison:
 
 def compare(
     pairs: Sequence[tuple[Samples, Samples]],
-    new_loaded_first: Sequence[bool] = (),
+    new_loaded_first: Sequence[bool],
     minimum_effect: float = DEFAULT_MINIMUM_EFFECT,
     confidence: float = DEFAULT_CONFIDENCE,
 ) -> Comparison:
@@ -92,12 +95,12 @@ def compare(
 
     ``pairs`` holds, per process, nanoseconds of the base's and of the new one's inferences in
     their order; the i-th of both ran one after the other. ``new_loaded_first`` says for each
-    process who was loaded first (left out: always the base).
+    process who was loaded first.
 
-    Of each process counts the logarithm of :func:`process_ratio`. Where both orders are there, the
-    ratio is the median over all couples of opposite orders of their mean, with the interval and
-    exact test of :func:`compare_separate`; else the median over processes, with its
-    order-statistic interval and the exact sign-flip test.
+    Of each process counts the logarithm of :func:`process_ratio`. The ratio is the median over all
+    couples of opposite orders of their mean, with the interval and exact test of
+    :func:`compare_separate`. Without an opposite it is the median over processes and undecided,
+    with their range and no confidence.
 
     Raises:
         ValueError: no pairs, one without samples or with a time of zero, a negative effect.
@@ -106,19 +109,13 @@ def compare(
     # Rounded, because what is a tie in whole nanoseconds must be one to the test.
     logs = np.log(checked_values(ratios)).round(_DECIMALS)
     swapped = _orders(new_loaded_first, logs.size)
-    sides = -logs[swapped], logs[~swapped]
-    if both := bool(sides[0].size and sides[1].size):
-        logs_interval = shift_interval(*sides, confidence).scaled(0.5)
-        p_value = rank_sum_p_value(*sides)
-    else:
-        logs_interval = median_interval(logs, confidence)
-        p_value = sign_flip_p_value(logs)
-    ratio = _exponential(logs_interval)
-    found = _judged(ratio, p_value, minimum_effect, confidence, (len(pairs), len(pairs)))
+    kept, turned = logs[~swapped], -logs[swapped]
+    both = kept.size and turned.size
+    shift, p_value = _shift(turned, kept, confidence) if both else _unopposed(logs)
+    ratio = _exponential(shift)
+    found = _judged(ratio, p_value, minimum_effect, confidence, (logs.size, logs.size))
     found = dataclasses.replace(found, process_ratios=tuple(map(float, ratios)))
-    if both:
-        return _with_repeats(found, min(map(len, sides)), FEWEST_EACH, each=2)
-    return _with_repeats(found, logs.size, FEWEST_ONE_ORDER)
+    return _with_repeats(found, (kept.size, turned.size), each=2)
 
 
 def compare_separate(
@@ -142,7 +139,7 @@ def compare_separate(
     ratio = _exponential(shift_interval(base, new, confidence))
     p_value = rank_sum_p_value(base, new)
     found = _judged(ratio, p_value, minimum_effect, confidence, (base.size, new.size))
-    return _with_repeats(found, min(found.processes), FEWEST_EACH)
+    return _with_repeats(found, found.processes)
 
 
 def process_ratio(base: Samples, new: Samples) -> float:
@@ -164,9 +161,20 @@ def process_ratio(base: Samples, new: Samples) -> float:
 
 
 def _orders(new_loaded_first: Sequence[bool], processes: int) -> npt.NDArray[np.bool_]:
-    if new_loaded_first and len(new_loaded_first) != processes:
+    if len(new_loaded_first) != processes:
         raise ValueError(f"{len(new_loaded_first)} orders are told of {processes} processes")
-    return np.array(new_loaded_first or [False] * processes, bool)
+    return np.array(new_loaded_first, bool)
+
+
+def _shift(turned: FloatArray, kept: FloatArray, confidence: float) -> tuple[Interval, float]:
+    """Return half the shift between the two orders, which is what the artifacts differ in."""
+    return shift_interval(turned, kept, confidence).scaled(0.5), rank_sum_p_value(turned, kept)
+
+
+def _unopposed(logs: FloatArray) -> tuple[Interval, float]:
+    """Return what processes of one order show: nothing that a verdict may rest on."""
+    middle = float(np.median(logs))
+    return Interval(middle, float(logs.min()), float(logs.max()), 0.0), 1.0
 
 
 def pair_block(base_ns: float, new_ns: float) -> int:
@@ -213,23 +221,29 @@ def _judged(
     )
 
 
-def _with_repeats(
-    found: Comparison, values: int, fewest: tuple[int, int], each: int = 1
-) -> Comparison:
-    """Offer the processes that would decide: ``each`` for one of the ``values`` of a group."""
+def _with_repeats(found: Comparison, groups: tuple[int, int], each: int = 1) -> Comparison:
+    """Offer the processes that would decide: ``each`` for one of both of two equal ``groups``."""
     if found.verdict != "undecided":
         return found
     ratio = found.ratio
     value, low, high = map(math.log, (ratio.value, ratio.low, ratio.high))
+    size = _equal_size(*groups)
+    # Never fewer than there are: of pairs, those of both orders are one run.
+    least = math.floor(size) + 1 if each == 1 else sum(groups) // each + 1
     needed = repeats_to_judge(
         Interval(value, low, high, ratio.confidence),
-        values,
+        size,
         math.log1p(found.minimum_effect),
         found.confidence,
         ALARM_LEVEL,
-        fewest,
+        (max(least, FEWEST_EACH[0]), max(least, FEWEST_EACH[1])),
     )
     return dataclasses.replace(found, repeats_needed=None if needed is None else each * needed)
+
+
+def _equal_size(first: int, second: int) -> float:
+    """Return the size of two equal groups whose medians differ as surely as those of these two."""
+    return 2 * first * second / (first + second)
 
 
 def _log_medians(processes: Sequence[Samples]) -> FloatArray:

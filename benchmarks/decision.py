@@ -25,17 +25,21 @@ _Chance = Callable[[float], float]
 
 
 def repeats_needed(
-    interval: Interval, processes: int, limit: float, confidence: float = DEFAULT_CONFIDENCE
+    interval: Interval,
+    processes: int,
+    limit: float,
+    confidence: float = DEFAULT_CONFIDENCE,
+    fewest: int = MINIMUM_PROCESSES,
 ) -> int | None:
     """Estimate how many processes let the interval of a median leave ``limit`` to one side.
 
     ``None`` if that is more than :data:`REPEATS_IN_SIGHT`; ``processes`` if the limit is left
-    already.
+    already. ``fewest`` have an interval of ``confidence``.
     """
     trusted = interval.confidence >= confidence
     if trusted and not interval.low <= limit <= interval.high:
         return processes
-    least = processes + 1 if trusted else max(processes + 1, MINIMUM_PROCESSES)
+    least = processes + 1 if trusted else max(processes + 1, fewest)
     value = interval.value
     reach = value - interval.low if limit < value else interval.high - value
     width = _quantile(confidence)
@@ -48,7 +52,7 @@ def repeats_needed(
 
 def repeats_to_judge(
     difference: Interval,
-    processes: int,
+    processes: float,
     minimum: float,
     confidence: float,
     alarm_level: float,
@@ -58,7 +62,8 @@ def repeats_to_judge(
 
     From ``minimum`` on, either sign, it takes a p-value of ``alarm_level`` and an estimate that
     is ``minimum`` again; below, an interval of ``confidence`` within ``minimum`` on both sides.
-    Each has its ``fewest`` processes. ``None`` as for :func:`repeats_needed`.
+    Each has its ``fewest`` processes, which are more than there are. ``None`` as for
+    :func:`repeats_needed`.
     """
     effect = abs(difference.value)
     inside, alarm = _quantile(confidence), _quantile(1 - alarm_level)
@@ -73,8 +78,8 @@ def repeats_to_judge(
     reach = (difference.high - difference.low) / 2
     error = _single_error(reach, difference.confidence, processes)
     if effect >= minimum:
-        return _fewest(alarms, error, max(processes + 1, fewest[0]))
-    return _fewest(stays_inside, error, max(processes + 1, fewest[1]))
+        return _fewest(alarms, error, fewest[0])
+    return _fewest(stays_inside, error, fewest[1])
 
 
 def _quantile(confidence: float) -> float:
@@ -82,7 +87,7 @@ def _quantile(confidence: float) -> float:
     return _NORMAL.inv_cdf((1 + confidence) / 2)
 
 
-def _single_error(reach: float, confidence: float, processes: int) -> float:
+def _single_error(reach: float, confidence: float, processes: float) -> float:
     """Return the standard error of an estimate from one process; 0 where nothing is known."""
     return reach * math.sqrt(processes) / _quantile(confidence) if confidence > 0 else 0.0
 

@@ -107,7 +107,7 @@ def _judgement(
     standing = standing_of(figure, limit)
     needed = None
     if standing == "undecided" and figure.processes is not None:
-        needed = repeats_needed(figure.interval, figure.processes, limit)
+        needed = repeats_needed(figure.interval, figure.processes, limit, fewest=figure.fewest)
     return Judgement(candidate, budget, bound, limit, figure, standing, needed)
 
 

@@ -1,8 +1,6 @@
-"""Exact permutation tests, one value per process, and the interval dual to the second.
+"""An exact permutation test, one value per process, and the interval dual to it.
 
-Sign flips: under no effect each difference is as likely positive as negative, so the number of
-positive ones is Binomial(n, 1/2); of all statistics on sign flips the sign alone is moved by no
-outlier, and the order-statistic interval of the median is its dual. Rank sums of two groups (Mann
+Rank sums of two groups (Mann
 and Whitney 1947): under no effect all ways to deal the values to the groups are equally likely;
 they are counted in whole numbers. No I/O.
 """
@@ -21,17 +19,6 @@ from cnn_export.benchmarks.intervals import FloatArray, Interval, checked_confid
 
 EXACT_PAIRS = 10_000
 """Up to this product of group sizes U is counted; beyond it, a normal distribution serves."""
-
-
-def sign_flip_p_value(differences: FloatArray) -> float:
-    """Return the two-sided p-value of the number of positive differences over all sign flips.
-
-    ``differences`` has shape ``(processes,)``; zeros say nothing and are left out.
-    """
-    positive, negative = int((differences > 0).sum()), int((differences < 0).sum())
-    count = positive + negative
-    tail = sum(math.comb(count, few) for few in range(min(positive, negative) + 1))
-    return min(1.0, 2 * tail / 2**count)
 
 
 def rank_sum_p_value(base: FloatArray, new: FloatArray) -> float:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from cnn_export.benchmarks.baseline import counterpart, is_version
 from cnn_export.benchmarks.candidates import Candidate, Figure, duels_of, regression_figure
-from cnn_export.benchmarks.comparison import Comparison, compare, compare_separate
+from cnn_export.benchmarks.comparison import Comparison, compare_separate
 from cnn_export.benchmarks.measurements import Duel, Measurements, Series, common_flags
+from cnn_export.benchmarks.recorded_pairs import compare_recorded
 from cnn_export.errors import InputRefused
 
 
@@ -29,11 +30,7 @@ def compared_duel(duel: Duel) -> Comparison:
     Raises:
         InputRefused: a process has a time of zero or did not alternate.
     """
-    try:
-        return compare(duel.pairs, duel.new_loaded_first)
-    except ValueError as error:
-        names = f"{duel.new.name} and {duel.base.name}"
-        raise InputRefused(f"{names} cannot be compared: {error}") from error
+    return compare_recorded(duel.base, duel.new, duel.pairs, duel.new_loaded_first)
 
 
 class Regressions:

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from cnn_export.benchmarks import look_rows
+from cnn_export.benchmarks.recorded_pairs import compare_recorded
 from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
 from cnn_export.benchmarks.statistics import (
     Comparison,
     Interval,
     Variation,
-    compare,
     median_interval,
 )
 from cnn_export.benchmarks.statistics import summarize as summarize_processes
@@ -80,7 +80,11 @@ def time_rows(records: Sequence[Record]) -> list[TimeRow]:
 
 
 def pair_rows(records: Sequence[Record]) -> list[PairRow]:
-    """Return a row per run, pair and threads."""
+    """Return a row per run, pair and threads.
+
+    Raises:
+        InputRefused: as :func:`~cnn_export.benchmarks.recorded_pairs.compare_recorded`.
+    """
     artifacts, devices = _artifacts(records), _devices(records)
     pairs = [record for record in records if isinstance(record, Pair)]
     groups = _grouped(pairs, [(p.run_id, p.a, p.b, p.threads) for p in pairs])
@@ -154,8 +158,11 @@ def _pair_row(device: str, a: Artifact, b: Artifact, pairs: list[Pair]) -> PairR
         threads=pairs[0].threads,
         a_p50=median_interval([statistics.median(pair.a_ns) for pair in pairs]),
         b_p50=median_interval([statistics.median(pair.b_ns) for pair in pairs]),
-        comparison=compare(
-            [(pair.a_ns, pair.b_ns) for pair in pairs], [pair.b_loaded_first for pair in pairs]
+        comparison=compare_recorded(
+            a,
+            b,
+            [(pair.a_ns, pair.b_ns) for pair in pairs],
+            [pair.b_loaded_first for pair in pairs],
         ),
         flags=_flags(pairs),
     )

@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 
+from cnn_export.benchmarks.recorded_pairs import compare_recorded
 from cnn_export.benchmarks.results import (
     Artifact,
     Conditions,
@@ -21,7 +22,7 @@ from cnn_export.benchmarks.results import (
     Run,
     Traffic,
 )
-from cnn_export.benchmarks.statistics import Comparison, Summary, compare, summarize
+from cnn_export.benchmarks.statistics import Comparison, Summary, summarize
 from cnn_export.errors import InputRefused
 
 Nanoseconds = npt.NDArray[np.int64]
@@ -243,12 +244,12 @@ def _duel(kinds: _Kinds, pairs: list[Pair], number: int) -> Duel:
     first = pairs[0]
     a, b = (kinds.artifact(first.run_id, sha256) for sha256 in (first.a, first.b))
     ordered = sorted(pairs, key=lambda each: each.position)
-    try:
-        comparison = compare(
-            [(pair.a_ns, pair.b_ns) for pair in pairs], [pair.b_loaded_first for pair in pairs]
-        )
-    except ValueError as error:
-        raise InputRefused(f"pairs of run {first.run_id} cannot be compared: {error}") from error
+    comparison = compare_recorded(
+        a,
+        b,
+        [(pair.a_ns, pair.b_ns) for pair in pairs],
+        [pair.b_loaded_first for pair in pairs],
+    )
     return Duel(
         a=a,
         b=b,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import made_results as made
@@ -94,15 +95,15 @@ def test_nothing_in_common_is_refused(
 
 
 def test_pairs_of_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    pairs = [made.pair(n, [10_000 + 900 * n] * 5, [10_400 + 936 * n] * 5) for n in range(9)]
+    pairs = [made.pair(n, [10_000 + 900 * n] * 5, [10_400 + 936 * n] * 5) for n in range(11)]
     records = [*made.opened(), made.artifact("old.tflite"), *pairs]
     path = made.save(tmp_path / "pairs.jsonl", records)
     (found,) = compared(capsys, path)["comparisons"]
     assert (found["base"]["name"], found["new"]["name"]) == ("old.tflite", "net.tflite")
     assert found["ratio"] == pytest.approx(1.04)
     assert found["verdict"] == "slower"
-    # Nine signs alike: two of the 2⁹ sign flips are as extreme.
-    assert found["p_value"] == pytest.approx(2 / 2**9)
+    # Eleven ratios alike: two of the C(11, 5) deals to the orders are as extreme.
+    assert found["p_value"] == pytest.approx(2 / math.comb(11, 5))
 
 
 def test_the_table_shows_the_verdict_and_escapes_names(

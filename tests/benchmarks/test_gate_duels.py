@@ -7,14 +7,17 @@ from pathlib import Path
 import made_results as made
 import pytest
 
+from cnn_export.benchmarks import run_summary, run_table
 from cnn_export.benchmarks.budgets import parse_budgets
 from cnn_export.benchmarks.candidates import candidates_of
 from cnn_export.benchmarks.columns import read_measurements
 from cnn_export.benchmarks.gate import Verdict, judge
 from cnn_export.benchmarks.regression import Regressions
+from cnn_export.benchmarks.report import measured
 from cnn_export.benchmarks.results import Conditions, Pair
 from cnn_export.errors import InputRefused
 
+NO_TIME = r"net\.tflite and old\.tflite cannot be compared: .* above zero; measure again"
 BUDGETS = parse_budgets("[[budget]]\nregression_percent = 3")
 
 
@@ -33,6 +36,24 @@ def test_a_series_and_its_duel_are_one_candidate(tmp_path: Path):
     verdict = gated(tmp_path, *records)
     assert [each.standing for each in verdict.judgements] == ["met"]
     assert verdict.unmatched == ()
+
+
+@pytest.mark.parametrize(("count", "offered"), [(1, 8), (6, 8), (7, 8)])
+def test_a_regression_from_few_pairs_asks_for_an_interval(tmp_path: Path, count: int, offered: int):
+    """Seven processes of both orders have no interval of 95 %, eight have."""
+    verdict = gated(tmp_path, made.artifact("old.tflite"), *pairs(1.5)[:count])
+    (found,) = verdict.judgements
+    assert (found.standing, found.repeats_needed) == ("undecided", offered)
+
+
+def test_a_pair_without_time_is_refused_by_name(tmp_path: Path):
+    records = [*pairs()[:3], made.pair(3, [0, 5], [5, 5])]
+    lines = [*made.opened(), made.artifact("old.tflite"), *records]
+    with pytest.raises(InputRefused, match=NO_TIME):
+        gated(tmp_path, *lines[2:])
+    for read in (run_summary.pair_rows, run_table.show, measured.group):
+        with pytest.raises(InputRefused, match=NO_TIME):
+            read(lines)
 
 
 def test_the_base_is_not_judged(tmp_path: Path):

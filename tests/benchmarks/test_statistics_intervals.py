@@ -23,7 +23,6 @@ from cnn_export.benchmarks.permutation import (
     rank_sum_p_value,
     rank_sum_tails,
     shift_interval,
-    sign_flip_p_value,
 )
 
 TIMES = st.lists(st.integers(1, 10**9), min_size=1, max_size=40)
@@ -89,33 +88,6 @@ def test_scale_and_order_do_not_matter(times: list[int], random: object, scale: 
     assert median_interval(shuffled) == found
     assert median_interval([t * scale for t in times]) == found.scaled(scale)
     assert found.low <= found.value <= found.high
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 10])
-def test_sign_flips_are_enumerated(count: int) -> None:
-    differences = np.random.default_rng(count).normal(0.6, 1, count)
-    observed = int((differences > 0).sum())
-    sums = np.array([sum(flips) for flips in itertools.product((0, 1), repeat=count)])
-    extreme = min(np.mean(sums <= observed), np.mean(sums >= observed))
-    assert sign_flip_p_value(differences) == pytest.approx(min(1, 2 * extreme))
-
-
-@pytest.mark.parametrize("shift", [-1.0, 0.0, 0.3, 2.0])
-def test_sign_flips_are_the_sign_test(shift: float) -> None:
-    differences = np.random.default_rng(1).normal(shift, 1, 41)
-    expected = scipy.stats.binomtest(int((differences > 0).sum()), 41).pvalue
-    assert sign_flip_p_value(differences) == pytest.approx(expected, rel=1e-9)
-
-
-def test_an_outlier_does_not_move_the_test() -> None:
-    differences = np.array([0.03] * 24 + [-0.01])
-    assert sign_flip_p_value(differences) == sign_flip_p_value(np.array([0.03] * 24 + [-9.0]))
-
-
-def test_zero_differences_say_nothing() -> None:
-    assert sign_flip_p_value(np.zeros(9)) == 1.0
-    with_zeros = np.array([0.0, 1.0, 2.0, 0.0, -0.5])
-    assert sign_flip_p_value(with_zeros) == sign_flip_p_value(with_zeros[with_zeros != 0])
 
 
 @pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 5), (4, 3), (6, 6)])
