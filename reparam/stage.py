@@ -60,7 +60,8 @@ def reparameterize_graph(
     Raises:
         ReparameterizationError: a pass failed, changed the result by more than the limit
             (relative, see :func:`~cnn_export.reparam.proof.relative_error`), gave weights too
-            large or too small for the dtype, or still fired after ``max_rounds``.
+            large or too small for the dtype, or still fired after ``max_rounds``; or ``probes``
+            gave none.
     """
     before = measure(graph_module)
     dtype = working_dtype(graph_module)
@@ -79,8 +80,8 @@ def reparameterize_graph(
             if checked:
                 proof = prove(checked, work, steps, original, tolerance)
             _round(work, dtype)
-            if checked and dtype in SHORT:
-                refuse_lossy_rounding(checked[0], float64_copy(work, dtype), original(), dtype)
+        if checked and dtype in SHORT:
+            refuse_lossy_rounding(checked, float64_copy(work, dtype), graph_module, dtype)
         adopt(graph_module, work)
     return Report(
         passes=_pass_reports(passes, history),
@@ -94,7 +95,10 @@ def reparameterize_graph(
 def _probes(
     graph_module: fx.GraphModule, given: Callable[[], Sequence[Probe]] | None
 ) -> Sequence[Probe]:
-    return make_probes(graph_module) if given is None else given()
+    probes = make_probes(graph_module) if given is None else given()
+    if not probes:
+        raise ReparameterizationError("no probe was given: nothing can be proven; give one or more")
+    return probes
 
 
 def _run_to_fixed_point(

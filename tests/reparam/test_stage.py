@@ -135,6 +135,29 @@ def test_refuses_weights_that_vanish_in_half(scale):
     assert "batch_norm" in operators(graph_module)
 
 
+@pytest.mark.parametrize(("gamma", "is_lossy"), [(3e-5, True), (3e-3, False), (1.0, False)])
+def test_rounding_in_half_is_held_against_what_half_itself_does(gamma, is_lossy):
+    """The products of 3e-5 are subnormal: the fused result is 8 % off, the network's own 0.6 %."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8)).eval()
+    module[1].weight.data.fill_(gamma)
+    graph_module = graph_of(module.half(), IMAGE.half())
+    if is_lossy:
+        with pytest.raises(ReparameterizationError, match=r"too small for torch\.float16"):
+            reparameterize_graph(graph_module)
+        assert "batch_norm" in operators(graph_module)
+    else:
+        reparameterize_graph(graph_module)
+        assert operators(graph_module) == ["conv2d"]
+
+
+def test_no_probe_is_no_proof():
+    graph_module = graph_of(_network(), IMAGE)
+    with pytest.raises(ReparameterizationError, match="no probe was given"):
+        reparameterize_graph(graph_module, probes=lambda: ())
+    assert "batch_norm" in operators(graph_module)
+
+
 def test_weights_that_vanish_beside_others_are_rounded():
     module = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)).half()
     module[0].weight.data[1] = 1e-5
