@@ -26,7 +26,7 @@ from cnn_export.benchmarks.statistics import Comparison, Summary, summarize
 from cnn_export.errors import InputRefused
 
 Nanoseconds = npt.NDArray[np.int64]
-_Key = tuple[str, str, bool, str, str, int, str]
+_Key = tuple[str, str, bool, tuple[int, ...], str, str, int, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +65,17 @@ class Sampled:
 
 @dataclasses.dataclass(frozen=True)
 class Series(Sampled):
-    """One artifact under one set of conditions, in processes of its own."""
+    """One artifact under one set of conditions, in processes of its own.
+
+    ``cpus`` are those that the worker was pinned to; empty where it was not.
+    """
 
     processes: tuple[Process, ...]
     device: Device
     runtime: str
     runtime_version: str
     runtime_args: dict[str, str]
+    cpus: tuple[int, ...]
     peak_rss_bytes: int | None
 
     @property
@@ -112,7 +116,7 @@ class Measured:
 
 
 def group(records: Iterable[Record]) -> Measured:
-    """Group records by artifact, device, its mode, runtime, arguments, threads, in file order.
+    """Group records by artifact, device, mode, CPUs, runtime, arguments, threads, in file order.
 
     Raises:
         InputRefused: nothing was measured, or a measurement's run or artifact is not described.
@@ -183,6 +187,7 @@ def _key(kinds: _Kinds, repeat: Repeat) -> _Key:
         repeat.artifact,
         run.device.model_dump_json(),
         run.fixed_performance,
+        tuple(sorted(run.cpus)),
         repeat.runtime,
         repeat.runtime_version,
         repeat.threads,
@@ -200,6 +205,7 @@ def _one_series(number: int, kinds: _Kinds, repeats: list[Repeat]) -> Series:
         runtime=first.runtime,
         runtime_version=first.runtime_version,
         runtime_args=first.runtime_args,
+        cpus=tuple(sorted(kinds.run(first.run_id).cpus)),
         threads=first.threads,
         processes=processes,
         summary=summarize([process.samples_ns for process in processes]),
@@ -222,11 +228,15 @@ def _peak(kinds: _Kinds, repeat: Repeat) -> int | None:
     same = (
         memory.peak_rss_bytes
         for memory in kinds.memories
-        if kinds.run(memory.run_id).device == kinds.run(repeat.run_id).device
+        if _place(kinds.run(memory.run_id)) == _place(kinds.run(repeat.run_id))
         and (memory.artifact, memory.threads, memory.runtime, memory.runtime_version)
         == (repeat.artifact, repeat.threads, repeat.runtime, repeat.runtime_version)
     )
     return max(same, default=None)
+
+
+def _place(run: Run) -> tuple[Device, bool, tuple[int, ...]]:
+    return run.device, run.fixed_performance, tuple(sorted(run.cpus))
 
 
 def _duels(kinds: _Kinds, taken: int) -> tuple[Duel, ...]:

@@ -86,7 +86,7 @@ def _latency_row(one: Series, measured: Measured) -> tuple[Cell, ...]:
         Cell(str(summary.processes), "n"),
         Cell(f"{summary.samples:,}", "n"),
         Cell(f"{summary.outliers:,}", "n"),
-        Cell(f"{one.runtime} {one.runtime_version}{arguments}, {where}"),
+        Cell(f"{one.runtime} {one.runtime_version}{arguments}, {where}{_pinned(one)}"),
         Cell(", ".join(one.flags) or "none", "undecided" if one.flags else ""),
     )
 
@@ -94,6 +94,11 @@ def _latency_row(one: Series, measured: Measured) -> tuple[Cell, ...]:
 def threads_text(count: int) -> str:
     """Return ``1 thread`` or ``4 threads``."""
     return "1 thread" if count == 1 else f"{count} threads"
+
+
+def _pinned(one: Series) -> str:
+    """Return the CPUs that the processes were kept on, if any: series may differ in them alone."""
+    return f", on CPU {','.join(map(str, one.cpus))}" if one.cpus else ""
 
 
 def _where(one: Series | Duel, measured: Measured) -> str:

@@ -6,8 +6,11 @@ import pytest
 import report_records as made
 
 from cnn_export.benchmarks.report.measured import group
-from cnn_export.benchmarks.results import Conditions
+from cnn_export.benchmarks.report.tables import latency_table
+from cnn_export.benchmarks.results import Conditions, Memory, Record
 from cnn_export.errors import InputRefused
+
+OTHER_RUN = "f" * 16
 
 
 def test_series_hold_processes_in_the_order_they_ran() -> None:
@@ -31,6 +34,36 @@ def test_threads_arguments_and_versions_make_series_of_their_own() -> None:
     found = group(lines)
     assert [len(one.processes) for one in found.series] == [2, 1, 1, 1]
     assert [one.number for one in found.series] == [1, 2, 3, 4]
+
+
+def test_cpus_make_series_of_their_own() -> None:
+    """Of two runs on one device, one was kept on the small cores, which take longer."""
+    small = made.run().model_copy(update={"run_id": OTHER_RUN, "cpus": [1, 0]})
+    lines: list[Record] = [made.run(), made.artifact(made.FAST, "net.tflite"), small]
+    lines.append(made.artifact(made.FAST, "net.tflite", run_id=OTHER_RUN))
+    for run_id, ns in ((made.RUN_ID, 5), (OTHER_RUN, 50)):
+        lines.append(made.repeat(made.FAST, 0, 0, [ns] * 3, run_id=run_id))
+        lines.append(memory(run_id, peak_rss_bytes=1000 * ns))
+    found = group(lines)
+    assert [one.summary.p50.value for one in found.series] == [5, 50]
+    assert [one.cpus for one in found.series] == [(), (0, 1)]
+    assert [one.peak_rss_bytes for one in found.series] == [5000, 50_000]
+    table = latency_table(found)
+    assert table is not None
+    rows = [[cell.text for cell in row] for row in table.rows]
+    assert ["on CPU 0,1" in " ".join(row) for row in rows] == [False, True]
+
+
+def memory(run_id: str, peak_rss_bytes: int) -> Memory:
+    return Memory(
+        run_id=run_id,
+        artifact=made.FAST,
+        threads=1,
+        runtime="ai-edge-litert",
+        runtime_version="2.3.0",
+        peak_rss_bytes=peak_rss_bytes,
+        baseline_rss_bytes=1,
+    )
 
 
 def test_flags_are_counted_over_processes() -> None:
