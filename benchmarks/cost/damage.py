@@ -26,7 +26,8 @@ def refusing_damage(what: str) -> Generator[None]:
     """Turn a reader's stumbling into a refusal.
 
     Raises:
-        InputRefused: the block raised one of the errors that damaged bytes cause.
+        InputRefused: the block raised one of the errors that damaged bytes cause, or memory
+            ran out.
     """
     try:
         yield
@@ -34,6 +35,8 @@ def refusing_damage(what: str) -> Generator[None]:
         text = "it ends too early" if isinstance(error, struct.error) else str(error)
         reason = " ".join(text.split())[:_REASON_LENGTH] or type(error).__name__
         raise InputRefused(f"damaged or truncated {what} ({reason}); export it again") from error
+    except MemoryError as error:
+        raise InputRefused(f"reading the {what} takes more memory than there is") from error
 
 
 def require_bytes(name: str, held: int, needed: int) -> None:

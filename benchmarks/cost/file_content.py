@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import stat
 from pathlib import Path
 
 from cnn_export.errors import InputRefused
@@ -15,9 +16,11 @@ def mapped(path: Path) -> memoryview:
     """Return a file's bytes; only what is looked at is read.
 
     Raises:
-        InputRefused: it is empty.
+        InputRefused: it is empty, or no regular file.
         OSError: it cannot be read.
     """
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for its writer
+        raise InputRefused("it is no regular file; save it as one")
     with path.open("rb") as opened:
         try:
             return memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))

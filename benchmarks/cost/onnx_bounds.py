@@ -8,7 +8,6 @@ from typing import Any
 from cnn_export.errors import InputRefused
 
 _CALLED_NODES_MAX = 100_000
-_Names = tuple[str, str]
 _PROPAGATED_MAX = 4096
 """No shape arithmetic has integer vectors of more elements."""
 
@@ -22,32 +21,43 @@ def require_bounded_functions(model: Any) -> None:
     Raises:
         InputRefused: as said.
     """
-    bodies = {(f.domain, f.name): [*_nodes(f.node)] for f in model.functions}
-    sizes: dict[tuple[str, str], int] = {}
+    bodies: dict[str, list[Any]] = {}
+    for function in model.functions:
+        key = _key(function.domain, function.name, function.overload)
+        if key in bodies:
+            raise InputRefused(f"it has two functions {key!r}; export it again")
+        bodies[key] = [*_nodes(function.node)]
+    sizes: dict[str, int] = {}
     for name in bodies:
         _measure(name, bodies, sizes)
-    if (
-        sum(sizes.get((n.domain, n.op_type), 1) for n in _nodes(model.graph.node))
-        > _CALLED_NODES_MAX
-    ):
+    if sum(sizes.get(_called(n), 1) for n in _nodes(model.graph.node)) > _CALLED_NODES_MAX:
         raise InputRefused(
             f"its functions stand for more than {_CALLED_NODES_MAX} operators; inline them"
         )
 
 
-def _measure(start: _Names, bodies: Mapping[_Names, list[Any]], sizes: dict[_Names, int]) -> None:
+def _key(domain: str, name: str, overload: str) -> str:
+    """Return what onnx looks functions up by: two triples may be one key to it."""
+    return ":".join((domain, name, overload) if overload else (domain, name))
+
+
+def _called(node: Any) -> str:
+    return _key(node.domain, node.op_type, node.overload)
+
+
+def _measure(start: str, bodies: Mapping[str, list[Any]], sizes: dict[str, int]) -> None:
     """Add to ``sizes`` how many nodes ``start`` and what it calls stand for; without recursion."""
     pending = [(start, False)]
-    opened: set[_Names] = set()
+    opened: set[str] = set()
     while pending:
         name, ready = pending.pop()
-        calls = [(n.domain, n.op_type) for n in bodies[name]]
+        calls = [_called(node) for node in bodies[name]]
         if ready:
             sizes[name] = 1 + sum(sizes.get(call, 1) for call in calls)
             opened.discard(name)
         elif name not in sizes:
             if name in opened:
-                raise InputRefused(f"its function {name[1]!r} calls itself; export it again")
+                raise InputRefused(f"its function {name!r} calls itself; export it again")
             opened.add(name)
             pending.append((name, True))
             pending += [(call, False) for call in dict.fromkeys(calls) if call in bodies]
@@ -65,17 +75,26 @@ def _nodes(nodes: Iterable[Any]) -> Iterable[Any]:
                 pending += graph.node
 
 
-def may_propagate(values: Iterable[Any]) -> bool:
-    """Whether contents of integer vectors may be followed, given what their shapes are.
+def may_propagate(model: Any) -> bool:
+    """Whether contents of integer vectors may be followed, given what their inferred shapes are.
 
-    Twenty-five concatenations of a vector with itself are a vector of 128 million numbers.
+    Twenty-five concatenations of a vector with itself are a vector of 128 million numbers. Of
+    those inside functions and branches inference does not tell the shapes: these are not followed.
     """
     from onnx import TensorProto
 
+    graph = model.graph
+    if model.functions or any(_has_graph(node) for node in graph.node):
+        return False
+    values = (*graph.value_info, *graph.output, *graph.input)
     integers = {TensorProto.INT64, TensorProto.INT32}
     kinds = (value.type.tensor_type for value in values)
     lengths = (kind.shape.dim[0] for kind in kinds if kind.elem_type in integers and _is_row(kind))
     return all(length.dim_value <= _PROPAGATED_MAX for length in lengths)
+
+
+def _has_graph(node: Any) -> bool:
+    return any(each.HasField("g") or each.graphs for each in node.attribute)
 
 
 def _is_row(kind: Any) -> bool:

@@ -30,8 +30,8 @@ def read_graph(path: Path) -> OpGraph:
     if path.is_dir():
         raise InputRefused("it is a folder, not an .onnx file")
     require("onnx", ["onnx"])
-    model = _load(path)
     with refusing_damage("ONNX model"):
+        model = _load(path)
         constants = {c.name: _constant(c, path.parent) for c in model.graph.initializer}
         values = value_tensors(model)
         return fuse_quantized_groups(_graph(model.graph, values | constants, frozenset(constants)))

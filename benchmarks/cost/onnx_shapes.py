@@ -73,9 +73,7 @@ def _inferred(model: Any) -> Any:
     require_bounded_functions(model)
     infer = onnx.shape_inference.infer_shapes
     try:
-        plain = infer(model).graph
-        follow = may_propagate((*plain.value_info, *plain.output, *plain.input))
-        return infer(model, strict_mode=True, data_prop=follow)
+        return infer(model, strict_mode=True, data_prop=may_propagate(infer(model)))
     except (
         onnx.shape_inference.InferenceError,
         onnx.checker.ValidationError,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import flatbuffers
@@ -299,3 +302,102 @@ def test_file_larger_than_memory(suffix: str, tmp_path: Path, capsys) -> None:
     refusal(path)
     assert main(["cost", str(path)]) == 4
     assert capsys.readouterr().err.count("\n") == 1
+
+
+LIMITED = """
+import resource, sys
+from cnn_export.benchmarks.cli import main
+import onnx
+with open("/proc/self/statm") as statm:
+    taken = int(statm.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (512 << 20),) * 2)
+sys.exit(main(["cost", "--json", sys.argv[1]]))
+"""
+
+
+def cost_within_half_a_gigabyte(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", LIMITED, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def doubled(first: str, last: str, count: int = 30) -> list[onnx.NodeProto]:
+    """From 2 to 2³¹ numbers, which are 16 GB; ``last`` is one number that says how many."""
+    names = [first, *(f"{first}{i}" for i in range(1, count + 1))]
+    pairs = itertools.pairwise(names)
+    nodes = [helper.make_node("Concat", [a, a], [b], axis=0) for a, b in pairs]
+    return [*nodes, helper.make_node("Size", [names[-1]], [last])]
+
+
+def test_onnx_overloads_that_multiply(tmp_path: Path) -> None:
+    """Twenty-six functions of one name: 2²⁶ nodes, which were counted as three."""
+    functions = [calling(["F", "F"], "F") for _ in range(25)] + [calling(["Relu"], "F")]
+    for number, function in enumerate(functions):
+        function.overload = f"o{number}"
+        for node in function.node:
+            if node.domain:
+                node.overload = f"o{number + 1}"
+    path = save_functions(tmp_path / "m.onnx", functions)
+    model = onnx.load(path)
+    model.graph.node[0].overload = "o0"
+    onnx.save(model, path)
+    done = cost_within_half_a_gigabyte(path)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert "100000 operators" in done.stderr
+
+
+def test_onnx_overloads_are_told_apart(tmp_path: Path) -> None:
+    """One that calls another overload of its own name does not call itself."""
+    functions = [calling(["F"], "F"), calling(["Relu"], "F")]
+    functions[0].node[0].overload = functions[1].overload = "inner"
+    path = save_functions(tmp_path / "m.onnx", functions)
+    assert read_cost(path).unknown_ops == ["f.F"]
+    assert "two functions" in refusal(save_functions(path, [functions[0], functions[0]]))
+
+
+def test_onnx_shape_arithmetic_that_doubles_inside_a_function(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Shape", ["t0"], ["s"]), *doubled("s", "t1")]
+    opsets = [helper.make_opsetid("", 20)]
+    function = helper.make_function("f", "A", ["t0"], ["t1"], nodes, opsets)
+    path = save_functions(tmp_path / "m.onnx", [function])
+    model = onnx.load(path)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.INT64, []))
+    onnx.save(model, path)
+    done = cost_within_half_a_gigabyte(path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["If", "Loop"])
+def test_onnx_shape_arithmetic_that_doubles_inside_a_branch(kind: str, tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info("b", TensorProto.INT64, [])
+    body = [helper.make_node("Shape", ["x"], ["s"]), *doubled("s", "b")]
+    if kind == "If":
+        branch = helper.make_graph(body, "g", [], [value])
+        node = helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)
+    else:
+        ends = [("i", TensorProto.INT64), ("c", TensorProto.BOOL), ("a", TensorProto.INT64)]
+        inputs = [helper.make_tensor_value_info(name, kind, []) for name, kind in ends]
+        go_on = helper.make_node("Identity", ["c"], ["d"])
+        flag = helper.make_tensor_value_info("d", TensorProto.BOOL, [])
+        loop = helper.make_graph([go_on, *body], "g", inputs, [flag, value])
+        node = helper.make_node("Loop", ["once", "yes", "zero"], ["y"], body=loop)
+    numbers = {"yes": np.array(True), "once": np.array(1), "zero": np.array(0)}
+    path = save_onnx(tmp_path / "m.onnx", [node], {"x": [1, 4]}, {"y": []}, numbers)
+    model = onnx.load(path)
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.INT64
+    onnx.save(model, path)
+    done = cost_within_half_a_gigabyte(path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_onnx_file_that_memory_does_not_hold(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    with path.open("wb") as opened:
+        opened.truncate(2**30)
+    done = cost_within_half_a_gigabyte(path)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert "takes more memory than there is" in done.stderr

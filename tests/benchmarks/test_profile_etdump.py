@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def test_other_content_is_no_etdump(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_etdump_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match="cannot read"):
         read_etdump(tmp_path / "none")
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "net.etdp"
+    os.mkfifo(path)
+    with pytest.raises(InputRefused, match="no regular file") as refused:
+        read_etdump(path)
+    assert str(path) in str(refused.value)
 
 
 def test_a_damaged_etdump_is_read_or_refused(tmp_path: Path) -> None:
