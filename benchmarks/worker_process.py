@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import IO
 
 from cnn_export.benchmarks.environment import allowed_cpus
+from cnn_export.benchmarks.parent_death import PARENT
 from cnn_export.benchmarks.protocol import (
     Damaged,
     Hello,
@@ -136,6 +137,6 @@ def _last_words(log: IO[bytes]) -> str:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Return the environment with every thread pool that reads one bound to ``threads``."""
+    """Return the environment: our number, and thread pools that read one bound to ``threads``."""
     pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return os.environ | dict.fromkeys(pools, str(threads))
+    return os.environ | dict.fromkeys(pools, str(threads)) | {PARENT: str(os.getpid())}
