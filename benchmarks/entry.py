@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import click
 
-from cnn_export.errors import ExportError
+from cnn_export.errors import DestinationError, ExportError
+from cnn_export.standard_output import discard_rest, refusal
 from cnn_export.terminal import printable
 
 INTERRUPTED = 130
@@ -19,6 +20,7 @@ def run_command(command: click.Command, name: str, argv: Sequence[str] | None) -
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         command.main(arguments, prog_name=name, standalone_mode=False)
+        sys.stdout.flush()  # here, where a failure can be told
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):
@@ -27,11 +29,23 @@ def run_command(command: click.Command, name: str, argv: Sequence[str] | None) -
         return _fail(name, error.format_message(), error.exit_code)
     except ExportError as error:
         return _fail(name, str(error), error.exit_code)
+    except BrokenPipeError:  # ``| head``: nothing to talk about; click's own code
+        discard_rest()
+        return 1
+    except OSError as error:
+        refused = refusal(error)
+        if refused is not None:
+            return _fail(name, refused, DestinationError.exit_code)
+        return _internal(name, error, arguments)
     except Exception as error:  # the contract: one line, whatever happens
-        if "--debug" in arguments:
-            sys.stderr.write(printable(traceback.format_exc()))
-        return _fail(name, f"internal error: {type(error).__name__}: {error}", 1)
+        return _internal(name, error, arguments)
     return 0
+
+
+def _internal(name: str, error: Exception, arguments: Sequence[str]) -> int:
+    if "--debug" in arguments:
+        sys.stderr.write(printable(traceback.format_exc()))
+    return _fail(name, f"internal error: {type(error).__name__}: {error}", 1)
 
 
 def _fail(name: str, message: str, code: int) -> int:

@@ -11,7 +11,8 @@ import traceback
 from collections.abc import Generator, Sequence
 from types import FrameType
 
-from cnn_export.errors import ExportError
+from cnn_export.errors import DestinationError, ExportError
+from cnn_export.standard_output import discard_rest, refusal
 from cnn_export.terminal import printable
 from cnn_export.writing import discard_unfinished
 
@@ -45,6 +46,7 @@ def _run(arguments: list[str]) -> int:
         # click's own main() would read an EOFError of a job as Ctrl-C, and print a line more.
         with command.make_context("cnn-export", list(arguments)) as context:
             command.invoke(context)
+        sys.stdout.flush()  # here, where a failure can be told
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.UsageError as error:
@@ -53,15 +55,23 @@ def _run(arguments: list[str]) -> int:
         return _fail(str(error), error.exit_code, arguments)
     except BrokenPipeError:
         return _reader_left()
+    except OSError as error:
+        refused = refusal(error)
+        if refused is not None:
+            return _fail(refused, DestinationError.exit_code, arguments)
+        return _internal(error, arguments)
     except (
         Exception,
         SystemExit,
         KeyboardInterrupt,
     ) as error:  # the contract: one line, whatever happens
-        return _fail(
-            f"internal error: {type(error).__name__}: {error} (--debug shows where)", 1, arguments
-        )
+        return _internal(error, arguments)
     return 0
+
+
+def _internal(error: BaseException, arguments: Sequence[str]) -> int:
+    text = f"internal error: {type(error).__name__}: {error} (--debug shows where)"
+    return _fail(text, 1, arguments)
 
 
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
@@ -73,9 +83,7 @@ def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
 
 def _reader_left() -> int:
     """Return a shell's code for ``cnn-export … | head``, which is no failure to talk about."""
-    with contextlib.suppress(OSError, ValueError):
-        # What is still buffered would raise once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    discard_rest()  # what is still buffered would raise once more when the interpreter ends
     return _BY_SIGNAL + signal.SIGPIPE
 
 

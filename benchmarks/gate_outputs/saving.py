@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from cnn_export.benchmarks.gate_outputs.own_streams import (
+    is_of_kernel,
+    own_descriptor,
+    write_to_descriptor,
+)
 from cnn_export.errors import DestinationError, UsageError
 
 
@@ -28,13 +33,16 @@ def require_apart(read: Iterable[Path | None], written: Iterable[Path | None]) -
 def save_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` at once or not at all, replacing what was there.
 
-    A pipe or device, as ``/dev/stdout``, is written to.
+    A pipe or device, as ``/dev/stdout``, is written to, also where it leads to a file.
 
     Raises:
         DestinationError: it cannot be written.
     """
     try:
-        if path.exists() and not path.is_file():
+        number = own_descriptor(path)
+        if number is not None:
+            write_to_descriptor(number, text)
+        elif is_of_kernel(path) or (path.exists() and not path.is_file()):
             path.write_text(text, encoding="utf-8")
         else:
             _replace(path.resolve(), text)
@@ -49,6 +57,10 @@ def append_text(path: Path, text: str) -> None:
         DestinationError: it cannot be written.
     """
     try:
+        number = own_descriptor(path)
+        if number is not None:
+            write_to_descriptor(number, text)
+            return
         with path.open("a", encoding="utf-8") as opened:
             opened.write(text)
     except OSError as error:
@@ -56,12 +68,12 @@ def append_text(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    part = Path(name)
+    part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        with part.open("x", encoding="utf-8") as opened:  # with the mode that the umask leaves
             opened.write(text)
-        part.chmod(0o644)
+        if path.exists():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
         part.replace(path)
     except OSError:
         part.unlink(missing_ok=True)

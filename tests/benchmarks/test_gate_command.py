@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -174,6 +176,51 @@ def test_an_output_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Mon
         save_text(path, "after")
     assert [each.name for each in tmp_path.iterdir()] == ["out.xml"]
     assert path.read_text() == "before"
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_redirected_standard_output_keeps_what_is_printed_around(name: str, tmp_path: Path):
+    code = (
+        "import sys; from pathlib import Path; "
+        "from cnn_export.benchmarks.gate_outputs.saving import append_text, save_text; "
+        f"print('before'); save_text(Path({name!r}), 'saved\\n'); "
+        f"append_text(Path({name!r}), 'added\\n'); print('after')"
+    )
+    out = tmp_path / "log"
+    with out.open("w") as opened:
+        subprocess.run([sys.executable, "-c", code], stdout=opened, check=True)
+    assert out.read_text() == "before\nsaved\nadded\nafter\n"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_file_under_dev_is_written_in_place():
+    with pytest.raises(DestinationError, match="/dev/full: No space left"):
+        save_text(Path("/dev/full"), "text")
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
+
+
+def test_an_output_has_the_mode_it_had_or_what_the_umask_leaves(tmp_path: Path):
+    kept, new = tmp_path / "kept", tmp_path / "new"
+    kept.touch()
+    kept.chmod(0o640)
+    before = os.umask(0o077)
+    try:
+        save_text(kept, "text")
+        save_text(new, "text")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (kept, new)] == [0o640, 0o600]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_a_full_standard_output_is_one_line(results: Path, tmp_path: Path):
+    (tmp_path / "b.toml").write_text("[[budget]]\nmacs = 1000")
+    arguments = ["gate", str(results), "--budgets", str(tmp_path / "b.toml"), "--json"]
+    command = [sys.executable, "-m", "cnn_export.benchmarks", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
+    assert "cannot write to standard output: No space left on device" in done.stderr
 
 
 def test_an_output_that_cannot_be_written_is_refused(results: Path, tmp_path: Path):
