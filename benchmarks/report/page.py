@@ -76,6 +76,8 @@ class Inputs:
     budgets: tuple[BudgetRow, ...] | None = None
     profiles: tuple[Profile, ...] = ()
     costs: tuple[ArtifactCost, ...] = ()
+    opinions: Table | None = None
+    traffic: Table | None = None
 
 
 def render(inputs: Inputs) -> str:
@@ -117,6 +119,8 @@ def _sections(inputs: Inputs) -> list[Section]:
         Section("Distribution", figures=_distributions(measured)),
         Section("Over time", figures=_timelines(measured)),
         Section("Against cost", figures=_scatters(measured)),
+        Section("Second opinion", inputs.opinions),
+        Section("Memory traffic", inputs.traffic),
         *map(_profile_section, inputs.profiles),
         *map(_cost_section, inputs.costs),
     ]

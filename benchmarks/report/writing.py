@@ -10,6 +10,7 @@ from cnn_export.benchmarks.cost import read_cost
 from cnn_export.benchmarks.gate_outputs.saving import save_text
 from cnn_export.benchmarks.profiles.document import read_profile
 from cnn_export.benchmarks.report.judging import budget_rows
+from cnn_export.benchmarks.report.look_tables import look_tables
 from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
 from cnn_export.benchmarks.results import (
@@ -49,6 +50,7 @@ def page_of(sources: Sources) -> str:
     if sources.budgets is not None:
         rows, unmatched = budget_rows(sources.results, sources.budgets)
         notes += unmatched
+    opinions, traffic = look_tables(records)
     return render(
         Inputs(
             measured=group(records),
@@ -57,6 +59,8 @@ def page_of(sources: Sources) -> str:
             budgets=rows,
             profiles=tuple(map(read_profile, sources.profiles)),
             costs=tuple(map(read_cost, sources.artifacts)),
+            opinions=opinions,
+            traffic=traffic,
         )
     )
 

@@ -17,7 +17,7 @@ from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
 from cnn_export.benchmarks.report.verdicts import BudgetRow
 from cnn_export.benchmarks.report.writing import Sources, page_of, write_page
-from cnn_export.benchmarks.results import Opinion, Traffic
+from cnn_export.benchmarks.results import Level, Opinion, Traffic
 from cnn_export.errors import DestinationError, InputRefused
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -174,7 +174,31 @@ def test_figures_of_other_tools_are_neither_samples_nor_repeats(tmp_path: Path) 
     binary = {"tool_sha256": "d" * 64, "count": 50, "average_ns": 1e6}
     lines += [Opinion(**of_file, **binary, tool=tool) for tool in ("one", "other")]
     lines += [Traffic(**of_file, reason="no counters")]
-    assert page_of(Sources(made.write(tmp_path / "r.jsonl", lines))) == plain
+    html = page_of(Sources(made.write(tmp_path / "r.jsonl", lines)))
+    own = re.sub(
+        r"<section>\n<h2>(Second opinion|Memory traffic)</h2>.*?</section>\n", "", html, flags=re.S
+    )
+    assert html != own == plain
+
+
+def test_figures_of_other_tools_stand_beside_ours(tmp_path: Path) -> None:
+    """Our median is 2.05 ms; the tool's name comes from outside."""
+    of_file = {"run_id": made.RUN_ID, "artifact": made.FAST, "threads": 1}
+    told = {"tool_sha256": "d" * 64, "count": 50, "average_ns": 9e6, "median_ns": 4.1e6}
+    level = Level(level="l3", event="raw", per_inference=1e6, bytes_per_event=64)
+    looks = [
+        Opinion(**of_file, **told, tool="<b>other"),
+        Traffic(**of_file, inferences=200, levels=[level]),
+        Traffic(**of_file | {"threads": 2}, reason="no counters"),
+    ]
+    html = page_of(Sources(made.write(tmp_path / "r.jsonl", [*made.records(), *looks])))
+    cells = Structure(html).cells
+    for text in ("4.10 ms", "+100.0 %", "64.0 MB", "not counted: no counters", "<b>other"):
+        assert any(text in cell for cell in cells), text
+    assert "<b>other" not in html
+    lost = [*made.records(), looks[0].model_copy(update={"artifact": "e" * 64})]
+    with pytest.raises(InputRefused, match="no 'run' or 'artifact' line describes"):
+        page_of(Sources(made.write(tmp_path / "r.jsonl", lost)))
 
 
 def test_pairs_alone_make_a_page_too(tmp_path: Path) -> None:
