@@ -182,7 +182,7 @@ def command(
             wishes = DeviceOptions(parse_duration_s(timeout), app, launch, keep, care, shown.wait)
             devices += find_devices(device_names, wishes)
             finished, failure = _performed(request, devices, shown.report)
-        _tell(finished, request, as_json=as_json, quiet=quiet)
+        _tell(finished, request, failure, as_json=as_json, quiet=quiet)
     if failure is not None:
         raise failure
 
@@ -251,7 +251,15 @@ def _request(options: dict[str, Any]) -> Request:
     return Request(**kept, min_time_s=seconds)
 
 
-def _tell(finished: Sequence[Finished], request: Request, *, as_json: bool, quiet: bool) -> None:
+def _tell(
+    finished: Sequence[Finished],
+    request: Request,
+    failure: ExportError | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Tell what there is; a failure, which follows, tells by itself how much is kept."""
     from cnn_export.benchmarks import run_summary, run_table
     from cnn_export.benchmarks.console import warn
 
@@ -267,9 +275,11 @@ def _tell(finished: Sequence[Finished], request: Request, *, as_json: bool, quie
         runs = [run.run.model_dump() for run in finished]
         document = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
         click.echo(json.dumps(document | run_summary.document(records), indent=2))
-    elif not quiet:
+        return
+    kept = sum(run.processes for run in finished)
+    if kept and not quiet:
         run_table.show(records)
-        kept = sum(run.processes for run in finished)
+    if failure is None and not quiet:
         click.echo(f"{kept} processes are kept in {request.out}", err=True)
 
 
