@@ -116,7 +116,7 @@ def test_a_file_that_the_runtime_rejects(
     manifest["artifact_sha256"], manifest["artifact_bytes"] = artifact_digest(path)
     manifest_path(path).write_text(json.dumps(manifest))
     run = bench("run", path, "--device", "adb", "--app", apk, "--min-time", "20ms", "--repeats", 1)
-    assert (run.code, run.err.count("\n")) == (4, 2), run.err
+    assert (run.code, run.err.count("\n")) == (4, 1), run.err
     assert "cannot load" in run.err
 
 
