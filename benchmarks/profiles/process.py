@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from cnn_export.benchmarks.parent_death import PARENT
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.protocol import Failure
 from cnn_export.benchmarks.session import IncompleteRun, complete_session
@@ -39,7 +41,7 @@ def profiled(
         try:
             done = subprocess.run(
                 command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s,
-                check=False,
+                check=False, env=os.environ | {PARENT: str(os.getpid())},
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise IncompleteRun(

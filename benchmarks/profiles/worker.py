@@ -14,6 +14,7 @@ import numpy as np
 
 from cnn_export.benchmarks.cost import read_cost
 from cnn_export.benchmarks.loaded_artifact import require_same_file
+from cnn_export.benchmarks.parent_death import end_with_parent
 from cnn_export.benchmarks.probe import probe_inputs
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
@@ -123,4 +124,5 @@ def _median(times: Sequence[int]) -> float | None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     sys.exit(main())

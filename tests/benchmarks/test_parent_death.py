@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +48,44 @@ def test_a_worker_whose_parent_lives_goes_on(told: dict[str, str]) -> None:
     environment = {k: v for k, v in os.environ.items() if k != PARENT} | told
     done = subprocess.run([sys.executable, "-c", HEEDING], env=environment, check=False)
     assert done.returncode == 0
+
+
+def test_a_killed_profile_leaves_no_worker(affine_onnx: Path) -> None:
+    """The worker is halted, so that it cannot come to its own end meanwhile."""
+    words = ["profile", str(affine_onnx), "--inferences", "10000"]
+    command = [sys.executable, "-m", "cnn_export.benchmarks", *words]
+    parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    worker = 0
+    try:
+        worker = _wait_for(lambda: _worker_of(parent.pid))
+        os.kill(worker, signal.SIGSTOP)
+        parent.kill()
+        parent.wait()
+        _wait_for(lambda: not _runs(worker))
+    finally:
+        parent.kill()
+        if worker and _runs(worker):
+            os.kill(worker, signal.SIGKILL)
+
+
+def _worker_of(parent: int) -> int:
+    """Return the child that has become a profiling worker and loaded its runtime, 0 for none."""
+    for text in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if "onnxruntime" in Path(f"/proc/{text}/maps").read_text():
+            return int(text)
+    return 0
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def _wait_for(found: Callable[[], int]) -> int:
+    until = time.monotonic() + 60
+    while not (value := found()):
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.02)
+    return value
