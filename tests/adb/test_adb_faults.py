@@ -20,7 +20,7 @@ OUT = Path("results.jsonl")
 STAGE = "/data/local/tmp/cnn-bench"
 
 
-def _says(done: Done, code: int, *words: str) -> None:
+def _assert_says(done: Done, code: int, *words: str) -> None:
     """One line on stderr with all ``words`` and no control character; nothing on stdout."""
     assert done.code == code, done
     assert done.err.count("\n") == 1, done.err
@@ -43,8 +43,8 @@ def test_a_phone_that_takes_no_commands(
     try:
         adb_server.begin_connect(phone.address)
         adb_server.wait_for(phone.serial, state)
-        _says(bench("run", model, "--device", "adb"), 12, phone.serial, advice)
-        _says(bench("run", model, "--device", "all"), 12, phone.serial, advice)
+        _assert_says(bench("run", model, "--device", "adb"), 12, phone.serial, advice)
+        _assert_says(bench("run", model, "--device", "all"), 12, phone.serial, advice)
         listed = bench("devices")
         assert (listed.code, listed.err) == (0, "")
         assert f"{state}: phone {phone.serial}" in listed.out
@@ -54,14 +54,14 @@ def test_a_phone_that_takes_no_commands(
 
 
 def test_no_phone_at_all(adb_server: AdbServer, bench: Bench, model: Path) -> None:
-    _says(bench("run", model, "--device", "adb"), 12, "sees no phone", "USB debugging")
-    _says(bench("run", model, "--device", "all"), 12, "sees no phone")
+    _assert_says(bench("run", model, "--device", "adb"), 12, "sees no phone", "USB debugging")
+    _assert_says(bench("run", model, "--device", "all"), 12, "sees no phone")
 
 
 def test_two_phones_without_a_choice(phones: Phones, bench: Bench, model: Path) -> None:
     one, two = phones(2)
     done = bench("run", model, "--device", "adb")
-    _says(done, 2, one.serial, two.serial, "--device adb:SERIAL")
+    _assert_says(done, 2, one.serial, two.serial, "--device adb:SERIAL")
     assert bench("run", model, "--device", f"adb:{two.serial}").code == 0
     assert records(OUT, "run")[0]["device"]["id"] == two.serial
     assert one.calls() == []
@@ -79,14 +79,14 @@ def test_the_serial_that_adb_itself_would_take(
 def test_a_serial_that_is_not_there(phone: FakePhone, bench: Bench, model: Path) -> None:
     near = phone.serial[:-1] + str((int(phone.serial[-1]) + 1) % 10)
     done = bench("run", model, "--device", f"adb:{near}")
-    _says(done, 12, near, f"adb connect {near}", f"Did you mean {phone.serial!r}")
+    _assert_says(done, 12, near, f"adb connect {near}", f"Did you mean {phone.serial!r}")
     evil = "x'; touch /tmp/pwned; \x1b[2J$(id)"
-    _says(bench("run", model, "--device", f"adb:{evil}"), 12, "is not connected")
+    _assert_says(bench("run", model, "--device", f"adb:{evil}"), 12, "is not connected")
 
 
 @pytest.mark.parametrize("name", ["hots", "adbb", "adb:", "adb:[::1]:99999/x", "usb"])
 def test_a_device_that_is_no_name(adb_server: AdbServer, bench: Bench, model: Path, name: str):
-    _says(bench("run", model, "--device", name), 2)
+    _assert_says(bench("run", model, "--device", name), 2)
 
 
 def test_adb_is_missing(
@@ -94,7 +94,7 @@ def test_adb_is_missing(
 ) -> None:
     monkeypatch.setenv("ADBUTILS_ADB_PATH", str(tmp_path / "no adb"))
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "9")
-    _says(bench("run", model, "--device", "adb"), 5, "pip install 'cnn-export[bench]'")
+    _assert_says(bench("run", model, "--device", "adb"), 5, "pip install 'cnn-export[bench]'")
     listed = bench("devices")
     assert listed.code == 0
     assert listed.out.startswith("host ")
@@ -103,7 +103,7 @@ def test_adb_is_missing(
 
 def test_no_server_answers_at_a_remote_address(bench: Bench, model: Path) -> None:
     done = bench("run", model, "--device", "adb:127.0.0.1:9/SERIAL")
-    _says(done, 12, "no adb server answers at 127.0.0.1:9", "adb -a nodaemon server")
+    _assert_says(done, 12, "no adb server answers at 127.0.0.1:9", "adb -a nodaemon server")
 
 
 @pytest.mark.parametrize("port", ["x", "0", "65536", "-1", "9" * 5000])
@@ -111,13 +111,13 @@ def test_a_port_that_is_none(
     bench: Bench, model: Path, monkeypatch: pytest.MonkeyPatch, port: str
 ) -> None:
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", port)
-    _says(bench("run", model, "--device", "adb"), 2, "ANDROID_ADB_SERVER_PORT")
+    _assert_says(bench("run", model, "--device", "adb"), 2, "ANDROID_ADB_SERVER_PORT")
 
 
 def test_another_abi(phones: Phones, bench: Bench, model: Path) -> None:
     phones(1, PhoneSpec(abis=("armeabi-v7a", "armeabi")))
     done = bench("run", model, "--device", "adb")
-    _says(done, 5, "arm64-v8a, x86_64", "armeabi-v7a", "make app ABIS=armeabi-v7a")
+    _assert_says(done, 5, "arm64-v8a, x86_64", "armeabi-v7a", "make app ABIS=armeabi-v7a")
 
 
 def test_the_second_abi_of_a_phone_will_do(phones: Phones, bench: Bench, model: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_second_abi_of_a_phone_will_do(phones: Phones, bench: Bench, model: 
 
 def test_an_android_that_is_too_old(phones: Phones, bench: Bench, model: Path) -> None:
     phones(1, PhoneSpec(api=25, release="7.1"))
-    _says(bench("run", model, "--device", "adb"), 12, "API level 25", "needs 26")
+    _assert_says(bench("run", model, "--device", "adb"), 12, "API level 25", "needs 26")
 
 
 def test_a_runtime_that_the_app_lacks(
@@ -137,7 +137,9 @@ def test_a_runtime_that_the_app_lacks(
     tflite = model.with_suffix(".tflite")
     tflite.write_bytes(b"TFL3")
     save_manifest(tflite, manifest_of(tflite, "tflite"))
-    _says(bench("run", tflite, "--device", "adb"), 5, "holds no ai-edge-litert for arm64-v8a")
+    _assert_says(
+        bench("run", tflite, "--device", "adb"), 5, "holds no ai-edge-litert for arm64-v8a"
+    )
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 torn"])
@@ -146,10 +148,10 @@ def test_an_app_that_is_none(
 ) -> None:
     if content is None:
         apk.unlink()
-        _says(bench("run", model, "--device", "adb"), 5, "run 'make app'", "--app PATH")
+        _assert_says(bench("run", model, "--device", "adb"), 5, "run 'make app'", "--app PATH")
         return
     apk.write_bytes(content)
-    _says(bench("run", model, "--device", "adb"), 4, "is no APK")
+    _assert_says(bench("run", model, "--device", "adb"), 4, "is no APK")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_a_process_that_does_not_count(
 ) -> None:
     phone.faults = Faults(runner=faults)
     done = bench("run", model, "--device", "adb", "--quiet")
-    _says(done, 1, *words, "of 3 processes are kept")
+    _assert_says(done, 1, *words, "of 3 processes are kept")
     assert records(OUT, "repeat") == []
     assert not phone.path(STAGE).exists()
 
@@ -175,7 +177,7 @@ def test_a_process_that_does_not_count(
 def test_an_app_that_hangs_is_ended(phone: FakePhone, bench: Bench, model: Path) -> None:
     phone.faults = Faults(runner=RunnerFaults(hang_after_lines=4))
     done = bench("run", model, "--device", "adb", "--quiet", "--timeout", "1s")
-    _says(done, 1, "no end after 1 s")
+    _assert_says(done, 1, "no end after 1 s")
     assert not [pid for pid in phone.processes() if b"runner" in _command_line(pid)]
 
 
@@ -220,24 +222,28 @@ def test_paths_that_a_shell_would_read_otherwise(
 
 def test_a_full_disk(phone: FakePhone, bench: Bench, model: Path) -> None:
     phone.free_bytes = 1000
-    _says(bench("run", model, "--device", "adb"), 12, "no space left", "0 of 3 processes are kept")
+    _assert_says(
+        bench("run", model, "--device", "adb"), 12, "no space left", "0 of 3 processes are kept"
+    )
     assert not phone.path(STAGE).exists()
 
 
 def test_cores_that_the_phone_has_not_got(phone: FakePhone, bench: Bench, model: Path) -> None:
-    _says(bench("run", model, "--device", "adb", "--cpus", "7,8"), 2, "CPU 8", "change --cpus")
+    _assert_says(
+        bench("run", model, "--device", "adb", "--cpus", "7,8"), 2, "CPU 8", "change --cpus"
+    )
     assert not phone.path(STAGE).exists()
 
 
 def test_cores_of_one_kind(phones: Phones, bench: Bench, model: Path) -> None:
     spec = PhoneSpec()
     phones(1, dataclasses.replace(spec, clusters=spec.clusters[:1]))
-    _says(bench("run", model, "--device", "adb", "--cpus", "big"), 2, "all of one kind")
+    _assert_says(bench("run", model, "--device", "adb", "--cpus", "big"), 2, "all of one kind")
 
 
 def test_no_cores_for_an_activity(phone: FakePhone, bench: Bench, model: Path) -> None:
     words = ("--device", "adb", "--cpus", "big", "--launch", "activity")
-    _says(bench("run", model, *words), 2, "--launch app_process")
+    _assert_says(bench("run", model, *words), 2, "--launch app_process")
 
 
 def test_a_server_that_does_not_start(
@@ -249,4 +255,4 @@ def test_a_server_that_does_not_start(
     monkeypatch.setenv("ADBUTILS_ADB_PATH", str(program))
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "9")
     done = bench("run", model, "--device", "adb")
-    _says(done, 12, "adb cannot start its server: adb: cannot bind")
+    _assert_says(done, 12, "adb cannot start its server: adb: cannot bind")
