@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test test-thorough lint clean
 
 setup: $(STAMP)
 
@@ -21,6 +21,10 @@ demo: setup
 
 test: setup app-tools
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+
+# Every seed of the tests that damage files and of the long sweeps, where `make test` runs a fifth.
+test-thorough: setup app-tools
+	CNN_EXPORT_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 lint: setup types
 	$(BIN)/ruff check .
