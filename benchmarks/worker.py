@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cnn_export.benchmarks import process_memory
 from cnn_export.benchmarks.loaded_artifact import load_checked
-from cnn_export.benchmarks.parent_death import end_with_parent
+from cnn_export.untrusted.parent_death import end_with_parent
 from cnn_export.benchmarks.protocol import (
     End,
     Failure,

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import IO
 
 from cnn_export.benchmarks.environment import allowed_cpus
-from cnn_export.benchmarks.parent_death import PARENT
+from cnn_export.untrusted.parent_death import PARENT
 from cnn_export.benchmarks.protocol import (
     Damaged,
     Hello,

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnn_export.benchmarks.cost import read_cost
 from cnn_export.benchmarks.loaded_artifact import require_same_file
-from cnn_export.benchmarks.parent_death import end_with_parent
+from cnn_export.untrusted.parent_death import end_with_parent
 from cnn_export.benchmarks.probe import probe_inputs
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from cnn_export.benchmarks.parent_death import PARENT
 from cnn_export.benchmarks.worker_process import _environment  # pyright: ignore[reportPrivateUsage]
+from cnn_export.untrusted.parent_death import PARENT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
 
 WORKER = """
 import os, sys, time
-from cnn_export.benchmarks.parent_death import end_with_parent
+from cnn_export.untrusted.parent_death import end_with_parent
 while os.getppid() == int(os.environ["CNN_BENCH_PARENT"]):
     time.sleep(0.005)
 print("orphan", flush=True)
@@ -32,7 +32,7 @@ environment = os.environ | {"CNN_BENCH_PARENT": str(os.getpid())}
 subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=environment)
 os._exit(0)
 """
-HEEDING = "from cnn_export.benchmarks.parent_death import end_with_parent; end_with_parent()"
+HEEDING = "from cnn_export.untrusted.parent_death import end_with_parent; end_with_parent()"
 
 
 def test_a_parent_that_ended_before_the_kernel_was_asked() -> None:

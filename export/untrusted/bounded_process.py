@@ -1,0 +1,180 @@
+"""Run a reader of an untrusted file in a process of its own, within limits.
+
+Whatever a file makes its reader do, it ends: by an answer, or by a refusal that names the limit.
+The reader gets the content of files and opens none itself; it answers with JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cnn_export import errors
+from cnn_export.errors import InputRefused, one_line
+from cnn_export.untrusted.parent_death import PARENT
+
+_CHILD = Path(__file__).with_name("bounded_child.py")
+_MB = 2**20
+_PACKAGES = ("cnn_export", "cnn_export.benchmarks", "cnn_export.models", "cnn_export.reparam")
+_KEPT = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+"""Environment that starting Python may need; the rest is none of an untrusted file's business."""
+
+
+class Limits(NamedTuple):
+    """What a reader may take, each beyond what Python and its imports take.
+
+    ``memory_bytes`` of address space, ``cpu_s`` of processor time, ``answer_bytes`` of answer.
+    With ``libraries`` installed packages can be imported, and files opened: some libraries import
+    more while they work. Without, no file, process or connection can be opened at all.
+    """
+
+    memory_bytes: int
+    cpu_s: int
+    answer_bytes: int = 64 * _MB
+    libraries: bool = False
+
+    @property
+    def wall_s(self) -> int:
+        """Seconds to the end of a reader that waits; a busy machine needs many per CPU second."""
+        return 60 + 10 * self.cpu_s
+
+
+def run_reader(
+    reader: str,
+    arguments: Mapping[str, Any],
+    *,
+    path: Path,
+    limits: Limits,
+    descriptors: Sequence[int] = (),
+) -> Any:
+    """Return what ``reader``, written ``package.module:function``, returns.
+
+    It is called with the content of each of ``descriptors``, read-only, in order (an ``mmap``, or
+    ``b""`` where the file is empty) and with the keyword ``arguments``. These and the answer are
+    values of JSON. The descriptors stay open in its process under their numbers. What it raises
+    of :class:`InputRefused` is raised here, under the same class, and should name the file.
+
+    Raises:
+        InputRefused: the reader's own refusal; or it took more than the limits, crashed or did not
+            answer as agreed. Names ``path``.
+    """
+    job = _job(reader, arguments, limits) | {"descriptors": list(descriptors)}
+    command = [sys.executable, "-I", "-S", str(_CHILD), json.dumps(job)]
+    with _process(command, descriptors) as process:
+        late = threading.Event()
+        watchdog = threading.Timer(limits.wall_s, _end, [process, late])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            text = _answer(process, limits.answer_bytes)
+        finally:
+            watchdog.cancel()
+        if late.is_set():
+            raise InputRefused(f"{path} takes more than {limits.wall_s} s to read")
+        return _judged(text, process.returncode, path, limits)
+
+
+def _job(reader: str, arguments: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """Return what the child is told: the packages are those of this process, installed or not."""
+    specs = {name: importlib.util.find_spec(name) for name in _PACKAGES}
+    packages = {
+        name: [spec.origin, list(spec.submodule_search_locations or ())]
+        for name, spec in specs.items()
+        if spec is not None
+    }
+    return {
+        "reader": reader,
+        "arguments": dict(arguments),
+        "limits": limits._asdict(),
+        "packages": packages,
+        "paths": [p for p in sys.path if Path(p).is_absolute()] if limits.libraries else [],
+    }
+
+
+@contextlib.contextmanager
+def _process(
+    command: Sequence[str], descriptors: Sequence[int]
+) -> Generator[subprocess.Popen[bytes]]:
+    """Start the child in a session of its own: Ctrl-C is this process's to handle."""
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        pass_fds=descriptors,
+        env={**environment, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())},
+        start_new_session=True,
+        cwd="/",
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    process.kill()
+
+
+def _answer(process: subprocess.Popen[bytes], most: int) -> bytes:
+    """Return at most ``most`` bytes and one; a child that has more to say is ended."""
+    stream = process.stdout
+    text = b"" if stream is None else stream.read(most + 1)
+    if len(text) > most:
+        process.kill()
+    process.wait()
+    return text
+
+
+def _judged(text: bytes, code: int, path: Path, limits: Limits) -> Any:
+    if len(text) > limits.answer_bytes:
+        raise InputRefused(f"{path} holds more than {limits.answer_bytes // _MB} MB of description")
+    if code != 0:
+        raise InputRefused(f"{path} {_ending(code, limits)}")
+    try:
+        kind, value = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        raise InputRefused(f"{path} crashed its reader, which did not answer") from None
+    match kind, value:
+        case "answer", _:
+            return value
+        case "memory", _:
+            raise InputRefused(f"{path} {_too_much_memory(limits)}")
+        case "refused", [str(name), str(message)]:
+            raise _refusal(name)(one_line(InputRefused(message), 1000))
+        case _:
+            raise InputRefused(f"{path} cannot be read ({one_line(InputRefused(str(value)))})")
+
+
+def _refusal(name: str) -> type[InputRefused]:
+    found = getattr(errors, name, InputRefused)
+    return found if isinstance(found, type) and issubclass(found, InputRefused) else InputRefused
+
+
+def _ending(code: int, limits: Limits) -> str:
+    if code == -signal.SIGXCPU:
+        return f"takes more than {limits.cpu_s} s of CPU time to read"
+    if code == -signal.SIGKILL:
+        return "ended its reader: the system has no memory left for it"
+    if code == -signal.SIGABRT:  # C++ has no other answer to a failed allocation
+        return f"crashed its reader, which may take {limits.memory_bytes // _MB} MB of memory"
+    ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return f"crashed its reader ({ended})"
+
+
+def _too_much_memory(limits: Limits) -> str:
+    return f"takes more than {limits.memory_bytes // _MB} MB of memory to read"

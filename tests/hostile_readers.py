@@ -1,0 +1,87 @@
+"""Readers that do in a bounded process what hostile files make readers do."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import socket
+import time
+from typing import Any
+
+from cnn_export.errors import CheckpointError
+
+
+def content(*contents: bytes, **arguments: Any) -> Any:
+    return [[bytes(each[:20]).decode() for each in contents], arguments]
+
+
+def refuses(name: str) -> None:
+    raise CheckpointError(f"{name} is bad\nin two lines")
+
+
+def fails() -> None:
+    raise ZeroDivisionError("by nothing")
+
+
+def takes_memory() -> int:
+    return len(b"x" * 2**32)
+
+
+def takes_cpu() -> None:
+    while True:
+        pass
+
+
+def waits() -> None:
+    time.sleep(600)
+
+
+def talks() -> str:
+    return "x" * 2**21
+
+
+def crashes() -> None:
+    ctypes.string_at(1)
+
+
+def leaves() -> None:
+    os._exit(0)
+
+
+def lies() -> None:
+    os.write(1, b'["refused", {"a": 1}]')
+    os._exit(0)
+
+
+def raves() -> None:
+    os.write(1, b"[" * 100_000)
+    os._exit(0)
+
+
+def not_json() -> Any:
+    return {"a": object()}
+
+
+def infinite() -> float:
+    return math.inf
+
+
+def opens_a_file() -> None:
+    os.close(os.open(__file__, os.O_RDONLY))
+
+
+def connects() -> None:
+    socket.socket()
+
+
+def starts_a_process() -> None:
+    os.fork()
+
+
+def writes(descriptor: int) -> None:
+    os.write(descriptor, b"more")
+
+
+def exits() -> None:
+    raise SystemExit(3)
