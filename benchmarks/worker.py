@@ -14,7 +14,6 @@ from pathlib import Path
 
 from cnn_export.benchmarks import process_memory
 from cnn_export.benchmarks.loaded_artifact import load_checked
-from cnn_export.untrusted.parent_death import end_with_parent
 from cnn_export.benchmarks.protocol import (
     End,
     Failure,
@@ -27,6 +26,7 @@ from cnn_export.benchmarks.runtime_arguments import parse_arguments
 from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.benchmarks.timing_loop import Timed, timed_inferences, timed_pairs
 from cnn_export.errors import ExportError, UsageError
+from cnn_export.untrusted.parent_death import end_with_parent
 
 _MESSAGE_LENGTH = 1000
 _MEMORY_INFERENCES = 3

@@ -13,7 +13,6 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import IO
 
 from cnn_export.benchmarks.environment import allowed_cpus
-from cnn_export.untrusted.parent_death import PARENT
 from cnn_export.benchmarks.protocol import (
     Damaged,
     Hello,
@@ -27,6 +26,7 @@ from cnn_export.benchmarks.sampler import Sampler
 from cnn_export.benchmarks.session import IncompleteRun, Measurement, Session, complete_session
 from cnn_export.benchmarks.snapshots import Snapshot
 from cnn_export.errors import DeviceUnfit
+from cnn_export.untrusted.parent_death import PARENT
 
 _MESSAGES_MAX = 110_000
 """More than any worker sends: a timing loop keeps 100,000 samples."""

@@ -14,7 +14,6 @@ import numpy as np
 
 from cnn_export.benchmarks.cost import read_cost
 from cnn_export.benchmarks.loaded_artifact import require_same_file
-from cnn_export.untrusted.parent_death import end_with_parent
 from cnn_export.benchmarks.probe import probe_inputs
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
@@ -23,6 +22,7 @@ from cnn_export.benchmarks.protocol import Failure
 from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
 from cnn_export.errors import ExportError, InputRefused, TargetUnavailable, UsageError
 from cnn_export.manifest import Manifest, manifest_path, read_manifest
+from cnn_export.untrusted.parent_death import end_with_parent
 
 _MESSAGE_LENGTH = 1000
 _WARM_UP_SHARE = 0.2
