@@ -27,7 +27,8 @@ class Contents:
     """What a checkpoint holds.
 
     ``container`` is the dotted path of keys that led to the tensors, empty for a bare state_dict.
-    ``module`` is set when a whole network was unpickled.
+    ``entries`` stand among the tensors and are none. ``module`` is set when a whole network was
+    unpickled.
     """
 
     tensors: dict[str, torch.Tensor]
@@ -35,6 +36,7 @@ class Contents:
     metadata: dict[str, Any]
     notes: tuple[str, ...] = ()
     module: nn.Module | None = None
+    entries: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
 
 
 def open_container(loaded: Any) -> Contents:
@@ -156,7 +158,8 @@ def _from_mapping(mapping: Mapping[Any, Any], path: str, metadata: dict[str, Any
             f"the checkpoint holds no tensors by name (its keys: {_shown(mapping)});"
             " save model.state_dict()"
         )
-    return Contents(plain_names(tensors), path, metadata)
+    entries = {str(k): v for k, v in mapping.items() if not isinstance(v, torch.Tensor)}
+    return Contents(plain_names(tensors), path, metadata, entries=entries)
 
 
 def _from_module(module: nn.Module, path: str, metadata: dict[str, Any]) -> Contents:

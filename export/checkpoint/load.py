@@ -109,7 +109,9 @@ def _recognised(
     hints: Hints,
 ) -> LoadedModel:
     tensors, conversions = usable(contents.tensors)
-    module, candidate, notes = network_for(tensors, contents.metadata, source, given, hints)
+    module, candidate, notes = network_for(
+        tensors, contents.entries, contents.metadata, source, given, hints
+    )
     size, normalization, ignored = _recorded_input(contents, candidate.input_size)
     return LoadedModel(
         module=module,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
+from cnn_export.errors import CheckpointError, one_line
 from cnn_export.models.registry import Shapes
 
 _SHOWN = 3
@@ -52,14 +55,41 @@ def shapes_of(tensors: Mapping[str, torch.Tensor]) -> dict[str, tuple[int, ...]]
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
+def state_of(module: nn.Module) -> dict[str, Any]:
+    """Return the network's own ``state_dict`` with the variables themselves, not detached ones.
+
+    Raises:
+        CheckpointError: the class fails to give it, or has layers whose sizes are still open.
+    """
+    try:
+        state: dict[str, Any] = dict(module.state_dict(keep_vars=True))
+    except Exception as error:
+        raise CheckpointError(
+            f"{type(module).__name__} fails to give its state_dict:"
+            f" {type(error).__name__}: {one_line(error)}"
+        ) from error
+    lazy = [name for name, value in state.items() if is_lazy(value)]
+    if lazy:
+        raise CheckpointError(
+            f"{listed(lazy)} of {type(module).__name__} have no size yet (lazy layers);"
+            " build the network with sizes"
+        )
+    return state
+
+
+def tensors_of(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """Return what of a ``state_dict`` is a tensor; the rest comes from ``get_extra_state``."""
+    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+
+
 def compare(found: Shapes, module: nn.Module) -> Mismatch:
     """Compare the checkpoint's shapes with every parameter and persistent buffer of ``module``.
 
     A name may be missing where the network ties it to one that is present, and batch norm's
     counters may be missing altogether.
     """
-    state = module.state_dict(keep_vars=True)
-    expected = {k: tuple(v.shape) for k, v in state.items() if isinstance(v, torch.Tensor)}
+    state = tensors_of(state_of(module))
+    expected = shapes_of(state)
     present = {id(state[name]) for name in expected if name in found}
     absent = [n for n in expected if n not in found and id(state[n]) not in present]
     missing = [name for name in absent if not is_counter(name)]
@@ -83,12 +113,19 @@ def is_counter(name: str) -> bool:
     return name.rpartition(".")[2] == _COUNTER
 
 
-def _counted(names: Sequence[str], what: str) -> str:
-    if not names:
-        return ""
+def listed(names: Sequence[str]) -> str:
+    """Return the first few names and how many more there are."""
     more = len(names) - _SHOWN
-    listed = ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return f"{len(names)} {what}: {listed}"
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def dtype_text(tensor: torch.Tensor) -> str:
+    """Return ``float32`` for ``torch.float32``."""
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _counted(names: Sequence[str], what: str) -> str:
+    return f"{len(names)} {what}: {listed(names)}" if names else ""
 
 
 def _shapes(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnn_export.checkpoint.building import fill
 from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.containers import without_outer_name
+from cnn_export.checkpoint.filling import adopt, fill
 from cnn_export.checkpoint.matching import Mismatch, compare, shapes_of
 from cnn_export.checkpoint.multiplier import Hints, with_multiplier
 from cnn_export.checkpoint.recognise import recognise
@@ -18,11 +18,13 @@ from cnn_export.checkpoint.sources import Source
 from cnn_export.errors import CheckpointError, UsageError
 
 Tensors = Mapping[str, torch.Tensor]
+_RENAMED = "the network's own loading code renamed the file's tensors; each is there once"
 Network = tuple[nn.Module, Candidate, tuple[str, ...]]
 
 
 def network_for(
     tensors: Tensors,
+    entries: Mapping[str, Any],
     metadata: Mapping[str, Any],
     source: Source | None,
     given: Mapping[str, Any],
@@ -51,8 +53,10 @@ def network_for(
             if said.arguments != asked.arguments:
                 module = said.construct(empty=True)
             notes = (*notes, *said_notes, *_counter_notes(mismatch))
-            return _filled(module, said, named), said, notes
+            return _filled(module, said, named, entries), said, notes
         mismatches.append((candidate, mismatch))
+        if source is not None and (adopted := _adopted(asked, named, entries)):
+            return adopted, asked, (*notes, _RENAMED)
     best = max(mismatches, key=lambda pair: pair[1].agreeing)
     raise _mismatched(*best, given)
 
@@ -86,16 +90,23 @@ def _spellings(tensors: Tensors) -> Iterator[tuple[Tensors, tuple[str, ...]]]:
         yield inner, (f"the prefix '{outer}.' of every tensor name was dropped",)
 
 
-def _filled(module: nn.Module, candidate: Candidate, tensors: Tensors) -> nn.Module:
-    try:
-        filled = fill(module, tensors)
-        if filled is None:
-            filled = fill(candidate.construct(empty=False), tensors)
-    except TypeError as error:
-        raise CheckpointError(f"{error}; export the float checkpoint") from error
+def _filled(
+    module: nn.Module, candidate: Candidate, tensors: Tensors, entries: Mapping[str, Any]
+) -> nn.Module:
+    filled = fill(module, tensors, entries)
+    if filled is None:
+        filled = fill(candidate.construct(empty=False), tensors, entries)
     if filled is None:
         raise CheckpointError(f"{candidate} keeps tensors without data; build it with real ones")
     return filled
+
+
+def _adopted(
+    candidate: Candidate, tensors: Tensors, entries: Mapping[str, Any]
+) -> nn.Module | None:
+    """Return the network where its own loading code renames what the file holds."""
+    module = candidate.construct(empty=False)
+    return module if adopt(module, tensors, entries) else None
 
 
 def _counter_notes(mismatch: Mismatch) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import torchvision
 from torch import nn
 
 from cnn_export.checkpoint import load_model
-from cnn_export.checkpoint.building import build_empty, fill
+from cnn_export.checkpoint.building import build_empty
+from cnn_export.checkpoint.filling import fill
 from cnn_export.errors import CheckpointError
 
 
