@@ -6,9 +6,8 @@ from pathlib import Path
 
 from cnn_export.benchmarks.candidates import Candidate, candidate_of_file
 from cnn_export.benchmarks.cost import read_cost
+from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.benchmarks.results import Artifact
-from cnn_export.errors import ParityError
-from cnn_export.manifest import artifact_digest, manifest_path, read_manifest
 
 _NO_RUN = "none"
 
@@ -23,20 +22,17 @@ def read_candidate(path: Path) -> Candidate:
         ParityError: the file is not the one its manifest was written for.
         TargetUnavailable: what reads the format is not installed.
     """
-    manifest = read_manifest(manifest_path(path))
-    digest, size = artifact_digest(path)
-    if digest != manifest.artifact_sha256:
-        raise ParityError(f"{path} is not the file its manifest was written for; export it again")
+    manifest = proven_manifest(path)
     cost = read_cost(path)
     artifact = Artifact.model_validate(
         {
             "run_id": _NO_RUN,
-            "sha256": digest,
+            "sha256": manifest.artifact_sha256,
             "name": path.name,
             "model": manifest.source.model,
             "target": manifest.target,
             "precision": manifest.precision,
-            "file_bytes": size,
+            "file_bytes": manifest.artifact_bytes,
             "macs": cost.macs,
             "mac_bytes": cost.mac_bytes,
             "delegate": manifest.partitions.delegate,

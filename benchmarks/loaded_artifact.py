@@ -9,11 +9,12 @@ from pathlib import Path
 
 from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs
 from cnn_export.benchmarks.protocol import Hello
+from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.benchmarks.runtime import Model, Runtime
 from cnn_export.benchmarks.runtime_arguments import arguments_of
 from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
-from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest import Manifest, artifact_digest, manifest_path, read_manifest
+from cnn_export.errors import InputRefused
+from cnn_export.manifest import Manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +37,7 @@ def load_checked(path: Path, threads: int, arguments: Mapping[str, str]) -> Load
     """
     runtime = runtime_of(path)
     version = runtime_version(runtime)
-    manifest = read_manifest(manifest_path(path))
-    require_same_file(path, manifest)
+    manifest = proven_manifest(path)
     own = arguments_of(runtime.package, arguments)
     model, load_ns = _load(runtime, path, manifest, threads, own)
     start = time.perf_counter_ns()
@@ -52,26 +52,6 @@ def load_checked(path: Path, threads: int, arguments: Mapping[str, str]) -> Load
         first_ns=first_ns,
     )
     return LoadedArtifact(hello, model)
-
-
-def require_same_file(path: Path, manifest: Manifest) -> None:
-    """Check that ``path`` holds the bytes that the manifest speaks of.
-
-    Raises:
-        InputRefused: the artifact cannot be read.
-        ParityError: its SHA-256 is another one.
-    """
-    if not path.is_file():
-        raise InputRefused(f"there is no artifact {path}; export it again")
-    try:
-        digest, _ = artifact_digest(path)
-    except OSError as error:
-        raise InputRefused(f"cannot read {path}: {error.strerror}") from error
-    if digest != manifest.artifact_sha256:
-        raise ParityError(
-            f"{path} is not the file its manifest was written for (SHA-256 {digest[:12]}…, "
-            f"recorded {manifest.artifact_sha256[:12]}…); export it again"
-        )
 
 
 def _load(

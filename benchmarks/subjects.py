@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks import results
-from cnn_export.benchmarks.loaded_artifact import require_same_file
+from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.benchmarks.runtimes import runtime_of
 from cnn_export.errors import ExportError, UsageError
-from cnn_export.manifest import Manifest, manifest_path, read_manifest
+from cnn_export.manifest import Manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,9 +74,7 @@ def read_subjects(
 
 def _subject(path: Path, name: str) -> Subject:
     runtime = runtime_of(path)
-    manifest = read_manifest(manifest_path(path))
-    require_same_file(path, manifest)
-    return Subject(path, name, manifest, runtime.package)
+    return Subject(path, name, proven_manifest(path), runtime.package)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -7,8 +7,7 @@ the same job gives the same bytes.
 
 from __future__ import annotations
 
-import hashlib
-import os
+import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -23,19 +22,27 @@ from pydantic import (
     model_validator,
 )
 
-from cnn_export.errors import InputRefused
+from cnn_export import manifest_sense
+from cnn_export.errors import InputRefused, one_line
 from cnn_export.splitmix64 import ProbeKind
+from cnn_export.terminal import printable
+from cnn_export.untrusted import regular_file
 
 SCHEMA_VERSION = 1
 MANIFEST_SUFFIX = ".manifest.json"
 PROBE_VALUES = 16
 """How many leading values of each output the probe keeps."""
 
+ARTIFACT_BYTES_MAX = 2**34
+"""No format holds a larger file or package of a convolutional network."""
+
 _MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 
 _SIZE_MAX = 2**31
 _RANK_MAX = 8
 _NHWC_RANK = 4
+_COUNT_MAX = 2**53
+"""Larger whole numbers are not the same in every reader of JSON."""
 
 
 def _checked_size(size: int) -> int:
@@ -44,8 +51,17 @@ def _checked_size(size: int) -> int:
     return size
 
 
+def _checked_name(name: str) -> str:
+    if not name or name in (".", "..") or any(each in name for each in "/\0"):
+        raise ValueError(f"a file's name without its folder, not {name!r}")
+    return name
+
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Shape = Annotated[list[Annotated[int, AfterValidator(_checked_size)]], Field(max_length=_RANK_MAX)]
+FileName = Annotated[str, Field(max_length=1024), AfterValidator(_checked_name)]
+Count = Annotated[int, Field(ge=0, le=_COUNT_MAX)]
+Magnitude = Annotated[float, Field(ge=0)]
 DTypeName = Literal[
     "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"
 ]
@@ -68,8 +84,14 @@ class Source(_Model):
 class Normalization(_Model):
     """Per-channel statistics: the checkpoint expects ``(pixel / 255 − mean) / std``."""
 
-    mean: list[float]
-    std: list[float]
+    mean: Annotated[list[float], Field(min_length=1)]
+    std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_deviation_each(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"{len(self.mean)} means and {len(self.std)} standard deviations")
+        return self
 
 
 class Tensor(_Model):
@@ -93,14 +115,14 @@ class Tensor(_Model):
         return self
 
 
-Tensors = Annotated[list[Tensor], Field(max_length=256)]
+Tensors = Annotated[list[Tensor], Field(min_length=1, max_length=256)]
 
 
 class Pass(_Model):
     """One reparameterization pass: how often it fired and what it refused."""
 
     name: str
-    rewrites: int
+    rewrites: Count
     refusals: list[str] = []
 
 
@@ -109,10 +131,10 @@ class ParityFigure(_Model):
 
     probe: str
     output: str
-    max_abs_error: float
-    relative_error: float
-    rms: float
-    limit: float
+    max_abs_error: Magnitude
+    relative_error: Magnitude
+    rms: Magnitude
+    limit: Magnitude
 
 
 class Parity(_Model):
@@ -121,7 +143,7 @@ class Parity(_Model):
     runtime: str
     reference: str
     tolerance_reason: str
-    figures: list[ParityFigure]
+    figures: Annotated[list[ParityFigure], Field(min_length=1)]
 
 
 class ProbeOutput(_Model):
@@ -129,8 +151,8 @@ class ProbeOutput(_Model):
 
     name: str
     shape: Shape
-    values: list[float]
-    rms: float
+    values: Annotated[list[float], Field(min_length=1, max_length=PROBE_VALUES)]
+    rms: Magnitude
 
 
 class ProbeRecord(_Model):
@@ -145,15 +167,15 @@ class ProbeRecord(_Model):
     kind: ProbeKind = "unit"
     seed: Annotated[int, Field(ge=0, lt=2**64)]
     batch: Annotated[int, Field(ge=1, le=4096)]
-    outputs: Annotated[list[ProbeOutput], Field(max_length=256)]
-    tolerance: float
+    outputs: Annotated[list[ProbeOutput], Field(min_length=1, max_length=256)]
+    tolerance: Magnitude
 
 
 class OutsideOperator(_Model):
     """An operator that the delegate leaves to the runtime's own kernels."""
 
     op: str
-    count: int
+    count: Annotated[int, Field(ge=1, le=_COUNT_MAX)]
     reason: str = ""
 
 
@@ -161,8 +183,8 @@ class Partitions(_Model):
     """How the artifact splits between its delegate and the runtime's own kernels."""
 
     delegate: str
-    partitions: int
-    delegated_ops: int
+    partitions: Count
+    delegated_ops: Count
     outside: list[OutsideOperator]
 
 
@@ -171,9 +193,9 @@ class Drift(_Model):
 
     probe: str
     output: str
-    max_abs_error: float
-    relative_error: float
-    rms: float
+    max_abs_error: Magnitude
+    relative_error: Magnitude
+    rms: Magnitude
 
 
 class Approximation(_Model):
@@ -189,27 +211,36 @@ class Approximation(_Model):
     drift: list[Drift]
 
 
+TargetName = Literal["onnx", "tflite", "coreml", "executorch"]
+
+
 class Manifest(_Model):
-    """The whole record beside one artifact."""
+    """The whole record beside one artifact; its parts agree, see :mod:`.manifest_sense`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     producer: str
-    artifact: str
+    artifact: FileName
     artifact_sha256: Sha256
-    artifact_bytes: int
-    target: str
+    artifact_bytes: Annotated[int, Field(ge=1, le=ARTIFACT_BYTES_MAX)]
+    target: TargetName
     precision: Literal["fp32", "fp16"]
     source: Source
     versions: dict[str, str]
     inputs: Tensors
     outputs: Tensors
     passes: list[Pass]
-    macs: int
-    parameter_bytes: int
+    macs: Count
+    parameter_bytes: Count
     partitions: Partitions
     parity: Parity
     probe: ProbeRecord
     approximation: Approximation | None = None
+
+    @model_validator(mode="after")
+    def _is_one_story(self) -> Self:
+        if fault := manifest_sense.contradiction(self):
+            raise ValueError(fault)
+        return self
 
     @model_serializer(mode="wrap")
     def _without_empty_approximation(
@@ -230,43 +261,39 @@ def read_manifest(path: Path) -> Manifest:
     """Read and validate a manifest.
 
     Raises:
-        InputRefused: the file is missing, too large, or not a manifest of a known version.
+        InputRefused: the file is missing, no regular file, too large, or no manifest of a known
+            version whose parts agree.
     """
+    content = regular_file.read_bytes(path, _MAX_MANIFEST_BYTES)
     try:
-        if path.stat().st_size > _MAX_MANIFEST_BYTES:
-            raise InputRefused(f"{path} is larger than any manifest; is it the right file?")
-        return Manifest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputRefused(f"cannot read the manifest {path}: {error.strerror}") from error
+        _refuse_repeated_fields(content)
+        return Manifest.model_validate_json(content, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise InputRefused(f"{path} is not a valid manifest: {field}: {first['msg']}") from error
+        fault = wrong_field(error)
+    except (ValueError, RecursionError) as error:
+        fault = f"the document: {one_line(error)}"
+    raise InputRefused(f"{path} is not a valid manifest: {printable(fault)}; export again")
+
+
+def wrong_field(error: ValidationError) -> str:
+    """Return the first field that does not validate, and why, in one line."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "the document"
+    return f"{field}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _refuse_repeated_fields(content: bytes) -> None:
+    """Of two fields of one name every reader takes the one it likes."""
+
+    def once(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            repeated = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"field {repeated!r} stands twice")
+
+    json.loads(content, object_pairs_hook=once)
 
 
 def manifest_path(artifact: Path) -> Path:
     """Return where the manifest of an artifact lies: ``model.tflite.manifest.json``."""
     return artifact.with_name(artifact.name + MANIFEST_SUFFIX)
-
-
-def artifact_digest(path: Path) -> tuple[str, int]:
-    """Return SHA-256 and size in bytes of a file, or of a folder's files in name order.
-
-    A folder's digest covers each relative name and content length as well.
-
-    Raises:
-        InputRefused: there is nothing at ``path``.
-    """
-    if not path.exists():
-        raise InputRefused(f"{path} does not exist; check the path")
-    if path.is_file():
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest(), opened.tell()
-    digest, total = hashlib.sha256(), 0
-    for file in sorted(p for p in path.rglob("*") if p.is_file()):
-        with file.open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            digest.update(f"{file.relative_to(path).as_posix()}\0{size}\0".encode())
-            hashlib.file_digest(opened, lambda: digest)  # continues the one digest
-        total += size
-    return digest.hexdigest(), total

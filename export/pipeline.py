@@ -30,7 +30,7 @@ from cnn_export.errors import (
     one_line,
 )
 from cnn_export.inputs import sample_probe
-from cnn_export.manifest import Approximation, Manifest, manifest_path
+from cnn_export.manifest import Approximation, Manifest, manifest_path, wrong_field
 from cnn_export.parity import OutputParity, Reference, judge, measure, references
 from cnn_export.probes import Probe, manifest_probe, pixel_probes, standard_probes
 from cnn_export.program import Program
@@ -219,11 +219,8 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
             approximation=prepared.approximation,
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise InputRefused(
-            f"{target.name}: the manifest cannot hold {field}: {first['msg']}"
-        ) from error
+        fault = wrong_field(error)
+        raise InputRefused(f"{target.name}: the manifest cannot hold {fault}") from error
 
 
 def _measured(

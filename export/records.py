@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from cnn_export import __version__
+from cnn_export.artifact_digest import artifact_digest
 from cnn_export.inputs import normalization_statistics
 from cnn_export.layout import artifact_spec, is_image, to_artifact
 from cnn_export.manifest import (
@@ -26,7 +27,6 @@ from cnn_export.manifest import (
     ProbeOutput,
     ProbeRecord,
     Tensor,
-    artifact_digest,
 )
 from cnn_export.parity import OutputParity, Reference
 from cnn_export.probes import PROBE_SEED

@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from cnn_export.artifact_digest import artifact_digest
 from cnn_export.benchmarks.adb.facts import PhoneFacts
 from cnn_export.errors import DestinationError, DeviceUnfit, InputRefused, TargetUnavailable
-from cnn_export.manifest import artifact_digest
 
 PACKAGE = "org.cnnexport.bench"
 MIN_API_LEVEL = 26

@@ -13,9 +13,8 @@ from cnn_export.benchmarks.adb.launch import Launch, Placed
 from cnn_export.benchmarks.adb.phone import Phone
 from cnn_export.benchmarks.adb.probe_file import probe_file
 from cnn_export.benchmarks.adb.staging import FOLDER, Item, Stage, item_of
-from cnn_export.benchmarks.loaded_artifact import require_same_file
+from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.benchmarks.runtimes import runtime_of
-from cnn_export.manifest import manifest_path, read_manifest
 
 
 class Provisions:
@@ -98,8 +97,7 @@ class Provisions:
 
 def _artifact_items(path: Path, folder: Path) -> tuple[Item, Item]:
     """Return the proven artifact and its probe file, which is written to ``folder``."""
-    manifest = read_manifest(manifest_path(path))
-    require_same_file(path, manifest)
+    manifest = proven_manifest(path)
     artifact = item_of(path)
     probe = folder / f"{artifact.sha256}.probe"
     probe.write_text(probe_file(manifest, runtime_of(path).package), encoding="utf-8", newline="\n")

@@ -12,10 +12,10 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from cnn_export.artifact_digest import artifact_digest
 from cnn_export.benchmarks.adb.device_text import clean
 from cnn_export.benchmarks.adb.phone import Phone
 from cnn_export.errors import DestinationError, DeviceUnfit
-from cnn_export.manifest import artifact_digest
 
 FOLDER = "/data/local/tmp/cnn-bench"
 _HASH_TIMEOUT_S = 120.0

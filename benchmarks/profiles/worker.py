@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from cnn_export.benchmarks.cost import read_cost
-from cnn_export.benchmarks.loaded_artifact import require_same_file
 from cnn_export.benchmarks.probe import probe_inputs
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
 from cnn_export.benchmarks.profiles.trace import Trace
 from cnn_export.benchmarks.protocol import Failure
+from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
 from cnn_export.errors import ExportError, InputRefused, TargetUnavailable, UsageError
-from cnn_export.manifest import Manifest, manifest_path, read_manifest
+from cnn_export.manifest import Manifest
 from cnn_export.untrusted.parent_death import end_with_parent
 
 _MESSAGE_LENGTH = 1000
@@ -62,8 +62,7 @@ def profile(path: Path, threads: int, inferences: int, etdump: Path | None) -> P
     """
     runtime = runtime_of(path)
     version = runtime_version(runtime)
-    manifest = read_manifest(manifest_path(path))
-    require_same_file(path, manifest)
+    manifest = proven_manifest(path)
     cost = read_cost(path)
     trace = _trace(path, manifest, (threads, inferences), version, etdump)
     ops, untimed, notes = joined(trace, cost)

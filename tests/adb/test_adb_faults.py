@@ -14,8 +14,6 @@ from phone.fake_phone import FakePhone
 from phone.faults import Faults, RunnerFaults
 from phone.phone_spec import PhoneSpec
 
-from cnn_export.manifest import manifest_path
-
 OUT = Path("results.jsonl")
 STAGE = "/data/local/tmp/cnn-bench"
 
@@ -211,7 +209,7 @@ def test_paths_that_a_shell_would_read_otherwise(
     folder.mkdir()
     odd = folder / "m odel'\"$(touch pwned).onnx"
     model.rename(odd)
-    manifest_path(model).rename(manifest_path(odd))
+    save_manifest(odd, manifest_of(odd, "onnx"))
     apk.rename(folder / "the app.apk")
     done = bench("run", odd, "--device", "adb", "--app", folder / "the app.apk")
     assert done.code == 0, done.err

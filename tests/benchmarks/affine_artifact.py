@@ -12,6 +12,13 @@ import onnx
 from cnn_export.manifest import Manifest, manifest_path
 
 SCALE = 3.0
+PROVEN = {
+    "probe": "uniform",
+    "max_abs_error": 1e-6,
+    "relative_error": 5e-7,
+    "rms": 2.0,
+    "limit": 1e-5,
+}
 OFFSET = 0.5
 
 
@@ -50,7 +57,7 @@ def manifest_of(artifact: Path, target: str, **changes: Any) -> Manifest:
         "inputs": [{"name": "x", "shape": [1, 2, 3, 5], "dtype": "float32", "layout": "nchw"}],
         "outputs": [{"name": "y", "shape": [1, 2, 3, 5], "dtype": "float32"}],
         "passes": [],
-        "macs": 2_500_000,
+        "macs": 0,
         "parameter_bytes": 8,
         "partitions": {"delegate": "d", "partitions": 1, "delegated_ops": 2, "outside": []},
         "parity": {"runtime": "r", "reference": "f", "tolerance_reason": "t", "figures": []},
@@ -68,7 +75,11 @@ def manifest_of(artifact: Path, target: str, **changes: Any) -> Manifest:
             ],
         },
     }
-    return Manifest.model_validate(document | changes)
+    document |= changes
+    if not document["parity"]["figures"]:
+        names = [output["name"] for output in document["outputs"]]
+        document["parity"]["figures"] = [PROVEN | {"output": name} for name in names]
+    return Manifest.model_validate(document)
 
 
 def write_onnx(path: Path, scale: float = SCALE, ballast: int = 0) -> None:

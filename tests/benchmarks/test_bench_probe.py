@@ -47,13 +47,13 @@ def test_inputs_follow_plain_integer_arithmetic(manifest: Manifest) -> None:
 
 def test_inputs_equal_the_exporters(tmp_path: Path) -> None:
     """Both writers of the probe must agree, integers, layouts and a dynamic batch included."""
-    path = tmp_path / "a"
-    path.write_bytes(b"")
+    path = tmp_path / "a.tflite"
+    path.write_bytes(b"any")
     inputs = [
         {"name": "image", "shape": [-1, 5, 7, 3], "dtype": "float32", "layout": "nhwc"},
         {"name": "index", "shape": [-1, 9], "dtype": "int64"},
     ]
-    probe = {"seed": PROBE_SEED, "batch": 2, "outputs": [], "tolerance": 1e-5}
+    probe = manifest_of(path, "tflite").probe.model_dump() | {"seed": PROBE_SEED, "batch": 2}
     made = probe_inputs(manifest_of(path, "tflite", inputs=inputs, probe=probe))
     specs = (
         TensorSpec("image", (-1, 3, 5, 7), torch.float32),
@@ -107,12 +107,12 @@ def test_wrong_names_are_refused(manifest: Manifest, names: list[str]) -> None:
         require_probe_outputs(manifest, dict.fromkeys(names, y))
 
 
-@pytest.mark.parametrize("shape", [[2**14, 2**14, 2], [-1, 2**28]])
+@pytest.mark.parametrize("shape", [[2, 2**14, 2**14], [-1, 2**28]])
 def test_a_probe_beyond_memory_is_refused(shape: list[int], tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    path.write_bytes(b"")
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"any")
     inputs = [{"name": "image", "shape": shape, "dtype": "int8"}]
-    probe = {"seed": 1, "batch": 2, "outputs": [], "tolerance": 1e-5}
+    probe = manifest_of(path, "onnx").probe.model_dump() | {"batch": 2}
     manifest = manifest_of(path, "onnx", inputs=inputs, probe=probe)
     with pytest.raises(InputRefused, match="'image' of shape"):
         probe_inputs(manifest)

@@ -134,7 +134,7 @@ def _other_function(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "code", "message"),
     [
-        (_drop_manifest, 4, "cannot read the manifest"),
+        (_drop_manifest, 4, "manifest.json does not exist"),
         (_change, 3, "not the file its manifest was written for"),
         (_other_function, 3, "output 'y' is off by"),
     ],

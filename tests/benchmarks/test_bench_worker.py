@@ -19,7 +19,9 @@ from cnn_export.benchmarks.worker import run, run_pair
 from cnn_export.benchmarks.worker_process import run_process
 from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
 from cnn_export.manifest import manifest_path
+from cnn_export.targets import TARGETS
 
+TARGET_OF = {entry.suffix: name for name, entry in TARGETS.items()}
 HELLO = Hello(runtime="r", version="1", threads=1, load_ns=2, first_ns=1).to_line()
 
 
@@ -104,7 +106,7 @@ def test_a_file_that_computes_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_refused_by_its_runtime(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"noise{suffix}"
     path.write_bytes(bytes(range(256)) * 8)
-    save_manifest(path, manifest_of(path, "any"))
+    save_manifest(path, manifest_of(path, TARGET_OF[suffix]))
     with pytest.raises(InputRefused, match=r"cannot load .*noise"):
         _timed(path)
 
@@ -117,7 +119,7 @@ def test_a_missing_artifact_is_refused(affine_onnx: Path) -> None:
 
 def test_a_missing_manifest_is_refused(affine_onnx: Path) -> None:
     manifest_path(affine_onnx).unlink()
-    with pytest.raises(InputRefused, match="cannot read the manifest"):
+    with pytest.raises(InputRefused, match=r"manifest\.json does not exist"):
         _timed(affine_onnx)
 
 

@@ -7,12 +7,12 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from cnn_export.artifact_digest import artifact_digest
 from cnn_export.benchmarks.adb.second_opinion.asking import Tool
 from cnn_export.benchmarks.adb.second_opinion.benchmark_model import BenchmarkModel
 from cnn_export.benchmarks.adb.second_opinion.executor_runner import ExecutorRunner
 from cnn_export.benchmarks.adb.second_opinion.onnxruntime_perf_test import OnnxRuntimePerfTest
 from cnn_export.errors import InputRefused, UsageError, nearest
-from cnn_export.manifest import artifact_digest
 
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool for tool in (BenchmarkModel(), OnnxRuntimePerfTest(), ExecutorRunner())
