@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from cnn_export.errors import InputRefused
 from cnn_export.untrusted import regular_file
 
+_CHUNK_BYTES = 2**18
 _MEMBERS_MAX = 10_000
 """No package has more: a Core ML package has three files."""
 
@@ -23,13 +25,14 @@ def artifact_digest(path: Path) -> tuple[str, int]:
         InputRefused: there is nothing at ``path``, it cannot be read, or it is or holds something
             else than regular files and folders (a link too: what it leads to may change).
     """
-    if path.is_dir():
-        return _folder_digest(path)
-    with regular_file.opened(path) as opened:
-        try:
-            return hashlib.file_digest(opened, "sha256").hexdigest(), opened.tell()
-        except OSError as error:
-            raise InputRefused(f"{path} cannot be read: {error.strerror or error}") from error
+    digest = hashlib.sha256()
+    if not path.is_dir():
+        total = _add(path, digest.update)
+        return digest.hexdigest(), total
+    total = 0
+    for file in package_files(path):
+        total += _add(file, digest.update, file.relative_to(path).as_posix())
+    return digest.hexdigest(), total
 
 
 def artifact_bytes(path: Path) -> int:
@@ -78,12 +81,14 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise InputRefused(f"{folder} cannot be read: {error.strerror or error}") from error
 
 
-def _folder_digest(folder: Path) -> tuple[str, int]:
-    digest, total = hashlib.sha256(), 0
-    for file in package_files(folder):
-        with regular_file.opened(file) as opened:
-            size = os.fstat(opened.fileno()).st_size
-            digest.update(f"{file.relative_to(folder).as_posix()}\0{size}\0".encode())
-            hashlib.file_digest(opened, lambda: digest)  # continues the one digest
-        total += size
-    return digest.hexdigest(), total
+def _add(file: Path, update: Callable[[bytes], None], name: str | None = None) -> int:
+    """Add a file, behind its name and size if it has a name; return its size."""
+    with regular_file.opened(file) as opened:
+        if name is not None:
+            update(f"{name}\0{os.fstat(opened.fileno()).st_size}\0".encode())
+        try:
+            while chunk := opened.read(_CHUNK_BYTES):
+                update(chunk)
+        except OSError as error:
+            raise InputRefused(f"{file} cannot be read: {error.strerror or error}") from error
+        return opened.tell()

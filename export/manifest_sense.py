@@ -16,6 +16,9 @@ from cnn_export.tolerances import TOLERANCES
 if TYPE_CHECKING:
     from cnn_export.manifest import Manifest, ProbeOutput, Tensor
 
+PROBE_VALUES = 16
+"""How many leading values of each output the probe keeps."""
+
 _ROUNDING = 1e-9
 """Relative. The figures were computed in float64 from one another."""
 
@@ -71,8 +74,6 @@ def _probe_outputs(manifest: Manifest) -> str | None:
 
 
 def _probe_output(output: ProbeOutput, declared: Tensor) -> str | None:
-    from cnn_export.manifest import PROBE_VALUES
-
     where = f"probe output {output.name!r}"
     if not _is_of(declared.shape, output.shape):
         return f"{where} has shape {output.shape}, the output {declared.shape}"

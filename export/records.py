@@ -14,7 +14,6 @@ from cnn_export.artifact_digest import artifact_digest
 from cnn_export.inputs import normalization_statistics
 from cnn_export.layout import artifact_spec, is_image, to_artifact
 from cnn_export.manifest import (
-    PROBE_VALUES,
     Approximation,
     DTypeName,
     Manifest,
@@ -26,8 +25,10 @@ from cnn_export.manifest import (
     Pass,
     ProbeOutput,
     ProbeRecord,
+    TargetName,
     Tensor,
 )
+from cnn_export.manifest_sense import PROBE_VALUES
 from cnn_export.parity import OutputParity, Reference
 from cnn_export.probes import PROBE_SEED
 from cnn_export.program import Program, TensorSpec
@@ -94,7 +95,7 @@ def build_manifest(
         artifact=name,
         artifact_sha256=sha256,
         artifact_bytes=size,
-        target=target.name,
+        target=cast(TargetName, target.name),  # the schema checks it
         precision=options.precision,
         source=subject.source,
         versions=dict(sorted({**shared_versions, **target.versions()}.items())),
