@@ -8,17 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from torch import fx
-
 from cnn_export.errors import UsageError
 from cnn_export.manifest import Approximation, Drift
 from cnn_export.models.identity_tensor_multiplier import parse_multiplier
 from cnn_export.parity import Reference, compare_references, references
 from cnn_export.program import Program
 from cnn_export.reparam import ReparameterizationError
-from cnn_export.reparam.copies import float64_copy
 from cnn_export.reparam.partial_identity import shorten_shortcuts
-from cnn_export.reparam.precision import working_dtype
 from cnn_export.request import ExportRequest
 from cnn_export.subject import Subject
 
@@ -87,9 +83,7 @@ def approximate(
     """
     shortcuts = _changed_shortcuts(program, multiplier)
     probes = [original.probe for original in originals]
-    changed = references(
-        program.graph_module, probes, program.outputs, double=_double(program.graph_module)
-    )
+    changed = references(program.graph_module, probes, program.outputs)
     approximation = Approximation(
         identity_tensor_multiplier=str(multiplier),
         trained_with=str(trained_multiplier(subject)),
@@ -114,14 +108,6 @@ def _changed_shortcuts(program: Program, multiplier: Fraction) -> tuple[str, ...
             " network; drop it"
         )
     return changed
-
-
-def _double(graph_module: fx.GraphModule) -> fx.GraphModule | None:
-    """Return the graph in float64, its conversions too; None where it mixes dtypes."""
-    try:
-        return float64_copy(graph_module, working_dtype(graph_module))
-    except ReparameterizationError:
-        return None
 
 
 def described(approximation: Approximation) -> str:

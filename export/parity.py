@@ -5,7 +5,6 @@ Measuring knows only sessions and arrays; judging knows only figures and the tol
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Iterator, Sequence
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from cnn_export.double_precision import double_copy, doubled
 from cnn_export.errors import InputRefused, ParityError
 from cnn_export.layout import from_artifact, to_artifact
 from cnn_export.probes import Probe
@@ -55,23 +55,19 @@ class OutputParity:
 
 
 def references(
-    module: nn.Module,
-    probes: Sequence[Probe],
-    outputs: tuple[TensorSpec, ...],
-    *,
-    double: nn.Module | None = None,
+    module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
 ) -> list[Reference]:
     """Run the original module in float64, and in float32 for the noise floor.
 
-    A module that makes float32 tensors of its own cannot run in float64; then its float32 result
-    is the reference and the floor is zero. ``double`` is the module in float64, by default a
-    copy whose tensors are converted.
+    Where it names float32 itself it computes in float64 too, see :mod:`.double_precision`. A module
+    that cannot run in float64 nevertheless has its float32 result for the reference, and a floor
+    of zero.
 
     Raises:
-        InputRefused: the checkpoint itself gives NaN or infinity on a probe.
+        InputRefused: the checkpoint itself fails, or gives NaN or infinity, on a probe.
     """
     singles = _float32_results(module, probes, outputs)
-    exacts = _float64_results(module, probes, outputs, double)
+    exacts = _float64_results(module, probes, outputs)
     dtype = "float32" if exacts is None else "float64"
     result: list[Reference] = []
     for probe, single, exact in zip(probes, singles, exacts or singles, strict=True):
@@ -93,17 +89,14 @@ def _float32_results(
 
 
 def _float64_results(
-    module: nn.Module,
-    probes: Sequence[Probe],
-    outputs: tuple[TensorSpec, ...],
-    double: nn.Module | None,
+    module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
 ) -> list[Tensors] | None:
     """Return the module's float64 outputs per probe, or None where it only runs in float32."""
     try:
-        double = double or copy.deepcopy(module).double()
-        with one_thread():
+        double = double_copy(module)
+        with one_thread(), doubled():
             return [_run(double, probe, outputs, torch.float64) for probe in probes]
-    except (RuntimeError, TypeError, ValueError):
+    except Exception:  # an operator without a float64 kernel, or an assertion of the user's own
         return None
 
 

@@ -43,7 +43,7 @@ def cast(graph_module: fx.GraphModule, source: torch.dtype, to: torch.dtype) -> 
     """
     if source == to:
         return
-    _cast_attributes(graph_module, source, to)
+    cast_stored(graph_module, source, to)
     seen: dict[Any, torch.Tensor] = {}
     for node in graph_module.graph.nodes:
         node.args = _map_dtype(node.args, source, to)
@@ -51,6 +51,25 @@ def cast(graph_module: fx.GraphModule, source: torch.dtype, to: torch.dtype) -> 
         if "val" in node.meta:
             node.meta["val"] = _cast_fake(node.meta["val"], source, to, seen)
     graph_module.recompile()
+
+
+def cast_stored(module: nn.Module, source: torch.dtype, to: torch.dtype) -> None:
+    """Replace the module's stored tensors of one dtype by casts; one under two names stays one."""
+    # The old tensor is kept beside the new one: a freed tensor's id may come back.
+    done: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in done:
+            new = tensor.detach().to(to)
+            is_parameter = isinstance(tensor, nn.Parameter)
+            done[id(tensor)] = (tensor, nn.Parameter(new, False) if is_parameter else new)
+        return done[id(tensor)][1]
+
+    for owner in module.modules():
+        stored = [*owner.named_parameters("", False, False), *owner.named_buffers("", False, False)]
+        for name, tensor in stored:
+            if tensor.dtype == source:
+                setattr(owner, name, moved(tensor))
 
 
 @contextlib.contextmanager
@@ -78,24 +97,6 @@ def _refuse_float64(graph_module: fx.GraphModule) -> None:
                     f"{node.name} computes in float64 inside a network of another precision; "
                     "convert the model to one dtype or skip the reparameterization"
                 )
-
-
-def _cast_attributes(graph_module: fx.GraphModule, source: torch.dtype, to: torch.dtype) -> None:
-    # The old tensor is kept beside the new one: a freed tensor's id may come back.
-    done: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-
-    def moved(tensor: torch.Tensor) -> torch.Tensor:
-        if id(tensor) not in done:
-            new = tensor.detach().to(to)
-            is_parameter = isinstance(tensor, nn.Parameter)
-            done[id(tensor)] = (tensor, nn.Parameter(new, False) if is_parameter else new)
-        return done[id(tensor)][1]
-
-    for owner in graph_module.modules():
-        stored = [*owner.named_parameters("", False, False), *owner.named_buffers("", False, False)]
-        for name, tensor in stored:
-            if tensor.dtype == source:
-                setattr(owner, name, moved(tensor))
 
 
 def _map_dtype(value: Any, source: torch.dtype, to: torch.dtype) -> Any:

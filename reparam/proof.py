@@ -10,6 +10,7 @@ import torch
 from torch import fx
 
 from cnn_export.reparam.cancellation import cancelled_output
+from cnn_export.reparam.comparison import compared, measured, nudged
 from cnn_export.reparam.errors import ReparameterizationError
 from cnn_export.reparam.probe import Probe, run
 from cnn_export.reparam.program_pass import ProgramPass
@@ -24,17 +25,6 @@ every input by a unit in the last place does to the original is allowed, up to t
 
 CAP = 1e-6
 """Largest limit: no rewrite that is wrong stays below it on a random input."""
-
-
-def relative_error(expected: Sequence[torch.Tensor], actual: Sequence[torch.Tensor]) -> float:
-    """Return the worst ``max |a - b| / rms(a)`` over outputs; infinite for unlike shapes or dtypes.
-
-    Values that are not finite must agree exactly. ``rms`` is over one whole output.
-    """
-    if len(expected) != len(actual):
-        return math.inf
-    pairs = zip(expected, actual, strict=True)
-    return max((_error(a, b) for a, b in pairs), default=0.0)
 
 
 def prove(
@@ -80,26 +70,68 @@ def _prove_on(
 ) -> Proof:
     """Prove it on one probe; an error without a pass's name says that the probe shows nothing."""
     _require_finite(probe.outputs)
-    error = measured(probe, rewritten)
+    error = compared(probe, rewritten)
+    if isinstance(error, str):
+        raise _incomparable(probe, steps, original)
     limit = TOLERANCE if tolerance is None else tolerance
     rounding = 0.0
     if error > limit and tolerance is None:
-        rounding = ROUNDING_FACTOR * measured(nudged(probe), original())
+        rounding = ROUNDING_FACTOR * _moved_by_rounding(probe, original())
         limit = max(limit, min(rounding, CAP))
     if error <= limit:
         return Proof(error, limit)
     _refuse_cancellation(probe, rewritten, original(), limit)
     if rounding > CAP:
         raise ReparameterizationError(
-            f"nothing can be proven: the network amplifies float64 rounding to {rounding:.1g} of "
-            "its output; are its batch norm statistics those of a trained network?"
+            "nothing can be proven: the network amplifies float64 rounding: one unit in the last "
+            f"place of its input moves the output by {_amplified(rounding)}; are its batch norm "
+            "statistics those of a trained network?"
         )
-    guilty, error = _bisect(probe, steps, original, limit)
+    _refuse_other_function(probe, original(), limit)
+    guilty, wrong = _bisect(steps, original, lambda graph: not measured(probe, graph) <= limit)
+    error = measured(probe, wrong)
     raise ReparameterizationError(
         f"pass {guilty} changed what the network computes: relative error {error:.3g} in float64, "
         f"allowed is {limit:.3g}; leave it out and report it",
         guilty,
     )
+
+
+def _incomparable(
+    probe: Probe, steps: Sequence[ProgramPass], original: Callable[[], fx.GraphModule]
+) -> ReparameterizationError:
+    """Say what is wrong with the graph, and since when: from the start, or since a pass."""
+    reason = compared(probe, original())
+    if isinstance(reason, str):
+        return ReparameterizationError(
+            f"nothing can be proven: the traced graph is not the network in float64: {reason}"
+        )
+    guilty, broken = _bisect(steps, original, lambda graph: isinstance(compared(probe, graph), str))
+    return ReparameterizationError(
+        f"pass {guilty} broke the network: {compared(probe, broken)}; leave it out and report it",
+        guilty,
+    )
+
+
+def _refuse_other_function(probe: Probe, original: fx.GraphModule, limit: float) -> None:
+    """Refuse a graph that was another function before any pass touched it."""
+    error = measured(probe, original)
+    if error > limit:
+        raise ReparameterizationError(
+            f"nothing can be proven: in float64 the network is off by {error:.2g} of its own "
+            "traced graph; does it compute otherwise in float64, or at random?"
+        )
+
+
+def _moved_by_rounding(probe: Probe, original: fx.GraphModule) -> float:
+    """Return how far one unit in the last place of the inputs moves the original's own outputs."""
+    own = dataclasses.replace(probe, outputs=run(original, probe.inputs))
+    return measured(nudged(own), original)
+
+
+def _amplified(rounding: float) -> str:
+    own = rounding / ROUNDING_FACTOR
+    return f"{own:.1g} of its RMS" if math.isfinite(own) else "more than can be compared"
 
 
 def _require_finite(outputs: Sequence[torch.Tensor]) -> None:
@@ -113,8 +145,7 @@ def _require_finite(outputs: Sequence[torch.Tensor]) -> None:
 def _refuse_cancellation(
     probe: Probe, rewritten: fx.GraphModule, original: fx.GraphModule, limit: float
 ) -> None:
-    actual = _answers(rewritten, probe)
-    index = None if actual is None else cancelled_output(probe, original, actual, limit)
+    index = cancelled_output(probe, original, run(rewritten, probe.inputs), limit)
     if index is not None:
         raise ReparameterizationError(
             f"output {index} is zero up to rounding on the probe: nothing can be proven; leave it "
@@ -122,78 +153,21 @@ def _refuse_cancellation(
         )
 
 
-def nudged(probe: Probe, one_place: float | None = None) -> Probe:
-    """Change every floating input element by one unit in the last place, up or down.
-
-    That is the unit of its own dtype, or ``one_place`` of its value.
-    """
-    generator = torch.Generator().manual_seed(0)
-
-    def moved(value: torch.Tensor) -> torch.Tensor:
-        if not value.is_floating_point():
-            return value
-        sign = torch.randint(0, 2, value.shape, generator=generator) * 2 - 1
-        return value * (1 + sign * (one_place or torch.finfo(value.dtype).eps))
-
-    return dataclasses.replace(probe, inputs=tuple(moved(each) for each in probe.inputs))
-
-
 def _bisect(
-    probe: Probe,
     steps: Sequence[ProgramPass],
     original: Callable[[], fx.GraphModule],
-    tolerance: float,
-) -> tuple[str, float]:
-    """Return the first step after which the graph is wrong, and the error there."""
-    errors: dict[int, float] = {}
+    is_wrong: Callable[[fx.GraphModule], bool],
+) -> tuple[str, fx.GraphModule]:
+    """Return the first step after which the graph is wrong, and that graph."""
 
-    def is_wrong(count: int) -> bool:
+    def after(count: int) -> fx.GraphModule:
         graph_module = original()
         for step in steps[:count]:
             step(graph_module)
-        errors[count] = measured(probe, graph_module)
-        return not errors[count] <= tolerance
+        return graph_module
 
     right, wrong = 0, len(steps)
     while wrong - right > 1:
         middle = (right + wrong) // 2
-        right, wrong = (right, middle) if is_wrong(middle) else (middle, wrong)
-    if wrong not in errors:
-        is_wrong(wrong)
-    return steps[wrong - 1].name, errors[wrong]
-
-
-def measured(probe: Probe, graph_module: fx.GraphModule) -> float:
-    """Return the relative error of a graph on the probe; infinite where it does not run."""
-    actual = _answers(graph_module, probe)
-    return math.inf if actual is None else relative_error(probe.outputs, actual)
-
-
-def _answers(graph_module: fx.GraphModule, probe: Probe) -> tuple[torch.Tensor, ...] | None:
-    """Return what a graph computes, or ``None`` where it fails on what the original took."""
-    try:
-        return run(graph_module, probe.inputs)
-    except (IndexError, RuntimeError):
-        return None
-
-
-def _error(expected: torch.Tensor, actual: torch.Tensor) -> float:
-    if expected.shape != actual.shape or expected.dtype != actual.dtype:
-        return math.inf
-    if expected.numel() == 0:
-        return 0.0
-    a, b = expected.double(), actual.double()
-    finite = a.isfinite()
-    if not torch.equal(finite, b.isfinite()) or not _agree_exactly(a[~finite], b[~finite]):
-        return math.inf
-    if not bool(finite.any()):
-        return 0.0
-    difference = float((a - b)[finite].abs().max())
-    rms = float(a[finite].square().mean().sqrt())
-    if difference == 0.0:
-        return 0.0
-    return difference / rms if rms else math.inf
-
-
-def _agree_exactly(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return bool(((a == b) | (a.isnan() & b.isnan())).all())
+        right, wrong = (right, middle) if is_wrong(after(middle)) else (middle, wrong)
+    return steps[wrong - 1].name, after(wrong)

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import fx
 
+from cnn_export.reparam.comparison import measured, nudged, relative_error
 from cnn_export.reparam.copies import float64_copy
 from cnn_export.reparam.errors import ReparameterizationError
 from cnn_export.reparam.precision import default_dtype, promoted_default
 from cnn_export.reparam.probe import Probe, run
-from cnn_export.reparam.proof import measured, nudged, relative_error
 
 SHORT = (torch.float16, torch.bfloat16)
 """Dtypes whose range or digits an ordinary fold can leave."""

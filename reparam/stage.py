@@ -59,7 +59,7 @@ def reparameterize_graph(
 
     Raises:
         ReparameterizationError: a pass failed, changed the result by more than the limit
-            (relative, see :func:`~cnn_export.reparam.proof.relative_error`), gave weights too
+            (relative, see :func:`~cnn_export.reparam.comparison.relative_error`), gave weights too
             large or too small for the dtype, or still fired after ``max_rounds``; or ``probes``
             gave none.
     """

@@ -10,7 +10,7 @@ from torch import nn
 
 from cnn_export.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.proof import relative_error
+from cnn_export.reparam.comparison import relative_error
 
 CHANNELS = 4
 

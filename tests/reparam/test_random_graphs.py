@@ -7,7 +7,7 @@ from random_graphs import random_graph
 
 from cnn_export.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.proof import relative_error
+from cnn_export.reparam.comparison import relative_error
 
 SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
 
