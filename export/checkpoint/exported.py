@@ -15,40 +15,42 @@ from torch.export import ExportedProgram
 from cnn_export.checkpoint.exported_safety import dangers
 from cnn_export.checkpoint.exported_shapes import check_sizes
 from cnn_export.errors import CheckpointError
+from cnn_export.untrusted.snapshot import Snapshot
 
 _TRAINING_ARGUMENT = {"batch_norm": 5, "dropout": 2, "dropout_": 2, "feature_dropout": 2}
 """Index of the flag that is true while training, by ATen operator."""
 
 
 def load_exported(
-    path: Path, *, allow_pickle: bool
+    snapshot: Snapshot, *, allow_pickle: bool
 ) -> tuple[nn.Module, tuple[torch.Tensor, ...] | None]:
     """Return the program's module and its sample inputs (None if none were saved).
 
     Raises:
         CheckpointError: damaged, unsafe, exported in training mode, or not of plain tensors.
     """
-    found = next(_dangers(path), None)
+    path = snapshot.path
+    found = next(_dangers(snapshot), None)
     if found and not allow_pickle:
         raise CheckpointError(
             f"{path} holds {found}, and loading that could run code; export a plain program."
             " --allow-pickle loads it all the same: only for files whose author you trust"
         )
-    program = _load(path)
+    program = _load(snapshot)
     _refuse_training_mode(path, program.graph)
     module = _module(program)
     check_sizes(path, program, module)
     return module, _sample_inputs(path, program)
 
 
-def _dangers(path: Path) -> Iterator[str]:
+def _dangers(snapshot: Snapshot) -> Iterator[str]:
     try:
-        yield from dangers(path)
+        yield from dangers(snapshot.own_path)
     except Exception as error:
-        raise _damaged(path, error) from error
+        raise _damaged(snapshot.path, error) from error
 
 
-def _load(path: Path) -> ExportedProgram:
+def _load(snapshot: Snapshot) -> ExportedProgram:
     logger = logging.getLogger("torch.export")
     level = logger.level
     try:
@@ -56,9 +58,9 @@ def _load(path: Path) -> ExportedProgram:
             warnings.simplefilter("ignore")
             # The failure is raised below; torch would log its trace besides.
             logger.setLevel(logging.CRITICAL)
-            return torch.export.load(path)
+            return torch.export.load(snapshot.own_path)
     except Exception as error:
-        raise _damaged(path, error) from error
+        raise _damaged(snapshot.path, error) from error
     finally:
         logger.setLevel(level)
 

@@ -16,7 +16,6 @@ import json
 import pickle
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -46,9 +45,9 @@ _NODES = (
 _SYMBOL = re.compile(r"\w+")
 
 
-def dangers(path: Path) -> Iterator[str]:
+def dangers(path: str) -> Iterator[str]:
     """Yield every part of the file that could run code while it is loaded or traced."""
-    with PT2ArchiveReader(str(path)) as reader:
+    with PT2ArchiveReader(path) as reader:
         names = reader.get_file_names()
         if len(set(names)) != len(names):
             yield "two records of one name"

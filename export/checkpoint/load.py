@@ -15,15 +15,16 @@ from torch import nn
 from cnn_export.checkpoint.arguments import parse_arguments
 from cnn_export.checkpoint.containers import Contents, open_container
 from cnn_export.checkpoint.exported import load_exported
-from cnn_export.checkpoint.formats import Format, sha256, sniff
+from cnn_export.checkpoint.formats import sniff
 from cnn_export.checkpoint.multiplier import Hints, hints_for
-from cnn_export.checkpoint.reading import read
+from cnn_export.checkpoint.reading import describe, read
 from cnn_export.checkpoint.recorded import Size, recorded_input_size
 from cnn_export.checkpoint.resolve import network_for
 from cnn_export.checkpoint.sources import Source, parse_source
 from cnn_export.checkpoint.statistics import recorded_normalization
 from cnn_export.checkpoint.tensors import usable
-from cnn_export.errors import CheckpointError, UsageError
+from cnn_export.errors import CheckpointError, InputRefused, UsageError
+from cnn_export.untrusted.snapshot import Snapshot, taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,35 +75,36 @@ def load_model(
     """
     source = None if model is None else parse_source(model)
     given = parse_arguments(model_args)
-    kind = sniff(path)
-    if kind is Format.EXPORTED_PROGRAM:
-        if source or given:
-            raise UsageError(f"{path} brings its own network; drop --model and --model-arg")
-        with _errors_name(path):
-            return _exported(path, allow_pickle)
-    loaded, notes = read(path, kind, allow_pickle=allow_pickle)
-    with _errors_name(path):
+    with _errors_name(path), taken(path) as snapshot:
+        kind = sniff(snapshot)
+        description = describe(snapshot, kind)
+        if description.get("exported"):
+            if source or given:
+                raise UsageError(f"{path} brings its own network; drop --model and --model-arg")
+            return _exported(snapshot, allow_pickle)
+        loaded, notes = read(description, snapshot, kind, allow_pickle=allow_pickle)
         contents = open_container(loaded)
         contents = dataclasses.replace(contents, notes=(*notes, *contents.notes))
         if contents.module is not None and source is None and not given:
-            return _unpickled(path, contents, contents.module)
+            return _unpickled(snapshot.sha256, contents, contents.module)
         hints = hints_for(path, identity_tensor_multiplier)
-        return _recognised(path, contents, source, given, hints)
+        return _recognised(snapshot.sha256, contents, source, given, hints)
 
 
 @contextlib.contextmanager
 def _errors_name(path: Path) -> Generator[None]:
-    """Say which file a refusal is about, where the message does not yet."""
+    """Say which file a refusal is about, where the message does not yet; it is the checkpoint."""
     try:
         yield
-    except CheckpointError as error:
-        if str(path) in str(error):
+    except InputRefused as error:
+        if isinstance(error, CheckpointError) and str(path) in str(error):
             raise
-        raise CheckpointError(f"{path}: {error}") from error
+        named = str(error) if str(path) in str(error) else f"{path}: {error}"
+        raise CheckpointError(named) from error
 
 
 def _recognised(
-    path: Path,
+    source_sha256: str,
     contents: Contents,
     source: Source | None,
     given: Mapping[str, Any],
@@ -119,7 +121,7 @@ def _recognised(
         arguments=dict(candidate.arguments),
         input_size=size,
         normalization=normalization or candidate.normalization,
-        source_sha256=sha256(path),
+        source_sha256=source_sha256,
         container=contents.container,
         notes=(*contents.notes, *conversions, *notes, *ignored),
     )
@@ -135,7 +137,7 @@ def _recorded_input(
     return size, normalization, (*size_notes, *notes)
 
 
-def _unpickled(path: Path, contents: Contents, module: nn.Module) -> LoadedModel:
+def _unpickled(source_sha256: str, contents: Contents, module: nn.Module) -> LoadedModel:
     _tensors, conversions = usable(contents.tensors)
     size, normalization, ignored = _recorded_input(contents, None)
     kind = type(module)
@@ -145,17 +147,19 @@ def _unpickled(path: Path, contents: Contents, module: nn.Module) -> LoadedModel
         arguments={},
         input_size=size,
         normalization=normalization,
-        source_sha256=sha256(path),
+        source_sha256=source_sha256,
         container=contents.container,
         notes=(*contents.notes, *conversions, *ignored),
     )
 
 
-def _exported(path: Path, allow_pickle: bool) -> LoadedModel:
-    module, inputs = load_exported(path, allow_pickle=allow_pickle)
+def _exported(snapshot: Snapshot, allow_pickle: bool) -> LoadedModel:
+    module, inputs = load_exported(snapshot, allow_pickle=allow_pickle)
     _tensors, conversions = usable(module.state_dict())
     if conversions:
-        raise CheckpointError(f"{path} computes in another type than float32; export it in float32")
+        raise CheckpointError(
+            f"{snapshot.path} computes in another type than float32; export it in float32"
+        )
     first = tuple(inputs[0].shape[1:]) if inputs else ()
     return LoadedModel(
         module=module,
@@ -163,7 +167,7 @@ def _exported(path: Path, allow_pickle: bool) -> LoadedModel:
         arguments={},
         input_size=(first[0], first[1], first[2]) if len(first) == 3 else None,
         normalization=None,
-        source_sha256=sha256(path),
+        source_sha256=snapshot.sha256,
         container="",
         example_inputs=inputs,
     )

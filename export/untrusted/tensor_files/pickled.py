@@ -1,0 +1,65 @@
+"""The pickle of a checkpoint, with names that stand for inert objects only."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from typing import IO, Any, cast
+
+from cnn_export.errors import CheckpointError
+from cnn_export.untrusted.tensor_files.damage import damaged
+from cnn_export.untrusted.tensor_files.names import KNOWN
+
+FindStorage = Callable[[Any], Any]
+
+_RENAMED = {"torch.tensor": "torch._tensor"}
+"""Modules that torch has renamed since, as its own reader knows them."""
+
+
+class UnsafeName(Exception):
+    """The pickle names an object that is not known to be harmless."""
+
+
+class NotPlain(Exception):
+    """The bytes are a pickle, but none that could hold weights."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: Any, find_storage: FindStorage | None) -> None:
+        super().__init__(cast(IO[bytes], file), encoding="utf-8", errors="surrogateescape")
+        self._find_storage = find_storage
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        """Return what the name stands for: never what it names."""
+        path = f"{_RENAMED.get(module_name, module_name)}.{global_name}"
+        if self._find_storage is None or path not in KNOWN:
+            raise UnsafeName(path.removeprefix("builtins."))
+        return KNOWN[path]
+
+    def persistent_load(self, pid: Any) -> Any:
+        """Return the storage that the id describes."""
+        if self._find_storage is None:
+            raise NotPlain("a storage where none is expected")
+        return self._find_storage(pid)
+
+
+def unpickle(file: Any, find_storage: FindStorage | None = None) -> Any:
+    """Return the next object in a file or ``mmap``, which is left behind its last byte.
+
+    ``find_storage`` returns the storage of a persistent id; without it, neither storages nor
+    names are allowed.
+
+    Raises:
+        UnsafeName: says which.
+        NotPlain: cut short, damaged, or put together as no checkpoint is.
+        CheckpointError: tensors or storages that do not fit the file.
+    """
+    try:
+        return _Unpickler(file, find_storage).load()
+    except (UnsafeName, NotPlain, MemoryError):
+        raise
+    except CheckpointError as error:  # what the pickle says of tensors does not fit the file
+        raise damaged(str(error)) from None
+    # A pickle can make Python stumble over anything; nothing of its own has run.
+    except Exception as error:
+        raise NotPlain(f"{type(error).__name__}: {error}"[:200]) from None

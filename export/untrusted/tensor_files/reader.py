@@ -1,0 +1,63 @@
+"""Open a checkpoint file of any format; the one function that the process with limits calls."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from cnn_export.errors import CheckpointError
+from cnn_export.untrusted.tensor_files.description import describe
+from cnn_export.untrusted.tensor_files.pickled import NotPlain, UnsafeName
+from cnn_export.untrusted.tensor_files.safetensors_file import read_safetensors
+from cnn_export.untrusted.tensor_files.torch_legacy import read_torch_legacy
+from cnn_export.untrusted.tensor_files.torch_zip import read_torch_zip
+from cnn_export.untrusted.tensor_files.zip_records import read_records
+
+_EXPORTED = "archive_format"
+ZIP, LEGACY, SAFETENSORS = "zip", "legacy", "safetensors"
+
+
+def read(content: Any, *, path: str, kind: str) -> dict[str, Any]:
+    """Return the description of a checkpoint, see :func:`description.describe`.
+
+    Instead of it, ``{"unsafe": NAME or None, "reason": TEXT}`` where the file can only be read by
+    running what it names, and ``{"exported": True}`` for an exported program whose records are
+    whole. Beside it, ``"checked"`` is false where a format with checksums has none in this file.
+
+    Raises:
+        CheckpointError: damaged, no checkpoint, or more than fits; names ``path``.
+    """
+    try:
+        return _read(content, kind)
+    except UnsafeName as error:
+        return {"unsafe": str(error), "reason": ""}
+    except NotPlain as error:
+        return {"unsafe": None, "reason": str(error)}
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} {error}") from None
+
+
+def _read(content: Any, kind: str) -> dict[str, Any]:
+    if kind == SAFETENSORS:
+        return describe(read_safetensors(content), len(content))
+    if kind == LEGACY:
+        return describe(read_torch_legacy(content), len(content))
+    records = read_records(content, _require_weights)
+    if _EXPORTED in records.places:
+        return {"exported": True, "checked": records.checked}
+    described = describe(read_torch_zip(records), len(content))
+    return {**described, "checked": records.checked}
+
+
+def _require_weights(names: Collection[str]) -> None:
+    if "serialized_exported_program.json" in names:
+        raise CheckpointError(
+            "is an exported program of torch 2.7 or older; export it again with torch 2.8+"
+        )
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        raise CheckpointError(
+            "is a TorchScript archive, which holds code instead of a checkpoint;"
+            " save the original model's state_dict, or a .pt2 with torch.export.save"
+        )
+    if "data.pkl" not in names and _EXPORTED not in names:
+        raise CheckpointError("is a zip without a torch checkpoint; extract it first")
