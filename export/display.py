@@ -89,7 +89,7 @@ def _show_artifacts(console: Console, result: ExportResult) -> None:
         table.add_column(title, justify="right")
     for artifact in result.artifacts:
         manifest = artifact.manifest
-        worst = max(manifest.parity.figures, key=lambda f: f.relative_error / f.limit)
+        worst = max(manifest.parity.figures, key=lambda f: f.relative_error / (f.limit or 1.0))
         table.add_row(
             manifest.target,
             Text(_relative(str(artifact.path))),

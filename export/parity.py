@@ -6,6 +6,7 @@ Measuring knows only sessions and arrays; judging knows only figures and the tol
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,7 +20,7 @@ from cnn_export.probes import Probe
 from cnn_export.program import Program, TensorSpec, flatten
 from cnn_export.reparam.one_thread import one_thread
 from cnn_export.targets.base import Array, Layout, Session, Tensors
-from cnn_export.tolerances import Tolerance
+from cnn_export.tolerances import FLOOR_MULTIPLE, Tolerance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +40,11 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class OutputParity:
-    """One output of one probe."""
+    """One output of one probe: ``relative_error`` and both others are in units of ``rms``.
+
+    ``float32_error`` is that of torch's own float32. ``differing`` counts the elements that are not
+    equal, of ``elements``, where the output is whole numbers (``None``: it is not).
+    """
 
     probe: str
     output: str
@@ -47,6 +52,9 @@ class OutputParity:
     relative_error: float
     rms: float
     limit: float
+    float32_error: float = 0.0
+    differing: int | None = None
+    elements: int = 0
 
     @property
     def passed(self) -> bool:
@@ -118,6 +126,9 @@ def measure(
 ) -> list[OutputParity]:
     """Run the artifact on every reference's probe and compare output by output.
 
+    Whole numbers (classes, masks) must be the same: the next class is another answer, however
+    small the step is beside their RMS.
+
     Raises:
         ParityError: an output is missing, surplus, or of another shape.
     """
@@ -128,32 +139,65 @@ def measure(
         actual = from_artifact(raw, program.outputs, layout)
         for name, exact in reference.outputs.items():
             _require_form(name, actual[name], exact)
-            figures.append(
-                OutputParity(
-                    probe=reference.probe.name,
-                    output=name,
-                    max_abs_error=_max_abs(actual[name], exact),
-                    relative_error=relative_error(actual[name], exact),
-                    rms=_rms(exact),
-                    limit=tolerance.limit(reference.float32_floor[name]),
-                )
-            )
+            whole = name in program.whole_outputs
+            limit = tolerance.limit(reference.float32_floor[name])
+            figures.append(_figure(reference, name, actual[name], 0.0 if whole else limit, whole))
     return figures
+
+
+def _figure(
+    reference: Reference, name: str, actual: Array, limit: float, whole: bool
+) -> OutputParity:
+    exact = reference.outputs[name]
+    return OutputParity(
+        probe=reference.probe.name,
+        output=name,
+        max_abs_error=_max_abs(actual, exact),
+        relative_error=relative_error(actual, exact),
+        rms=_rms(exact),
+        limit=limit,
+        float32_error=reference.float32_floor[name],
+        differing=int(np.count_nonzero(actual != exact)) if whole else None,
+        elements=exact.size,
+    )
 
 
 def judge(figures: Sequence[OutputParity], target: str) -> None:
     """Raise unless every figure is within its limit.
 
     Raises:
-        ParityError: names the worst output, its error and the limit.
+        ParityError: names the worst output, its error, the limit and torch's own float32 error.
     """
     failed = [figure for figure in figures if not figure.passed]
     if failed:
         worst = max(failed, key=lambda f: np.nan_to_num(f.relative_error, nan=np.inf))
-        raise ParityError(
-            f"{target}: output {worst.output!r} is off by {worst.relative_error:.2g} of its RMS "
-            f"on the {worst.probe} probe (limit {worst.limit:.2g}); nothing was written"
-        )
+        told = _told if worst.differing is None else _whole_told
+        raise ParityError(f"{target}: {told(worst)}; nothing was written")
+
+
+def _told(figure: OutputParity) -> str:
+    """Say how far the output is off, beside torch; where float32 is the reason, say that."""
+    own = figure.float32_error
+    ours = (
+        f"output {figure.output!r} is off by {figure.relative_error:.2g} of its RMS on the "
+        f"{figure.probe} probe (limit {figure.limit:.2g}), torch's own float32 by {own:.2g}"
+    )
+    if figure.relative_error <= FLOOR_MULTIPLE * own or not math.isfinite(own):
+        return f"float32 itself loses this network's digits: {ours}"
+    return ours
+
+
+def _whole_told(figure: OutputParity) -> str:
+    undecided = (
+        "; torch's own float32 differs as well: near-ties that it cannot decide; return the "
+        "scores, and choose outside the network"
+        if figure.float32_error
+        else ", torch's own float32 in none"
+    )
+    return (
+        f"output {figure.output!r}, whole numbers, differs in {figure.differing} of "
+        f"{figure.elements} elements on the {figure.probe} probe{undecided}"
+    )
 
 
 def compare_references(

@@ -25,6 +25,7 @@ from torch.fx.graph import CodeGen
 from cnn_export.calling import OutputTree
 from cnn_export.dynamic_batch import batch_obstacle, batch_shapes
 from cnn_export.errors import InputRefused
+from cnn_export.whole_numbers import whole_outputs
 
 BATCH_MAX = 64
 """Upper bound of a dynamic batch: memory-planning runtimes need one."""
@@ -61,7 +62,8 @@ class Program:
     """A captured network: flat tensors in, flat tensors out, both named and ordered.
 
     ``graph_module`` takes the inputs positionally and returns a tuple of tensors; ``output_tree``
-    is how the network itself had nested them (``None``: not at all).
+    is how the network itself had nested them (``None``: not at all). ``whole_outputs`` names those
+    that hold whole numbers, also where they were converted to a floating dtype.
     """
 
     graph_module: fx.GraphModule
@@ -70,6 +72,7 @@ class Program:
     example_inputs: tuple[torch.Tensor, ...]
     dynamic_batch: bool
     output_tree: OutputTree | None = None
+    whole_outputs: frozenset[str] = frozenset()
 
     def example_inputs_of_one(self) -> tuple[torch.Tensor, ...]:
         """Return the example inputs; with a dynamic batch, the first of each."""
@@ -123,6 +126,7 @@ def capture(
         example_inputs=inputs,
         dynamic_batch=dynamic_batch,
         output_tree=output_tree,
+        whole_outputs=whole_outputs(graph_module, output_names),
     )
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from cnn_export.errors import ParityError
-from cnn_export.parity import OutputParity, judge, relative_error
+from cnn_export.parity import OutputParity, judge, measure, references, relative_error
+from cnn_export.probes import Probe
+from cnn_export.program import capture
 from cnn_export.targets import TARGETS
+from cnn_export.targets.base import Tensors
 from cnn_export.tolerances import TOLERANCES, Tolerance
 
 TOLERANCE = Tolerance(base=1e-5, cap=5e-4, floor_multiple=4.0, reason="by hand")
 
 
-def figure(output: str, error: float, *, probe: str = "normal", limit: float = 1e-5):
-    return OutputParity(probe, output, error, error, rms=1.0, limit=limit)
+def figure(
+    output: str, error: float, *, probe: str = "normal", limit: float = 1e-5, own: float = 2e-5
+):
+    return OutputParity(probe, output, error, error, rms=1.0, limit=limit, float32_error=own)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +84,8 @@ def test_judge_names_the_worst(order: int) -> None:
     with pytest.raises(ParityError) as caught:
         judge(figures[::order], "tflite")
     assert str(caught.value) == (
-        "tflite: output 'boxes' is off by 0.03 of its RMS on the large probe (limit 0.0001); "
-        "nothing was written"
+        "tflite: output 'boxes' is off by 0.03 of its RMS on the large probe (limit 0.0001), "
+        "torch's own float32 by 2e-05; nothing was written"
     )
 
 
@@ -86,6 +94,67 @@ def test_judge_holds_not_a_number_for_the_worst(order: int) -> None:
     figures = [figure("logits", 1e30), figure("boxes", math.nan)]
     with pytest.raises(ParityError, match="output 'boxes' is off by nan"):
         judge(figures[::order], "coreml")
+
+
+@pytest.mark.parametrize(("own", "lost"), [(1e-3, True), (math.inf, True), (5e-4, False)])
+def test_judge_says_where_float32_itself_loses(own: float, lost: bool) -> None:
+    """An artifact three times as far off as torch's float32 is as good as float32 gets."""
+    with pytest.raises(ParityError) as caught:
+        judge([figure("y", 3e-3, limit=5e-4, own=own)], "onnx")
+    assert ("float32 itself loses" in str(caught.value)) is lost
+    assert f"limit 0.0005), torch's own float32 by {own:.2g};" in str(caught.value)
+
+
+def whole(differing: int, own: float) -> OutputParity:
+    return dataclasses.replace(
+        figure("mask", 1e-7, limit=0.0, own=own), differing=differing, elements=40
+    )
+
+
+def test_judge_counts_whole_numbers() -> None:
+    judge([dataclasses.replace(whole(0, 0.0), relative_error=0.0)], "onnx")
+    with pytest.raises(ParityError, match="'mask', whole numbers, differs in 3 of 40 elements on"):
+        judge([whole(3, 0.0)], "onnx")
+    with pytest.raises(ParityError, match="near-ties that it cannot decide; return the scores"):
+        judge([whole(3, 0.1)], "onnx")
+
+
+class Classes(nn.Module):
+    """Scores, the best class as integer and as float, and where a score is positive."""
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {
+            "scores": x,
+            "classes": x.argmax(1),
+            "mask": x.argmax(1).unsqueeze(1).float().flatten(2),
+            "positive": (x > 0).float(),
+            "half": x.argmax(1) / 2,
+            "rounded": x.round(),
+        }
+
+
+def test_whole_outputs_are_known_by_where_they_come_from() -> None:
+    program = capture(Classes(), (torch.randn(1, 5, 3, 4),))
+    assert program.whole_outputs == {"classes", "mask", "positive"}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_next_class_is_another_answer(precision: str) -> None:
+    """Class 281 in place of 280 is 0.004 of the RMS: within what float16 scores may be off."""
+    program = capture(Classes(), (torch.randn(1, 300, 2, 2),))
+    inputs = {"x": np.random.default_rng(0).standard_normal((1, 300, 2, 2)).astype(np.float32)}
+    inputs["x"][0, 280] = 9.0
+    expected = references(Classes(), [Probe("normal", inputs)], program.outputs)
+
+    def session(given: Tensors) -> Tensors:
+        with torch.no_grad():
+            values = Classes()(torch.from_numpy(given["x"]))
+        arrays = {name: value.numpy() for name, value in values.items()}
+        return {**arrays, "classes": arrays["classes"] + 1}
+
+    figures = measure(session, program, "nchw", expected, TOLERANCES["onnx", precision])
+    failed = [each for each in figures if not each.passed]
+    assert [(each.output, each.differing, each.elements) for each in failed] == [("classes", 4, 4)]
 
 
 @pytest.mark.parametrize(
