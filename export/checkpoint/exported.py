@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,42 +13,94 @@ import torch
 from torch import fx, nn
 from torch.export import ExportedProgram
 
-from cnn_export.checkpoint.exported_safety import dangers
+from cnn_export.checkpoint.described import built
 from cnn_export.checkpoint.exported_shapes import check_sizes
-from cnn_export.errors import CheckpointError
+from cnn_export.errors import CheckpointError, InputRefused
+from cnn_export.untrusted.bounded_process import Limits
+from cnn_export.untrusted.rehearsal import rehearse
 from cnn_export.untrusted.snapshot import Snapshot
 
 _TRAINING_ARGUMENT = {"batch_norm": 5, "dropout": 2, "dropout_": 2, "feature_dropout": 2}
 """Index of the flag that is true while training, by ATen operator."""
+_IMPORTED_TO_LOAD = (
+    "torch._export.serde.serialize",
+    "torch._inductor.cpp_builder",
+    "torch.export.pt2_archive",
+)
+"""What torch imports in its first ``torch.export.load``: seconds, once here and not twice."""
+_BASE_BYTES, _PER_BYTE = 2**30, 4
+_BASE_S, _BYTES_PER_S = 20, 50_000_000
 
 
-def load_exported(
-    snapshot: Snapshot, *, allow_pickle: bool
-) -> tuple[nn.Module, tuple[torch.Tensor, ...] | None]:
+Loaded = tuple[nn.Module, tuple[torch.Tensor, ...] | None]
+
+
+def load_exported(snapshot: Snapshot, description: dict[str, Any], *, allow_pickle: bool) -> Loaded:
     """Return the program's module and its sample inputs (None if none were saved).
 
     Raises:
         CheckpointError: damaged, unsafe, exported in training mode, or not of plain tensors.
     """
-    path = snapshot.path
-    found = next(_dangers(snapshot), None)
-    if found and not allow_pickle:
+    if description["exported"]:
+        if allow_pickle:
+            return _loaded(snapshot, None)
         raise CheckpointError(
-            f"{path} holds {found}, and loading that could run code; export a plain program."
-            " --allow-pickle loads it all the same: only for files whose author you trust"
+            f"{snapshot.path} holds {description['exported'][0]}, and loading that could run code;"
+            " export a plain program. --allow-pickle loads it all the same: only for files whose"
+            " author you trust"
         )
-    program = _load(snapshot)
+    stored = built(description, snapshot)
+    for module in _IMPORTED_TO_LOAD:
+        importlib.import_module(module)
+    limits = Limits(
+        memory_bytes=_BASE_BYTES + _PER_BYTE * snapshot.size,
+        cpu_s=_BASE_S + snapshot.size // _BYTES_PER_S,
+        libraries=True,
+    )
+    try:
+        rehearse(lambda: _loaded(snapshot, stored), path=snapshot.path, limits=limits)
+    except InputRefused as error:
+        raise CheckpointError(str(error)) from error
+    return _loaded(snapshot, stored)
+
+
+def _loaded(snapshot: Snapshot, stored: dict[str, dict[str, torch.Tensor]] | None) -> Loaded:
+    path, program = snapshot.path, _load(snapshot)
+    if stored is not None:
+        _require_stored(path, "weights", program.state_dict, stored["weights"])
+        _require_stored(path, "constants", program.constants, stored["constants"])
     _refuse_training_mode(path, program.graph)
     module = _module(program)
     check_sizes(path, program, module)
     return module, _sample_inputs(path, program)
 
 
-def _dangers(snapshot: Snapshot) -> Iterator[str]:
-    try:
-        yield from dangers(snapshot.own_path)
-    except Exception as error:
-        raise _damaged(snapshot.path, error) from error
+def _require_stored(
+    path: Path, group: str, loaded: Mapping[str, Any], stored: Mapping[str, torch.Tensor]
+) -> None:
+    """Compare what torch has loaded with the records of the file, bit by bit."""
+    for name, tensor in loaded.items():
+        same = (
+            name in stored and isinstance(tensor, torch.Tensor) and _is_same(tensor, stored[name])
+        )
+        if not same:
+            raise CheckpointError(
+                f"{path}: torch does not load what the file holds under {name} of its {group};"
+                " export it again"
+            )
+
+
+def _is_same(one: Any, other: torch.Tensor) -> bool:
+    return (
+        isinstance(one, torch.Tensor)
+        and one.dtype == other.dtype
+        and one.shape == other.shape
+        and torch.equal(_bytes(one), _bytes(other))
+    )
+
+
+def _bytes(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().reshape(-1).contiguous().view(torch.uint8)
 
 
 def _load(snapshot: Snapshot) -> ExportedProgram:
@@ -58,7 +111,8 @@ def _load(snapshot: Snapshot) -> ExportedProgram:
             warnings.simplefilter("ignore")
             # The failure is raised below; torch would log its trace besides.
             logger.setLevel(logging.CRITICAL)
-            return torch.export.load(snapshot.own_path)
+            with snapshot.opened() as file:
+                return torch.export.load(file)
     except Exception as error:
         raise _damaged(snapshot.path, error) from error
     finally:

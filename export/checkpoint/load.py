@@ -78,10 +78,10 @@ def load_model(
     with _errors_name(path), taken(path) as snapshot:
         kind = sniff(snapshot)
         description = describe(snapshot, kind)
-        if description.get("exported"):
+        if "exported" in description:
             if source or given:
                 raise UsageError(f"{path} brings its own network; drop --model and --model-arg")
-            return _exported(snapshot, allow_pickle)
+            return _exported(snapshot, description, allow_pickle)
         loaded, notes = read(description, snapshot, kind, allow_pickle=allow_pickle)
         contents = open_container(loaded)
         contents = dataclasses.replace(contents, notes=(*notes, *contents.notes))
@@ -153,8 +153,8 @@ def _unpickled(source_sha256: str, contents: Contents, module: nn.Module) -> Loa
     )
 
 
-def _exported(snapshot: Snapshot, allow_pickle: bool) -> LoadedModel:
-    module, inputs = load_exported(snapshot, allow_pickle=allow_pickle)
+def _exported(snapshot: Snapshot, description: dict[str, Any], allow_pickle: bool) -> LoadedModel:
+    module, inputs = load_exported(snapshot, description, allow_pickle=allow_pickle)
     _tensors, conversions = usable(module.state_dict())
     if conversions:
         raise CheckpointError(

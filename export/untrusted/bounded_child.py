@@ -58,8 +58,8 @@ def main() -> None:
     failure = importlib.import_module("cnn_export.errors").ExportError
     contents = [_mapped(descriptor) for descriptor in job["descriptors"]]
     gc.disable()  # a reader builds and ends: a collector would walk all of it again and again
-    _limit(job["limits"])
-    _send(_outcome(lambda: reader(*contents, **job["arguments"]), failure))
+    limit(job["limits"])
+    send(_ANSWER, outcome(lambda: reader(*contents, **job["arguments"]), failure))
     os._exit(0)  # nothing is left to be done, and no code of the file's is to run on the way out
 
 
@@ -69,7 +69,8 @@ def _mapped(descriptor: int) -> mmap.mmap | bytes:
     return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
 
 
-def _outcome(read: Callable[[], Any], failure: type[Exception]) -> bytes:
+def outcome(read: Callable[[], Any], failure: type[Exception]) -> bytes:
+    """Return what ``read`` returns or raises, as the parent understands it."""
     try:
         return json.dumps(["answer", read()]).encode("ascii")
     except MemoryError:
@@ -82,7 +83,8 @@ def _outcome(read: Callable[[], Any], failure: type[Exception]) -> bytes:
         return json.dumps(["failed", said]).encode("ascii")
 
 
-def _limit(limits: Mapping[str, Any]) -> None:
+def limit(limits: Mapping[str, Any]) -> None:
+    """Limit this process for good; see :class:`bounded_process.Limits`."""
     taken = _address_space()  # first: it opens a file
     usage = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = int(usage.ru_utime + usage.ru_stime) + 1 + limits["cpu_s"]
@@ -116,10 +118,11 @@ def _address_space() -> int:
         return 0
 
 
-def _send(text: bytes) -> None:
+def send(descriptor: int, text: bytes) -> None:
+    """Write all of an answer to the parent."""
     rest = memoryview(text)
     while rest:
-        rest = rest[os.write(_ANSWER, rest) :]
+        rest = rest[os.write(descriptor, rest) :]
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def run_reader(
             watchdog.cancel()
         if late.is_set():
             raise InputRefused(f"{path} takes more than {limits.wall_s} s to read")
-        return _judged(text, process.returncode, path, limits)
+        return judged(text, process.returncode, path, limits)
 
 
 def _job(reader: str, arguments: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
@@ -140,7 +140,12 @@ def _answer(process: subprocess.Popen[bytes], most: int) -> bytes:
     return text
 
 
-def _judged(text: bytes, code: int, path: Path, limits: Limits) -> Any:
+def judged(text: bytes, code: int, path: Path, limits: Limits) -> Any:
+    """Return the answer that stands in ``text``, of a child that ended with ``code``.
+
+    Raises:
+        InputRefused: as :func:`run_reader`.
+    """
     if len(text) > limits.answer_bytes:
         raise InputRefused(f"{path} holds more than {limits.answer_bytes // _MB} MB of description")
     if code != 0:

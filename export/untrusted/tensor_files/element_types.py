@@ -41,3 +41,12 @@ SAFETENSORS = {
     **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2", "F8_E8M0": "float8_e8m0fnu"},
 }
 """Element type by the name in a safetensors header."""
+
+EXPORTED = {
+    **dict(enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32"), 1)),
+    **{8: "float64", 9: "complex32", 10: "complex64", 11: "complex128", 12: "bool"},
+    **{13: "bfloat16", 28: "uint16", 29: "float8_e4m3fn", 30: "float8_e5m2"},
+    **{31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz", 33: "float8_e8m0fnu"},
+    **{34: "uint32", 35: "uint64"},
+}
+"""Element type by the number in an exported program."""

@@ -73,3 +73,11 @@ KNOWN: dict[str, Any] = {
         for name in (*STORAGES, "TypedStorage")
     },
 }
+
+TENSORS_ONLY: dict[str, Any] = {
+    path: meaning
+    for path, meaning in KNOWN.items()
+    if isinstance(meaning, Named)
+    or path in ("collections.OrderedDict", "torch.Size", "torch._utils._rebuild_parameter")
+    or path.startswith("torch._utils._rebuild_tensor")
+}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 
 from cnn_export.errors import CheckpointError
 from cnn_export.untrusted.tensor_files.damage import damaged
-from cnn_export.untrusted.tensor_files.names import KNOWN
+from cnn_export.untrusted.tensor_files.names import KNOWN, TENSORS_ONLY
 
 FindStorage = Callable[[Any], Any]
 
@@ -25,16 +25,19 @@ class NotPlain(Exception):
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: Any, find_storage: FindStorage | None) -> None:
+    def __init__(
+        self, file: Any, find_storage: FindStorage | None, known: Mapping[str, Any]
+    ) -> None:
         super().__init__(cast(IO[bytes], file), encoding="utf-8", errors="surrogateescape")
         self._find_storage = find_storage
+        self._known = known
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         """Return what the name stands for: never what it names."""
         path = f"{_RENAMED.get(module_name, module_name)}.{global_name}"
-        if self._find_storage is None or path not in KNOWN:
+        if self._find_storage is None or path not in self._known:
             raise UnsafeName(path.removeprefix("builtins."))
-        return KNOWN[path]
+        return self._known[path]
 
     def persistent_load(self, pid: Any) -> Any:
         """Return the storage that the id describes."""
@@ -43,11 +46,12 @@ class _Unpickler(pickle.Unpickler):
         return self._find_storage(pid)
 
 
-def unpickle(file: Any, find_storage: FindStorage | None = None) -> Any:
+def unpickle(file: Any, find_storage: FindStorage | None = None, only_tensors: bool = False) -> Any:
     """Return the next object in a file or ``mmap``, which is left behind its last byte.
 
     ``find_storage`` returns the storage of a persistent id; without it, neither storages nor
-    names are allowed.
+    names are allowed. ``only_tensors`` leaves the names without which there is no tensor: what
+    they name does in torch what it does here.
 
     Raises:
         UnsafeName: says which.
@@ -55,7 +59,7 @@ def unpickle(file: Any, find_storage: FindStorage | None = None) -> Any:
         CheckpointError: tensors or storages that do not fit the file.
     """
     try:
-        return _Unpickler(file, find_storage).load()
+        return _Unpickler(file, find_storage, TENSORS_ONLY if only_tensors else KNOWN).load()
     except (UnsafeName, NotPlain, MemoryError):
         raise
     except CheckpointError as error:  # what the pickle says of tensors does not fit the file

@@ -7,13 +7,13 @@ from typing import Any
 
 from cnn_export.errors import CheckpointError
 from cnn_export.untrusted.tensor_files.description import describe
+from cnn_export.untrusted.tensor_files.exported_program import MARK, dangers, tensors
 from cnn_export.untrusted.tensor_files.pickled import NotPlain, UnsafeName
 from cnn_export.untrusted.tensor_files.safetensors_file import read_safetensors
 from cnn_export.untrusted.tensor_files.torch_legacy import read_torch_legacy
 from cnn_export.untrusted.tensor_files.torch_zip import read_torch_zip
-from cnn_export.untrusted.tensor_files.zip_records import read_records
+from cnn_export.untrusted.tensor_files.zip_records import Records, read_records
 
-_EXPORTED = "archive_format"
 ZIP, LEGACY, SAFETENSORS = "zip", "legacy", "safetensors"
 
 
@@ -21,8 +21,9 @@ def read(content: Any, *, path: str, kind: str) -> dict[str, Any]:
     """Return the description of a checkpoint, see :func:`description.describe`.
 
     Instead of it, ``{"unsafe": NAME or None, "reason": TEXT}`` where the file can only be read by
-    running what it names, and ``{"exported": True}`` for an exported program whose records are
-    whole. Beside it, ``"checked"`` is false where a format with checksums has none in this file.
+    running what it names. Of an exported program, ``"exported"`` lists what in it could run code
+    while it is loaded; where that is nothing, its tensors by group and name are described. Beside
+    it, ``"checked"`` is false where a format with checksums has none in this file.
 
     Raises:
         CheckpointError: damaged, no checkpoint, or more than fits; names ``path``.
@@ -43,10 +44,16 @@ def _read(content: Any, kind: str) -> dict[str, Any]:
     if kind == LEGACY:
         return describe(read_torch_legacy(content), len(content))
     records = read_records(content, _require_weights)
-    if _EXPORTED in records.places:
-        return {"exported": True, "checked": records.checked}
+    if MARK in records.places:
+        return _exported(records, len(content))
     described = describe(read_torch_zip(records), len(content))
     return {**described, "checked": records.checked}
+
+
+def _exported(records: Records, file_bytes: int) -> dict[str, Any]:
+    found = dangers(records)
+    described = {} if found else describe(tensors(records), file_bytes)
+    return {"exported": found, "checked": records.checked, **described}
 
 
 def _require_weights(names: Collection[str]) -> None:
@@ -59,5 +66,5 @@ def _require_weights(names: Collection[str]) -> None:
             "is a TorchScript archive, which holds code instead of a checkpoint;"
             " save the original model's state_dict, or a .pt2 with torch.export.save"
         )
-    if "data.pkl" not in names and _EXPORTED not in names:
+    if "data.pkl" not in names and MARK not in names:
         raise CheckpointError("is a zip without a torch checkpoint; extract it first")

@@ -17,15 +17,15 @@ from cnn_export.untrusted.tensor_files.zip_records import Records
 _BYTE_ORDERS = (b"little", b"big")
 
 
-def read_torch_zip(records: Records) -> Any:
-    """Return the saved object.
+def read_torch_zip(records: Records, *, only_tensors: bool = False) -> Any:
+    """Return the saved object; with ``only_tensors``, nothing else may be in it.
 
     Raises:
         CheckpointError: a storage is missing, or shorter or longer than its tensors say.
         UnsafeName, NotPlain: see :func:`pickled.unpickle`.
     """
     storages = _Storages(records, swapped=_swapped(records))
-    return unpickle(io.BytesIO(records.read("data.pkl")), storages.find)
+    return unpickle(io.BytesIO(records.read("data.pkl")), storages.find, only_tensors)
 
 
 def _swapped(records: Records) -> bool:

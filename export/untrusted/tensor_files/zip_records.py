@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import struct
 import zipfile
 import zlib
@@ -43,6 +44,17 @@ class Records(NamedTuple):
         place = self.places.get(name, Record(0, 0))
         return bytes(memoryview(self.content)[place.offset : place.offset + place.size])
 
+    def within(self, name: str, judge: Callable[[Collection[str]], None]) -> Records:
+        """Return the records of the zip that is a record of this one, by their places in all.
+
+        Raises:
+            CheckpointError: as :func:`read_records`.
+        """
+        inner = read_records(self.read(name), judge)
+        start = self.places[name].offset
+        places = {n: Record(start + p.offset, p.size) for n, p in inner.places.items()}
+        return Records(self.content, places, inner.checked)
+
 
 def read_records(content: Any, judge: Callable[[Collection[str]], None]) -> Records:
     """Check the whole archive in ``content``, an ``mmap``, and return its records.
@@ -71,7 +83,8 @@ def _directory(content: Any) -> tuple[Sequence[zipfile.ZipInfo], int]:
     """Return the entries and where their directory starts."""
     try:
         # An mmap has what zipfile uses of a file.
-        archive = zipfile.ZipFile(cast(IO[bytes], content))
+        file = io.BytesIO(content) if isinstance(content, bytes) else content
+        archive = zipfile.ZipFile(cast(IO[bytes], file))
         end = archive.start_dir
         entries = archive.infolist()
     except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, struct.error) as error:

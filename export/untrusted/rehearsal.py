@@ -1,0 +1,99 @@
+"""Try something in a copy of this process, within limits, before it is done here.
+
+For libraries that take seconds to import: a copy has them already. It ends with its limits, its
+crash or its answer, and this process then does the same with the same bytes, or does not.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cnn_export.errors import ExportError, InputRefused
+from cnn_export.untrusted import bounded_child, parent_death
+from cnn_export.untrusted.bounded_process import Limits, judged
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def rehearse(work: Callable[[], Any], *, path: Path, limits: Limits) -> None:
+    """Call ``work`` in a copy of this process, and wait for its end.
+
+    Only Linux promises that a copy of a process with threads is good for anything: elsewhere
+    nothing is done.
+
+    Raises:
+        InputRefused: what ``work`` raised of it; or it took more than the limits or crashed. Names
+            ``path``.
+    """
+    if sys.platform != "linux":
+        return
+    receiver, sender = os.pipe()
+    process = _copy(work, limits, (receiver, sender))
+    os.close(sender)
+    late = threading.Event()
+    watchdog = threading.Timer(limits.wall_s, _end, [process, late])
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        with os.fdopen(receiver, "rb") as stream:
+            text = stream.read(limits.answer_bytes + 1)
+    except BaseException:
+        os.kill(process, signal.SIGKILL)
+        raise
+    finally:
+        watchdog.cancel()
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    if late.is_set():
+        raise InputRefused(f"{path} takes more than {limits.wall_s} s to load")
+    judged(text, code, path, limits)
+
+
+def _copy(work: Callable[[], Any], limits: Limits, pipe: tuple[int, int]) -> int:
+    """Return the copy's process id; the copy itself never returns."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    # The copy must not run this process's handlers, which end the job and remove its files.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # there are threads, it is known
+            process = os.fork()
+        if process == 0:
+            _work_in_copy(work, limits, pipe, parent)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    return process
+
+
+def _work_in_copy(
+    work: Callable[[], Any], limits: Limits, pipe: tuple[int, int], parent: int
+) -> NoReturn:
+    try:
+        os.setsid()
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        os.environ[parent_death.PARENT] = str(parent)
+        parent_death.end_with_parent()
+        os.close(pipe[0])
+        bounded_child.limit(limits._asdict())
+
+        def silent() -> None:
+            work()
+
+        bounded_child.send(pipe[1], bounded_child.outcome(silent, ExportError))
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _end(process: int, late: threading.Event) -> None:
+    late.set()
+    os.kill(process, signal.SIGKILL)
