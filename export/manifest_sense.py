@@ -97,10 +97,10 @@ def _is_of(declared: Sequence[int], actual: Sequence[int]) -> bool:
 
 
 def _limits(manifest: Manifest) -> str | None:
-    """A limit lies within what the table gives for any noise floor."""
+    """A limit lies within what the table gives for any noise floor; of whole numbers it is 0."""
     tolerance = TOLERANCES[manifest.target, manifest.precision]
     limits = [("probe.tolerance", manifest.probe.tolerance)]
-    limits += [(f"the limit of {f.output!r}", f.limit) for f in manifest.parity.figures]
+    limits += [(f"the limit of {f.output!r}", f.limit) for f in manifest.parity.figures if f.limit]
     for what, limit in limits:
         if not tolerance.base <= limit <= tolerance.cap:
             return (
