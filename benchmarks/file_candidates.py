@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnn_export.benchmarks.candidates import Candidate, candidate_of_file
-from cnn_export.benchmarks.cost import read_cost
-from cnn_export.benchmarks.proven_artifact import proven_manifest
-from cnn_export.benchmarks.results import Artifact
+from cnn_export.benchmarks.proven_file import artifact_record, proven_file
 
 _NO_RUN = "none"
 
@@ -15,29 +13,12 @@ _NO_RUN = "none"
 def read_candidate(path: Path) -> Candidate:
     """Return what is known of the artifact at ``path``: size, MACs, bytes moved, partitions.
 
-    MACs and bytes moved are counted in the file itself, the rest is the manifest's.
+    What the file itself can tell is the file's: a manifest that says otherwise is refused.
 
     Raises:
-        InputRefused: artifact or manifest is missing or damaged.
+        InputRefused: artifact or manifest is missing or damaged, or they contradict each other.
         ParityError: the file is not the one its manifest was written for.
         TargetUnavailable: what reads the format is not installed.
     """
-    manifest = proven_manifest(path)
-    cost = read_cost(path)
-    artifact = Artifact.model_validate(
-        {
-            "run_id": _NO_RUN,
-            "sha256": manifest.artifact_sha256,
-            "name": path.name,
-            "model": manifest.source.model,
-            "target": manifest.target,
-            "precision": manifest.precision,
-            "file_bytes": manifest.artifact_bytes,
-            "macs": cost.macs,
-            "mac_bytes": cost.mac_bytes,
-            "delegate": manifest.partitions.delegate,
-            "partitions": manifest.partitions.partitions,
-            "ops_outside": sum(outside.count for outside in manifest.partitions.outside),
-        }
-    )
-    return candidate_of_file(artifact)
+    manifest, found = proven_file(path)
+    return candidate_of_file(artifact_record(manifest, found, path.name, _NO_RUN))

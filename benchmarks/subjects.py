@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks import results
-from cnn_export.benchmarks.proven_artifact import proven_manifest
+from cnn_export.benchmarks.cost import Inspection
+from cnn_export.benchmarks.proven_file import artifact_record, proven_file
 from cnn_export.benchmarks.runtimes import runtime_of
-from cnn_export.errors import ExportError, UsageError
+from cnn_export.errors import UsageError
 from cnn_export.manifest import Manifest
 
 
@@ -20,6 +21,7 @@ class Subject:
     path: Path
     name: str
     manifest: Manifest
+    found: Inspection
     runtime: str
 
     @property
@@ -28,25 +30,8 @@ class Subject:
         return self.manifest.artifact_sha256
 
     def record(self, run_id: str) -> results.Artifact:
-        """Return what a results file says of it."""
-        manifest = self.manifest
-        partitions = manifest.partitions
-        return results.Artifact.model_validate(
-            {
-                "run_id": run_id,
-                "sha256": self.sha256,
-                "name": self.name,
-                "model": manifest.source.model,
-                "target": manifest.target,
-                "precision": manifest.precision,
-                "file_bytes": manifest.artifact_bytes,
-                "macs": manifest.macs,
-                "mac_bytes": _mac_bytes(self.path),
-                "delegate": partitions.delegate,
-                "partitions": partitions.partitions,
-                "ops_outside": sum(outside.count for outside in partitions.outside),
-            }
-        )
+        """Return what a results file says of it: figures from the file, origin from both."""
+        return artifact_record(self.manifest, self.found, self.name, run_id)
 
 
 def read_subjects(
@@ -58,7 +43,8 @@ def read_subjects(
     model against itself).
 
     Raises:
-        InputRefused: artifact or manifest is missing or damaged, or no runtime is for it.
+        InputRefused: artifact or manifest is missing or damaged, they contradict each other, or no
+            runtime is for it.
         ParityError: the file is not the one its manifest was written for.
         TargetUnavailable: the device has not got a runtime.
         UsageError: the same content is given twice.
@@ -74,7 +60,8 @@ def read_subjects(
 
 def _subject(path: Path, name: str) -> Subject:
     runtime = runtime_of(path)
-    return Subject(path, name, proven_manifest(path), runtime.package)
+    manifest, found = proven_file(path)
+    return Subject(path, name, manifest, found, runtime.package)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -91,13 +78,3 @@ def _require_distinct(subjects: Sequence[Subject]) -> None:
                 f"{first.path} and {subject.path} hold the same bytes; give each once"
                 " (--compare takes a file against itself)"
             )
-
-
-def _mac_bytes(path: Path) -> int | None:
-    """Return the memory access cost; ``None`` for a file whose operators cannot be read."""
-    from cnn_export.benchmarks.cost import read_cost  # brings a vendor's schema along
-
-    try:
-        return read_cost(path).mac_bytes
-    except ExportError:
-        return None

@@ -66,6 +66,11 @@ class _Prepared:
     def uniform(self) -> Reference:
         return next(r for r in self.expected if r.probe.name == "uniform")
 
+    def cost(self, target: Target) -> tuple[int, int]:
+        """Return (macs, parameter bytes) of the network in a target's form."""
+        measured = measure_cost(self.forms[target.name].program.graph_module)
+        return measured.macs, measured.parameter_bytes
+
 
 def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     """Carry out one job.
@@ -126,11 +131,7 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
         with step("reparameterize"):
             report = reparameterize(program, expected)
             forms = spell(program, {target.name: target.form for target in targets})
-    options = dataclasses.replace(
-        request.options,
-        metadata=embedded_metadata(subject, program, request.options, approximation),
-    )
-    return _Prepared(subject, program, expected, report, forms, options, approximation)
+    return _Prepared(subject, program, expected, report, forms, request.options, approximation)
 
 
 def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:
@@ -178,11 +179,25 @@ def _convert(target: Target, prepared: _Prepared, staged: Path) -> None:
     try:
         _vendor(
             target.name,
-            lambda: target.export(prepared.forms[target.name].program, prepared.options, staged),
+            lambda: target.export(
+                prepared.forms[target.name].program, _with_metadata(target, prepared), staged
+            ),
         )
     except OperatorRefused as error:
         named = _vendor(target.name, lambda: _named(target, prepared))
         raise OperatorRefused("; ".join(named) if named else one_line(error)) from error
+
+
+def _with_metadata(target: Target, prepared: _Prepared) -> TargetOptions:
+    metadata = embedded_metadata(
+        target=target,
+        options=prepared.options,
+        subject=prepared.subject,
+        program=prepared.program,
+        cost=prepared.cost(target),
+        approximation=prepared.approximation,
+    )
+    return dataclasses.replace(prepared.options, metadata=metadata)
 
 
 def _named(target: Target, prepared: _Prepared) -> list[str]:
@@ -200,7 +215,6 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
     figures = _measured(target, prepared, staged, tolerance)
     judge(figures, target.name)
     formed = prepared.forms[target.name]
-    cost = measure_cost(formed.program.graph_module)
     try:
         return build_manifest(
             path=staged,
@@ -210,7 +224,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
             subject=prepared.subject,
             program=prepared.program,
             reports=[each for each in (prepared.report, formed.report) if each is not None],
-            cost=(cost.macs, cost.parameter_bytes),
+            cost=prepared.cost(target),
             figures=figures,
             uniform=prepared.uniform,
             tolerance=tolerance,

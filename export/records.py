@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -11,6 +10,7 @@ import numpy as np
 
 from cnn_export import __version__
 from cnn_export.artifact_digest import artifact_digest
+from cnn_export.embedded import metadata
 from cnn_export.inputs import normalization_statistics
 from cnn_export.layout import artifact_spec, is_image, to_artifact
 from cnn_export.manifest import (
@@ -34,36 +34,36 @@ from cnn_export.probes import PROBE_SEED
 from cnn_export.program import Program, TensorSpec
 from cnn_export.reparam import Report
 from cnn_export.subject import Subject
-from cnn_export.targets.base import PartitionReport, Target, TargetOptions
+from cnn_export.targets.base import Target, TargetOptions
+from cnn_export.targets.partition_report import PartitionReport
 from cnn_export.tolerances import Tolerance
 
 PRODUCER = f"cnn-export {__version__}"
 
 
 def embedded_metadata(
+    *,
+    target: Target,
+    options: TargetOptions,
     subject: Subject,
     program: Program,
-    options: TargetOptions,
+    cost: tuple[int, int],
     approximation: Approximation | None = None,
 ) -> dict[str, str]:
-    """Return the string pairs that go inside the artifact."""
-    inputs = [_input(spec, options, subject) for spec in program.inputs]
-    return {
-        "producer": PRODUCER,
-        "model": subject.source.model,
-        "source_sha256": subject.source.sha256 or "",
-        "precision": options.precision,
-        "layout": options.layout,
-        "inputs": json.dumps([t.model_dump(exclude_none=True) for t in inputs], sort_keys=True),
-        **_approximated(approximation),
-    }
-
-
-def _approximated(approximation: Approximation | None) -> dict[str, str]:
-    if approximation is None:
-        return {}
-    multiplier = approximation.identity_tensor_multiplier
-    return {"approximation": f"identity_tensor_multiplier={multiplier}"}
+    """Return the string pairs that go inside the artifact; ``cost`` is as in the manifest."""
+    macs, parameter_bytes = cost
+    return metadata(
+        producer=PRODUCER,
+        source=subject.source,
+        precision=options.precision,
+        layout=options.layout,
+        inputs=[_input(spec, options, subject) for spec in program.inputs],
+        outputs=[_tensor(spec, options) for spec in program.outputs],
+        target=target.name,
+        macs=macs,
+        parameter_bytes=parameter_bytes,
+        approximation=approximation,
+    )
 
 
 def build_manifest(

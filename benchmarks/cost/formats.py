@@ -1,49 +1,103 @@
-"""Which reader reads which file."""
+"""Which reader reads which file: in this process. :mod:`.bounded` does it in one with limits."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+from collections.abc import Generator
 from pathlib import Path
-from typing import cast
+from types import ModuleType
 
 from cnn_export.benchmarks.cost.accounting import account
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
-from cnn_export.benchmarks.cost.op_graph import OpGraph
-from cnn_export.errors import InputRefused
+from cnn_export.errors import InputRefused, TargetUnavailable, one_line
+from cnn_export.targets.packages import require
 
 _READERS = {
-    ".tflite": "tflite_file",
-    ".onnx": "onnx_file",
-    ".pte": "pte_file",
-    ".mlpackage": "mil_package",
+    ".tflite": ("tflite_file", "bench", "ai-edge-litert"),
+    ".onnx": ("onnx_file", "onnx", "onnx"),
+    ".pte": ("pte_file", "executorch", "executorch"),
+    ".mlpackage": ("mil_package", "coreml", "coremltools"),
 }
+"""Module, and the extra and package that it needs."""
+
 SUFFIXES = tuple(_READERS)
 """File types with a reader."""
 
+_FIGURE_MAX = 2**63
+"""No network has more of anything; sizes that multiply to more are damage or worse."""
 
-def read_cost(path: Path) -> ArtifactCost:
-    """Return the cost of the artifact at ``path``, read from the file alone.
+
+def require_readable(path: Path) -> None:
+    """Check that there is something at ``path``, of a file type that can be read here.
 
     Raises:
-        InputRefused: no such file, a foreign file type, or a damaged, truncated or incomplete
-            artifact; names the file and what to do.
+        InputRefused: no such file, no file or folder at all, or a foreign file type.
         TargetUnavailable: what reads the format is not installed; holds the install line.
     """
-    reader = _READERS.get(path.suffix)
-    if reader is None:
+    if path.suffix not in _READERS:
         raise InputRefused(f"{path} is none of {', '.join(SUFFIXES)}; give an exported artifact")
     if not path.exists():
         raise InputRefused(f"{path} does not exist; give an exported artifact")
     # A pipe would never end, a device neither.
     if not path.is_file() and not path.is_dir():
         raise InputRefused(f"{path} is neither a file nor a folder; give an exported artifact")
-    # Only the reader of this format is loaded: the others bring their vendor's package.
-    module = importlib.import_module(f"{__package__}.{reader}")
-    read = cast(Callable[[Path], OpGraph], module.read_graph)
+    _, extra, package = _READERS[path.suffix]
+    require(extra, [package])
+
+
+def cost_here(path: Path) -> ArtifactCost:
+    """Return the cost of the artifact at ``path``, read from the file alone.
+
+    Raises:
+        InputRefused: as :func:`require_readable`, or a damaged, truncated, incomplete or absurd
+            artifact; names the file and what to do.
+        TargetUnavailable: what reads the format is not installed; holds the install line.
+    """
+    require_readable(path)
+    with refusing_whatever_happens(path):
+        cost = account(_reader(path).read_graph(path), path.name)
+        totals = (cost.counted_macs, cost.mac_bytes, cost.weight_bytes, cost.peak_activation_bytes)
+        if max(totals) >= _FIGURE_MAX or min(totals) < 0:
+            raise InputRefused("its sizes make no sense together; export it again")
+        return cost
+
+
+def metadata_here(path: Path) -> dict[str, str]:
+    """Return the string pairs that the artifact at ``path`` carries.
+
+    Raises:
+        InputRefused: as :func:`cost_here`; an ONNX file with weights in other files too.
+        TargetUnavailable: what reads the format is not installed; holds the install line.
+    """
+    require_readable(path)
+    with refusing_whatever_happens(path):
+        return dict(_reader(path).read_metadata(path))
+
+
+@contextlib.contextmanager
+def refusing_whatever_happens(path: Path) -> Generator[None]:
+    """Turn every way in which a reader of untrusted bytes can fail into one refusal.
+
+    Raises:
+        InputRefused: names the file and the reason.
+        TargetUnavailable: as it was raised.
+    """
     try:
-        return account(read(path), path.name)
+        yield
+    except TargetUnavailable:
+        raise
     except InputRefused as error:
-        raise InputRefused(f"{path}: {' '.join(str(error).split())}") from error
+        raise InputRefused(f"{path}: {one_line(error)}") from error
     except OSError as error:
         raise InputRefused(f"{path} cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise InputRefused(f"{path}: reading it takes more memory than there is") from error
+    except Exception as error:  # nobody can list what damaged bytes make a vendor's code raise
+        reason = f"{type(error).__name__}: {one_line(error, 120)}"
+        raise InputRefused(f"{path} is damaged ({reason}); export it again") from error
+
+
+def _reader(path: Path) -> ModuleType:
+    """Import the reader of this format alone: the others bring their vendor's package."""
+    return importlib.import_module(f"{__package__}.{_READERS[path.suffix][0]}")

@@ -69,6 +69,19 @@ def read_graph(path: Path) -> OpGraph:
         return _Reader(function, block, file.parent).graph()
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the pairs that the package's author defined.
+
+    Raises:
+        InputRefused: it is no Core ML package, or damaged.
+        TargetUnavailable: coremltools is not installed; holds the install line.
+    """
+    if not path.is_dir():
+        raise InputRefused("a .mlpackage is a folder; this is a file")
+    model, _ = _specification(path)
+    return dict(model.description.metadata.userDefined)
+
+
 @functools.cache
 def _protos() -> ModuleType:
     """Return the module of class ``Model``.

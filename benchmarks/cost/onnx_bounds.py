@@ -75,6 +75,24 @@ def _nodes(nodes: Iterable[Any]) -> Iterable[Any]:
                 pending += graph.node
 
 
+def stored_tensors(model: Any) -> Iterable[Any]:
+    """Yield every tensor that the model holds or names, those of nested graphs too."""
+    graphs = [model.graph]
+    nodes = [node for function in model.functions for node in _nodes(function.node)]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+            nodes += graph.node
+            continue
+        for attribute in nodes.pop().attribute:
+            yield from (attribute.t, *attribute.tensors)
+            yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+            graphs += [attribute.g, *attribute.graphs] if _holds_graph(attribute) else []
+
+
 def may_propagate(model: Any) -> bool:
     """Whether contents of integer vectors may be followed, given what their inferred shapes are.
 
@@ -94,7 +112,11 @@ def may_propagate(model: Any) -> bool:
 
 
 def _has_graph(node: Any) -> bool:
-    return any(each.HasField("g") or each.graphs for each in node.attribute)
+    return any(_holds_graph(each) for each in node.attribute)
+
+
+def _holds_graph(attribute: Any) -> bool:
+    return bool(attribute.HasField("g") or attribute.graphs)
 
 
 def _is_row(kind: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cnn_export.benchmarks.cost.damage import refusing_damage, require_bytes
 from cnn_export.benchmarks.cost.file_content import PROTOBUF_BYTES_MAX, file_inside, require_size
+from cnn_export.benchmarks.cost.onnx_bounds import stored_tensors
 from cnn_export.benchmarks.cost.onnx_ops import computing_inputs, op_of
 from cnn_export.benchmarks.cost.onnx_shapes import dtype_name, value_tensors
 from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor
@@ -27,9 +28,6 @@ def read_graph(path: Path) -> OpGraph:
         InputRefused: it is no ONNX model, damaged, its weights are missing, or a shape is unknown.
         TargetUnavailable: onnx is not installed; holds the install line.
     """
-    if path.is_dir():
-        raise InputRefused("it is a folder, not an .onnx file")
-    require("onnx", ["onnx"])
     with refusing_damage("ONNX model"):
         model = _load(path)
         constants = {c.name: _constant(c, path.parent) for c in model.graph.initializer}
@@ -37,7 +35,28 @@ def read_graph(path: Path) -> OpGraph:
         return fuse_quantized_groups(_graph(model.graph, values | constants, frozenset(constants)))
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the model's metadata properties.
+
+    Raises:
+        InputRefused: it is no ONNX model, damaged, or tensors of it lie in other files, of which
+            no hash of this one speaks.
+        TargetUnavailable: onnx is not installed; holds the install line.
+    """
+    with refusing_damage("ONNX model"):
+        model = _load(path)
+        if any(tensor.external_data for tensor in stored_tensors(model)):
+            raise InputRefused(
+                "it keeps weights in other files, which its manifest does not speak of; save it"
+                " as one file"
+            )
+        return {entry.key: entry.value for entry in model.metadata_props}
+
+
 def _load(path: Path) -> Any:
+    if path.is_dir():
+        raise InputRefused("it is a folder, not an .onnx file")
+    require("onnx", ["onnx"])
     import onnx
     from google.protobuf.message import DecodeError
 

@@ -20,6 +20,7 @@ from cnn_export.errors import InputRefused
 from cnn_export.targets.packages import require
 
 _METHOD = "forward"
+_METADATA_PREFIX = "meta_"
 _XNNPACK = "XnnpackBackend"
 _DYNAMIC_BOUND = 1
 _PROGRAM_MAGIC = b"ET12"
@@ -53,18 +54,43 @@ def read_graph(path: Path) -> OpGraph:
         InputRefused: damaged, no ``forward``, or a delegate other than XNNPACK.
         TargetUnavailable: executorch, which carries the schema, is not installed.
     """
-    if path.is_dir():
-        raise InputRefused("it is a folder, not a .pte file")
-    require("executorch", ["executorch"])
-    data = mapped(path)
-    if bytes(data[4:8]) != _PROGRAM_MAGIC:
-        raise InputRefused("it is no ExecuTorch program (no 'ET12' at byte 4)")
+    data = _opened(path)
     with refusing_damage("ExecuTorch program"):
         program = PteProgram(data)
         methods = {plan["name"]: plan for plan in program.table["execution_plan"]}
         if _METHOD not in methods:
             raise InputRefused(f"it has no method {_METHOD!r}; export the network's forward")
         return _Reader(program, methods[_METHOD]).graph()
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return what the constant methods ``meta_KEY`` return.
+
+    Raises:
+        InputRefused: it is no ExecuTorch program, or damaged.
+        TargetUnavailable: executorch, which carries the schema, is not installed.
+    """
+    data = _opened(path)
+    with refusing_damage("ExecuTorch program"):
+        found: dict[str, str] = {}
+        for plan in PteProgram(data).table["execution_plan"]:
+            if not str(plan["name"]).startswith(_METADATA_PREFIX):
+                continue
+            (output,) = plan["outputs"]
+            value = plan["values"][output]["val"]
+            if value is not None and value.name == "String":
+                found[plan["name"].removeprefix(_METADATA_PREFIX)] = value["string_val"]
+        return found
+
+
+def _opened(path: Path) -> memoryview:
+    if path.is_dir():
+        raise InputRefused("it is a folder, not a .pte file")
+    require("executorch", ["executorch"])
+    data = mapped(path)
+    if bytes(data[4:8]) != _PROGRAM_MAGIC:
+        raise InputRefused("it is no ExecuTorch program (no 'ET12' at byte 4)")
+    return data
 
 
 class _Reader:

@@ -28,6 +28,37 @@ def read_graph(path: Path) -> OpGraph:
         InputRefused: it is no TFLite model, or damaged.
         TargetUnavailable: ai-edge-litert is not installed; holds the install line.
     """
+    vendor, data = _opened(path)
+    with refusing_damage("TFLite model"):
+        model: Any = vendor.Model.GetRootAs(data, 0)
+        if not model.SubgraphsLength():
+            raise InputRefused("it holds no graph")
+        return _Reader(vendor, model, len(data)).graph()
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata entries that are text.
+
+    Raises:
+        InputRefused: it is no TFLite model, or damaged.
+        TargetUnavailable: ai-edge-litert is not installed; holds the install line.
+    """
+    vendor, data = _opened(path)
+    with refusing_damage("TFLite model"):
+        model: Any = vendor.Model.GetRootAs(data, 0)
+        allowance = Allowance(len(data))
+        entries: dict[str, str] = {}
+        for index in range(model.MetadataLength()):
+            entry = model.Metadata(index)
+            buffer = model.Buffers(entry.Buffer())
+            allowance.take(buffer.DataLength())
+            content = b"" if buffer.DataIsNone() else buffer.DataAsNumpy().tobytes()
+            entries[bytes(entry.Name() or b"").decode()] = content.decode(errors="replace")
+        return entries
+
+
+def _opened(path: Path) -> tuple[Any, memoryview]:
+    """Return the vendor's classes and the file's bytes."""
     if path.is_dir():
         raise InputRefused("it is a folder, not a .tflite file")
     require("bench", ["ai-edge-litert"])
@@ -36,11 +67,7 @@ def read_graph(path: Path) -> OpGraph:
     data = mapped(path)
     if bytes(data[4:8]) != _MAGIC:
         raise InputRefused("it is no TFLite model (no 'TFL3' at byte 4)")
-    with refusing_damage("TFLite model"):
-        model: Any = vendor.Model.GetRootAs(data, 0)
-        if not model.SubgraphsLength():
-            raise InputRefused("it holds no graph")
-        return _Reader(vendor, model, len(data)).graph()
+    return vendor, data
 
 
 class _Reader:

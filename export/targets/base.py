@@ -16,6 +16,7 @@ import numpy.typing as npt
 from cnn_export.errors import UsageError
 from cnn_export.program import Program
 from cnn_export.targets.forms import Form
+from cnn_export.targets.partition_report import PartitionReport
 
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
@@ -62,25 +63,6 @@ class OpRefusal:
     def __str__(self) -> str:
         where = f" at {self.source}" if self.source else ""
         return f"{self.op} (node {self.node}{where}): {self.reason}"
-
-
-@dataclasses.dataclass(frozen=True)
-class OutsideOp:
-    """An operator of the artifact that its accelerated delegate does not take."""
-
-    op: str
-    count: int
-    reason: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class PartitionReport:
-    """How the artifact splits between a delegate and the runtime's own kernels."""
-
-    delegate: str
-    partitions: int
-    delegated_ops: int
-    outside: tuple[OutsideOp, ...] = ()
 
 
 class Session(Protocol):

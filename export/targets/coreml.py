@@ -15,9 +15,10 @@ import torch
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError, nearest
 from cnn_export.program import Program
 from cnn_export.targets import forms
-from cnn_export.targets.base import OpRefusal, PartitionReport, Session, TargetOptions
+from cnn_export.targets.base import OpRefusal, Session, TargetOptions
 from cnn_export.targets.foreign_options import refuse_foreign_options
 from cnn_export.targets.packages import require
+from cnn_export.targets.partition_report import PartitionReport
 
 DEPLOYMENT_TARGETS = (
     *("iOS15", "iOS16", "iOS17", "iOS18", "iOS26"),

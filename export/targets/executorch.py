@@ -14,9 +14,10 @@ from cnn_export.errors import OperatorRefused
 from cnn_export.precision import to_half
 from cnn_export.program import Program
 from cnn_export.targets import diagnosis, forms, hard_sigmoid, pte_partitions
-from cnn_export.targets.base import OpRefusal, PartitionReport, Session, TargetOptions, Tensors
+from cnn_export.targets.base import OpRefusal, Session, TargetOptions, Tensors
 from cnn_export.targets.foreign_options import refuse_foreign_options
 from cnn_export.targets.packages import require
+from cnn_export.targets.partition_report import PartitionReport
 
 METADATA_PREFIX = "meta_"
 """Metadata pairs are constant methods of the program: ``meta_KEY`` returns the value."""

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from cnn_export.targets.base import OutsideOp, PartitionReport
+from cnn_export.targets.partition_report import OutsideOp, PartitionReport
 
 _DELEGATE = "DELEGATE"
 

@@ -13,14 +13,13 @@ from cnn_export.program import Program
 from cnn_export.targets import diagnosis, forms, onnx_model
 from cnn_export.targets.base import (
     OpRefusal,
-    OutsideOp,
-    PartitionReport,
     Session,
     TargetOptions,
     Tensors,
 )
 from cnn_export.targets.foreign_options import refuse_foreign_options
 from cnn_export.targets.packages import require
+from cnn_export.targets.partition_report import OutsideOp, PartitionReport
 
 _PROVIDER = "CPUExecutionProvider"
 OPSETS = range(18, 24)

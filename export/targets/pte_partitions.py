@@ -10,7 +10,7 @@ from flatbuffers import encode, number_types
 from flatbuffers.table import Table
 
 from cnn_export.errors import InputRefused
-from cnn_export.targets.base import OutsideOp, PartitionReport
+from cnn_export.targets.partition_report import OutsideOp, PartitionReport
 
 _XNNPACK = "XnnpackBackend"
 _PAYLOAD_MAGIC = b"XH00"

@@ -28,13 +28,13 @@ from cnn_export.targets import (
 from cnn_export.targets.base import (
     Layout,
     OpRefusal,
-    PartitionReport,
     Session,
     TargetOptions,
     Tensors,
 )
 from cnn_export.targets.foreign_options import refuse_foreign_options
 from cnn_export.targets.packages import require
+from cnn_export.targets.partition_report import PartitionReport
 
 _FLOAT16_WEIGHTS: list[dict[str, Any]] = [
     {

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from affine_artifact import manifest_of, save_manifest
+from affine_artifact import manifest_of, save_manifest, write_stand_in
 from bench_calls import Bench, Done, records
 from phone.adb_fixture import Phones
 from phone.adb_server import AdbServer
@@ -133,7 +133,7 @@ def test_a_runtime_that_the_app_lacks(
     phone: FakePhone, bench: Bench, model: Path, apk: Path
 ) -> None:
     tflite = model.with_suffix(".tflite")
-    tflite.write_bytes(b"TFL3")
+    write_stand_in(tflite)
     save_manifest(tflite, manifest_of(tflite, "tflite"))
     _assert_says(
         bench("run", tflite, "--device", "adb"), 5, "holds no ai-edge-litert for arm64-v8a"

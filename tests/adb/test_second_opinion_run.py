@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from affine_artifact import manifest_of, save_manifest
+from affine_artifact import manifest_of, save_manifest, write_stand_in
 from bench_calls import Bench, records
 from phone.adb_server import AdbServer
 from phone.fake_phone import FakePhone
@@ -57,7 +57,7 @@ def test_the_document_has_the_difference(bench: Bench, phone: FakePhone, model: 
 def test_each_tool_gets_its_own_format(bench: Bench, phone: FakePhone, tmp_path: Path) -> None:
     paths = [tmp_path / "net.tflite", tmp_path / "net.pte"]
     for path, target in zip(paths, ("tflite", "executorch"), strict=True):
-        path.write_bytes(target.encode())
+        write_stand_in(path)
         save_manifest(path, manifest_of(path, target))
     tools = [
         f"{name}={write_tool(tmp_path / name, name)}"
@@ -163,7 +163,7 @@ def test_refused_before_anything_runs(
 
 def test_an_argument_that_the_tool_does_not_know(bench: Bench, phone: FakePhone, tmp_path: Path):
     path = tmp_path / "net.tflite"
-    path.write_bytes(b"tflite")
+    write_stand_in(path)
     save_manifest(path, manifest_of(path, "tflite"))
     tool = write_tool(tmp_path / "benchmark_model", "benchmark_model")
     words = ("--runtime-arg", "xnnpack=off", "--runner", f"benchmark_model={tool}")

@@ -13,7 +13,8 @@ import onnx
 import pytest
 from cost_networks import SUFFIX, lowered, save_onnx
 
-from cnn_export.benchmarks.cost import SUFFIXES, read_cost
+from cnn_export.benchmarks.cost import SUFFIXES
+from cnn_export.benchmarks.cost.formats import cost_here
 from cnn_export.errors import InputRefused
 from cnn_export.targets import TARGETS
 
@@ -41,7 +42,7 @@ def copy(source: Path, folder: Path) -> tuple[Path, Path]:
 
 def refusal(path: Path) -> str:
     with pytest.raises(InputRefused) as caught:
-        read_cost(path)
+        cost_here(path)
     message = str(caught.value)
     assert message.startswith(str(path))
     assert "\n" not in message
@@ -68,7 +69,7 @@ def test_random_damage_is_read_or_refused(target: str, whole, tmp_path: Path) ->
             damaged[dice.randrange(len(damaged))] = dice.randrange(256)
         file.write_bytes(damaged)
         try:
-            read_cost(path)
+            cost_here(path)
         except InputRefused:
             refused += 1
     assert refused > 0
@@ -127,7 +128,7 @@ def test_onnx_external_weights_missing_or_short(tmp_path: Path) -> None:
     path = pointwise(tmp_path / "m.onnx", np.ones((4, 3, 1, 1), np.float32))
     model = onnx.load(path)
     onnx.save(model, path, save_as_external_data=True, location="w.bin", size_threshold=0)
-    assert read_cost(path).macs == 15 * 22 * 12
+    assert cost_here(path).macs == 15 * 22 * 12
     (tmp_path / "w.bin").write_bytes(b"\0" * 10)
     assert "'w' holds 10 bytes, its shape needs 48" in refusal(path)
     (tmp_path / "w.bin").unlink()
@@ -173,7 +174,7 @@ def test_onnx_unknown_operator_is_stated_and_its_neighbours_counted(tmp_path: Pa
         onnx.helper.make_tensor_value_info("a", onnx.TensorProto.FLOAT, ["batch", 6])
     )
     onnx.save(model, path)
-    cost = read_cost(path)
+    cost = cost_here(path)
     assert cost.unknown_ops == ["com.acme.Sharpen"]
     assert (cost.macs, cost.counted_macs) == (None, 12)
     assert [op.mac_bytes for op in cost.ops] == [4 * (6 + 6), 4 * (6 + 12 + 2)]

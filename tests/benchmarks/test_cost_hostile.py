@@ -20,10 +20,11 @@ from cost_networks import save_onnx
 from onnx import TensorProto, helper
 
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.cost import SUFFIXES, mil_package, read_cost
+from cnn_export.benchmarks.cost import SUFFIXES, mil_package
 from cnn_export.benchmarks.cost.allowance import Allowance
 from cnn_export.benchmarks.cost.flatbuffer_schema import parse_schema
 from cnn_export.benchmarks.cost.flatbuffer_table import root_table
+from cnn_export.benchmarks.cost.formats import cost_here
 from cnn_export.errors import InputRefused
 
 MODEL = "com.apple.CoreML/model.mlmodel"
@@ -32,7 +33,7 @@ WEIGHTS = "com.apple.CoreML/weights/weight.bin"
 
 def refusal(path: Path) -> str:
     with pytest.raises(InputRefused) as caught:
-        read_cost(path)
+        cost_here(path)
     message = str(caught.value)
     assert message.startswith(str(path))
     assert "\n" not in message
@@ -82,7 +83,7 @@ def save_bomb(path: Path, operators: int, inputs: int) -> Path:
 
 
 def test_tflite_operators_that_share_one_large_vector(tmp_path: Path) -> None:
-    assert len(read_cost(save_bomb(tmp_path / "small.tflite", 10, 10)).ops) == 10
+    assert len(cost_here(save_bomb(tmp_path / "small.tflite", 10, 10)).ops) == 10
     bomb = save_bomb(tmp_path / "bomb.tflite", 20_000, 20_000)
     assert bomb.stat().st_size < 200_000
     assert "lie upon one another" in refusal(bomb)
@@ -143,7 +144,7 @@ def test_onnx_functions_that_multiply_or_call_themselves(tmp_path: Path) -> None
         return [*inner, calling(["Relu"], f"F{depth}")]
 
     path = save_functions(tmp_path / "m.onnx", doubling(5))
-    assert read_cost(path).unknown_ops == ["f.F0"]
+    assert cost_here(path).unknown_ops == ["f.F0"]
     # 2⁴⁰ nodes when every call is followed.
     assert "100000 operators" in refusal(save_functions(path, doubling(40)))
     loop = [calling(["B"], "A"), calling(["Relu", "A"], "B")]
@@ -168,7 +169,7 @@ def test_onnx_shape_arithmetic_that_doubles(tmp_path: Path) -> None:
     nodes += [helper.make_node("Concat", [f"s{i}"] * 2, [f"s{i + 1}"], axis=0) for i in range(35)]
     nodes += [helper.make_node("Cast", ["s35"], ["y"], to=TensorProto.FLOAT)]
     path = save_onnx(tmp_path / "m.onnx", nodes, {"x": [1, 4]}, {"y": [2 * 2**35]})
-    assert len(read_cost(path).ops) == 37
+    assert len(cost_here(path).ops) == 37
 
 
 def test_onnx_shape_arithmetic_is_followed(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_onnx_shape_arithmetic_is_followed(tmp_path: Path) -> None:
     ]
     numbers = {"one": np.array([1]), "three": np.array([3])}
     path = save_onnx(tmp_path / "m.onnx", nodes, {"x": [4, 1]}, {"y": ["a", "b"]}, numbers)
-    assert read_cost(path).ops[-1].name == "Reshape_3"
+    assert cost_here(path).ops[-1].name == "Reshape_3"
 
 
 def test_shapes_of_thousands_of_dimensions(tmp_path: Path) -> None:
@@ -250,7 +251,7 @@ def package(tmp_path: Path) -> Path:
 
 
 def test_the_package_itself_is_read(package: Path) -> None:
-    cost = read_cost(package)
+    cost = cost_here(package)
     assert (cost.macs, cost.weight_bytes, cost.mac_bytes) == (0, 16, 48)
 
 
@@ -355,7 +356,7 @@ def test_onnx_overloads_are_told_apart(tmp_path: Path) -> None:
     functions = [calling(["F"], "F"), calling(["Relu"], "F")]
     functions[0].node[0].overload = functions[1].overload = "inner"
     path = save_functions(tmp_path / "m.onnx", functions)
-    assert read_cost(path).unknown_ops == ["f.F"]
+    assert cost_here(path).unknown_ops == ["f.F"]
     assert "two functions" in refusal(save_functions(path, [functions[0], functions[0]]))
 
 

@@ -1,0 +1,80 @@
+"""Read artifacts of unknown origin in a process of its own, within limits.
+
+Damage is refused by the readers themselves. What they do not foresee, a file that takes all
+memory, time without end, or the reader's life, ends here as a refusal as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from cnn_export.artifact_digest import artifact_bytes
+from cnn_export.benchmarks.cost import formats
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.errors import InputRefused
+from cnn_export.targets.partition_report import PartitionReport
+from cnn_export.untrusted.bounded_process import Limits, run_reader
+
+_GB = 2**30
+_BYTES_PER_BYTE = 8
+"""Of memory for one of the file: a protobuf is read whole and copied for its shapes."""
+_CPU_S = 60
+"""Twenty times what the largest networks take."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """What an artifact's own bytes tell.
+
+    ``metadata`` are the string pairs inside. ``cost`` is ``None`` where the operators cannot be
+    told, and ``unknown`` says why. ``split`` is how the file falls into partitions, where that is
+    in the file (``.pte``) or its runtime plans it here (``.tflite``).
+    """
+
+    metadata: dict[str, str]
+    cost: ArtifactCost | None
+    unknown: str | None
+    split: PartitionReport | None
+
+
+_COST = TypeAdapter(ArtifactCost)
+_INSPECTION = TypeAdapter(Inspection)
+
+
+def read_cost(path: Path) -> ArtifactCost:
+    """Return the cost of the artifact at ``path``, read from the file alone.
+
+    Raises:
+        InputRefused: no such file, a foreign file type, or a damaged, truncated or incomplete
+            artifact, or one that cannot be read within limits; names the file and what to do.
+        TargetUnavailable: what reads the format is not installed; holds the install line.
+    """
+    return _read(path, "cost_of", _COST)
+
+
+def inspect(path: Path) -> Inspection:
+    """Return everything that the artifact at ``path`` tells by itself.
+
+    Raises:
+        ExportError: as :func:`read_cost`; but operators that cannot be told are no reason.
+    """
+    return _read(path, "inspection_of", _INSPECTION)
+
+
+def _read(path: Path, reader: str, answer: TypeAdapter[Any]) -> Any:
+    formats.require_readable(path)
+    memory = _GB + _BYTES_PER_BYTE * artifact_bytes(path)
+    limits = Limits(memory_bytes=memory, cpu_s=_CPU_S, libraries=True)
+    place = f"cnn_export.benchmarks.cost.bounded_readers:{reader}"
+    arguments = {"path": str(path), "folder": str(Path.cwd())}
+    found = run_reader(place, arguments, path=path, limits=limits)
+    try:
+        return answer.validate_python(found)
+    except ValidationError as error:
+        raise InputRefused(
+            f"{path} is damaged: its reader gave nonsense; export it again"
+        ) from error

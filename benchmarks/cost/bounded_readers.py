@@ -1,0 +1,67 @@
+"""What :mod:`.bounded` calls in the process with limits: a path in, values of JSON out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.benchmarks.cost.formats import (
+    cost_here,
+    metadata_here,
+    refusing_whatever_happens,
+)
+from cnn_export.errors import InputRefused
+from cnn_export.targets.partition_report import OutsideOp, PartitionReport
+
+
+def cost_of(path: str, folder: str) -> dict[str, Any]:
+    """Return an :class:`ArtifactCost` as values of JSON; ``path`` is seen from ``folder``."""
+    os.chdir(folder)
+    return dataclasses.asdict(cost_here(Path(path)))
+
+
+def inspection_of(path: str, folder: str) -> dict[str, Any]:
+    """Return an :class:`~.bounded.Inspection` as values of JSON."""
+    os.chdir(folder)
+    file = Path(path)
+    metadata = metadata_here(file)
+    try:
+        cost, unknown = cost_here(file), None
+    except InputRefused as error:
+        cost, unknown = None, str(error)
+    split = _split(file, cost)
+    return {
+        "metadata": metadata,
+        "cost": cost and dataclasses.asdict(cost),
+        "unknown": unknown,
+        "split": split and dataclasses.asdict(split),
+    }
+
+
+def _split(path: Path, cost: ArtifactCost | None) -> PartitionReport | None:
+    if cost is None:
+        return None
+    match path.suffix:
+        case ".pte":
+            return _stated(cost)
+        case ".tflite":
+            from cnn_export.targets import litert_partitions
+
+            with refusing_whatever_happens(path):
+                return litert_partitions.read(path)
+        case _:
+            return None
+
+
+def _stated(cost: ArtifactCost) -> PartitionReport:
+    """Return the partitions that stand in the file itself."""
+    outside = [op.kind for op in cost.ops if op.partition is None]
+    return PartitionReport(
+        delegate="XNNPACK",
+        partitions=cost.partitions,
+        delegated_ops=len(cost.ops) - len(outside),
+        outside=tuple(OutsideOp(kind, outside.count(kind)) for kind in sorted(set(outside))),
+    )
