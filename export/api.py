@@ -24,6 +24,8 @@ class Settings(TypedDict, total=False):
         output: file (one target) or folder to write; default: the current folder.
         model: a known model name, ``timm:NAME``, ``torchvision:NAME`` or ``package:callable``.
         model_args: arguments of the model's constructor, as text.
+        weights_key: keys that lead to the tensors, joined by dots, where the file holds several
+            sets of them (``"."`` for a bare one).
         allow_pickle: run the code inside a pickled checkpoint. Only for files you made.
         example_inputs: tensors in the order of ``forward``'s arguments; their shapes are traced.
         input_size: side, or (height, width), of an image input of shape (batch, channels, H, W).
@@ -50,6 +52,7 @@ class Settings(TypedDict, total=False):
     output: str | Path | None
     model: str | None
     model_args: Mapping[str, str]
+    weights_key: str | None
     allow_pickle: bool
     example_inputs: Sequence[Tensor] | None
     input_size: int | tuple[int, int] | None
@@ -103,6 +106,7 @@ def export(
         output=None if output is None else Path(output),
         model=settings.get("model"),
         model_args=settings.get("model_args", {}),
+        weights_key=settings.get("weights_key"),
         allow_pickle=settings.get("allow_pickle", False),
         input_size=_size(settings.get("input_size")),
         shapes=settings.get("shapes", {}),

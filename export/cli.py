@@ -71,6 +71,11 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     metavar="K=V",
     help="Argument of the network's constructor; repeatable.",
 )
+@click.option(
+    "--weights-key",
+    metavar="KEY",
+    help="Which tensors, where a file holds several sets: keys joined by dots, e.g. model.",
+)
 @click.option("--input-size", metavar="N|HxW", help="Height and width of the image input.")
 @click.option(
     "--input",

@@ -34,7 +34,8 @@ class ExportRequest:
     ``source`` is a checkpoint path or a module. ``input_size`` is (height, width); ``shapes``
     gives full shapes by input name instead, and ``examples`` real tensors. ``batch`` of None is
     the dynamic batch. ``samples`` are files that join the parity probes. ``normalize`` makes the
-    artifact take raw pixels and normalize them itself.
+    artifact take raw pixels and normalize them itself. ``weights_key`` leads to the tensors in the
+    file, where it holds several sets of them.
     ``identity_tensor_multiplier`` states what the network was trained with, or, with
     ``approximate``, what it shall have instead.
     """
@@ -44,6 +45,7 @@ class ExportRequest:
     output: Path | None = None
     model: str | None = None
     model_args: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    weights_key: str | None = None
     allow_pickle: bool = False
     input_size: tuple[int, int] | None = None
     shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(

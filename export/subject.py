@@ -54,8 +54,8 @@ def load_subject(request: ExportRequest) -> Subject:
     """Load the checkpoint, or take the module as it is (in eval mode)."""
     if isinstance(request.source, Path):
         return _taking_pixels(_from_checkpoint(request, request.source), request)
-    if request.model or request.model_args or request.allow_pickle:
-        raise UsageError("model, model_args and allow_pickle are for checkpoint files")
+    if request.model or request.model_args or request.weights_key or request.allow_pickle:
+        raise UsageError("model, model_args, weights_key and allow_pickle are for checkpoint files")
     module = request.source.eval()
     name = type(module).__name__
     source = Source(file="", sha256=None, model=name, arguments={}, container="module")
@@ -135,6 +135,7 @@ def _from_checkpoint(request: ExportRequest, path: Path) -> Subject:
         path,
         model=request.model,
         model_args=request.model_args,
+        weights_key=request.weights_key,
         allow_pickle=request.allow_pickle,
         identity_tensor_multiplier=request.identity_tensor_multiplier,
     )

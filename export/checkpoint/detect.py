@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 from cnn_export.checkpoint.candidates import Candidate
-from cnn_export.checkpoint.families import FAMILIES
+from cnn_export.checkpoint.families import FAMILIES, Family
 from cnn_export.checkpoint.matching import Mismatch, compare
 from cnn_export.checkpoint.torchvision_models import family_candidates
 from cnn_export.errors import UsageError
@@ -18,28 +17,25 @@ _LIKENESS = 0.3
 Compared = tuple[Candidate, Mismatch]
 
 
-@dataclasses.dataclass(frozen=True)
-class Detection:
-    """Every network whose tensors all match, or else the most alike one and its differences."""
-
-    matches: tuple[Candidate, ...] = ()
-    nearest: Compared | None = None
-
-
-def detect(shapes: Shapes) -> Detection:
-    """Compare the shapes with this package's families and torchvision's."""
-    families = [family for family in FAMILIES if family.marker in shapes]
-    fitting, others = _registered_candidates(shapes)
+def matches(shapes: Shapes) -> tuple[Candidate, ...]:
+    """Return every network of this package and torchvision whose tensors all match."""
+    fitting, _ = _registered_candidates(shapes)
     compared = _compared(shapes, ([candidate] for candidate in fitting))
+    for family in _marked(shapes):
+        compared += _compared(shapes, family_candidates(family, shapes))
+    return tuple(candidate for candidate, mismatch in compared if not mismatch)
+
+
+def nearest(shapes: Shapes) -> Compared | None:
+    """Return the network most alike and its differences, where one is alike at all."""
+    families = _marked(shapes)
+    fitting, others = _registered_candidates(shapes)
+    compared = _compared(shapes, ([candidate] for candidate in (*fitting, *others)))
     for family in families:
         compared += _compared(shapes, family_candidates(family, shapes))
-    matches = tuple(candidate for candidate, mismatch in compared if not mismatch)
-    if matches:
-        return Detection(matches)
-    compared += _compared(shapes, ([candidate] for candidate in others))
     if not families:
         compared += _alike(shapes)
-    return Detection(nearest=_nearest(compared))
+    return _nearest(compared)
 
 
 def registered_candidate(architecture: Architecture, shapes: Shapes) -> Candidate:
@@ -61,6 +57,10 @@ def _registered_candidates(shapes: Shapes) -> tuple[list[Candidate], list[Candid
     candidates = [registered_candidate(a, shapes) for a in architectures().values()]
     fitting = [each for each in candidates if each.inferred]
     return fitting, [each for each in candidates if not each.inferred]
+
+
+def _marked(shapes: Shapes) -> list[Family]:
+    return [family for family in FAMILIES if family.marker in shapes]
 
 
 def _compared(shapes: Shapes, networks: Iterable[list[Candidate]]) -> list[Compared]:

@@ -67,10 +67,6 @@ def adopt(module: nn.Module, tensors: Tensors, extras: Mapping[str, Any] = _NO_E
     """
     values = {name: t for name, t in tensors.items() if not is_counter(name)}
     wanted = Counter(fingerprints(values).values())
-    sizes = Counter(shapes_of(values).values())
-    expected = {k: v for k, v in tensors_of(state_of(module)).items() if not is_counter(k)}
-    if sizes != Counter(shapes_of(expected).values()):
-        return False
     try:
         _load(module, {**tensors, **extras})
     except CheckpointError:
@@ -80,6 +76,13 @@ def adopt(module: nn.Module, tensors: Tensors, extras: Mapping[str, Any] = _NO_E
     held = [fingerprint(t) for k, t in tensors_of(after).items() if not is_counter(k)]
     require_saved(module, after)
     return not _left_empty(module) and Counter(held) == wanted
+
+
+def may_be_renamed(module: nn.Module, tensors: Tensors) -> bool:
+    """Tell whether the file has as many tensors of each shape as the network."""
+    held = [shapes_of(tensors), shapes_of(tensors_of(state_of(module)))]
+    counts = [Counter(s for name, s in each.items() if not is_counter(name)) for each in held]
+    return counts[0] == counts[1]
 
 
 def _value(name: str, state: Mapping[str, Any], tensors: Tensors, extras: Mapping[str, Any]) -> Any:

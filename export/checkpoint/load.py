@@ -57,13 +57,15 @@ def load_model(
     *,
     model: str | None = None,
     model_args: Mapping[str, str] = _NO_ARGUMENTS,
+    weights_key: str | None = None,
     allow_pickle: bool = False,
     identity_tensor_multiplier: Fraction | None = None,
 ) -> LoadedModel:
     """Load a ``.pt``, ``.pth``, ``.pth.tar``, ``.safetensors`` or ``.pt2`` file.
 
     Without ``model`` the network is recognised by tensor names and shapes; every tensor of file
-    and network must match either way. ``allow_pickle`` runs whatever code the file holds.
+    and network must match either way. ``weights_key`` leads to the tensors where the file holds
+    several sets of them. ``allow_pickle`` runs whatever code the file holds.
     ``identity_tensor_multiplier`` states a MobileNeXt's where ``model_args``, the checkpoint and
     its folder do not say it; otherwise it changes nothing here.
 
@@ -79,11 +81,13 @@ def load_model(
         kind = sniff(snapshot)
         description = describe(snapshot, kind)
         if "exported" in description:
-            if source or given:
-                raise UsageError(f"{path} brings its own network; drop --model and --model-arg")
+            if source or given or weights_key:
+                raise UsageError(
+                    f"{path} brings its own network; drop --model, --model-arg and --weights-key"
+                )
             return _exported(snapshot, description, allow_pickle)
         loaded, notes = read(description, snapshot, kind, allow_pickle=allow_pickle)
-        contents = open_container(loaded)
+        contents = open_container(loaded, weights_key)
         contents = dataclasses.replace(contents, notes=(*notes, *contents.notes))
         if contents.module is not None and source is None and not given:
             return _unpickled(snapshot.sha256, contents, contents.module)
@@ -110,9 +114,8 @@ def _recognised(
     given: Mapping[str, Any],
     hints: Hints,
 ) -> LoadedModel:
-    tensors, conversions = usable(contents.tensors)
     module, candidate, notes = network_for(
-        tensors, contents.entries, contents.metadata, source, given, hints
+        contents.tensors, contents.entries, contents.metadata, source, given, hints
     )
     size, normalization, ignored = _recorded_input(contents, candidate.input_size)
     return LoadedModel(
@@ -123,7 +126,7 @@ def _recognised(
         normalization=normalization or candidate.normalization,
         source_sha256=source_sha256,
         container=contents.container,
-        notes=(*contents.notes, *conversions, *notes, *ignored),
+        notes=(*contents.notes, *notes, *ignored),
     )
 
 

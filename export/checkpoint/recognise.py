@@ -6,100 +6,93 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnn_export.checkpoint.candidates import Candidate
-from cnn_export.checkpoint.catalog import known_models
-from cnn_export.checkpoint.detect import Compared, detect
-from cnn_export.checkpoint.recorded import recorded_arguments, recorded_name
-from cnn_export.checkpoint.sources import named_source, timm_source
-from cnn_export.errors import CheckpointError, ExportError
-from cnn_export.models.registry import Shapes
+from cnn_export.checkpoint.detect import Compared, matches, nearest
+from cnn_export.checkpoint.evidence import recorded_network, weighed
+from cnn_export.checkpoint.leftovers import kind_of
+from cnn_export.checkpoint.matching import compare, shapes_of
+from cnn_export.checkpoint.recorded import recorded_names
+from cnn_export.checkpoint.spellings import Spelling
+from cnn_export.errors import CheckpointError
 
 _HOW_TO_NAME = (
     "name the network with --model: a name of --list-models, torchvision:NAME, timm:NAME or"
     " package.module:callable"
 )
 
-Recognised = tuple[Candidate, int, tuple[str, ...]]
+Recognised = tuple[Candidate, Spelling, tuple[str, ...]]
 
 
 def recognise(
-    spellings: Sequence[Shapes], metadata: Mapping[str, Any], given: Mapping[str, Any]
+    spellings: Sequence[Spelling],
+    metadata: Mapping[str, Any],
+    given: Mapping[str, Any],
+    mixed: CheckpointError | None = None,
 ) -> Recognised:
-    """Return the network that fits, the index of the spelling of names it fits, and notes.
+    """Return the network that fits, the spelling of names that it fits, and notes.
+
+    ``mixed`` is what is wrong with the file if no network fits.
 
     Raises:
-        CheckpointError: none or several fit; lists them and the option that chooses.
+        CheckpointError: none or several fit, or the checkpoint says another; lists them and the
+            option that chooses.
     """
-    detections = [detect(shapes) for shapes in spellings]
-    for index, detection in enumerate(detections):
-        if detection.matches:
-            return _completed(_only(detection.matches, metadata, given), metadata), index, ()
-    name = recorded_name(metadata)
-    for index, shapes in enumerate(spellings):
-        candidate = _recorded(name, shapes, metadata)
-        if candidate is not None:
-            return candidate, index, (f"the network's name {name!r} is recorded in the checkpoint",)
-    nearest = [detection.nearest for detection in detections if detection.nearest]
-    raise _unknown(spellings[0], nearest, name)
+    for spelling in spellings:
+        found = matches(shapes_of(spelling.tensors))
+        if found:
+            require_whole(found[0], spelling)
+            return _with_spelling(weighed(found, spelling, metadata, given), spelling)
+    for spelling in spellings:
+        named = recorded_network(shapes_of(spelling.tensors), metadata)
+        if named and not compare(shapes_of(spelling.tensors), named[0].construct(empty=True)):
+            require_whole(named[0], spelling)
+            return _with_spelling(named, spelling)
+    raise mixed or _unknown(spellings, metadata)
 
 
-def _only(
-    matches: Sequence[Candidate], metadata: Mapping[str, Any], given: Mapping[str, Any]
-) -> Candidate:
-    """Return the one match left after what the user and the checkpoint say about it."""
-    left = [c for c in matches if _agrees(c, {**recorded_arguments(metadata), **given})]
-    left = left or list(matches)
-    if len(left) > 1:
-        name = recorded_name(metadata)
-        left = [c for c in left if c.label == name] or left
-    if len(left) == 1:
-        return left[0]
-    differing = _differing(left)
-    choices = " or ".join(f"--model {c.label}{_options(c, differing)}" for c in left)
+def require_whole(candidate: Candidate, spelling: Spelling) -> None:
+    """Refuse a network that fits only a part of what the file holds.
+
+    Raises:
+        CheckpointError: names the part, and the rest.
+    """
+    if not spelling.outside:
+        return
+    first, more = spelling.outside[:3], len(spelling.outside) - 3
+    rest = ", ".join(first) + (f" and {more} more" if more > 0 else "")
     raise CheckpointError(
-        f"{len(left)} networks of different function have these tensors; choose with {choices}"
+        f"{candidate} fits the tensors under '{spelling.part}.', but the file also holds {rest},"
+        " which may belong to the network; if they do not, --weights-key"
+        f" {spelling.part} exports without them"
     )
 
 
-def _completed(candidate: Candidate, metadata: Mapping[str, Any]) -> Candidate:
-    """Add the arguments recorded for this very network: some change the function, no tensor."""
-    recorded = recorded_arguments(metadata) if recorded_name(metadata) == candidate.label else {}
-    return candidate.with_recorded(recorded)
+def _with_spelling(chosen: tuple[Candidate, tuple[str, ...]], spelling: Spelling) -> Recognised:
+    candidate, notes = chosen
+    return candidate, spelling, (*spelling.notes, *notes)
 
 
-def _agrees(candidate: Candidate, said: Mapping[str, Any]) -> bool:
-    return all(candidate.arguments.get(key, value) == value for key, value in said.items())
-
-
-def _differing(candidates: Sequence[Candidate]) -> set[str]:
-    keys = {key for candidate in candidates for key in candidate.arguments}
-    return {k for k in keys if len({repr(c.arguments.get(k)) for c in candidates}) > 1}
-
-
-def _options(candidate: Candidate, keys: set[str]) -> str:
-    chosen = ((k, v) for k, v in candidate.arguments.items() if k in keys)
-    return "".join(f" --model-arg {key}={str(value).lower()}" for key, value in chosen)
-
-
-def _recorded(name: str | None, shapes: Shapes, metadata: Mapping[str, Any]) -> Candidate | None:
-    """Return the network the checkpoint names. A name never imports a module of the user's."""
-    if name is None:
-        return None
-    try:
-        source = named_source(name) if name in known_models() else timm_source(name)
-    except ExportError:  # timm is not installed or does not know the name: detection's own error
-        return None
-    return source.resolve(shapes).with_recorded(recorded_arguments(metadata))
-
-
-def _unknown(shapes: Shapes, alike: Sequence[Compared], name: str | None) -> CheckpointError:
-    recorded = f"; the checkpoint calls it {name!r}" if name else ""
+def _unknown(spellings: Sequence[Spelling], metadata: Mapping[str, Any]) -> CheckpointError:
+    names = recorded_names(metadata)
+    recorded = f"; the checkpoint calls it {names[0]!r}" if names else ""
+    shapes = shapes_of(spellings[0].tensors)
+    whole = [s for s in spellings if not s.outside]
+    alike = [found for s in whole if (found := nearest(shapes_of(s.tensors)))]
+    kind = kind_of(shapes)
     if alike:
-        candidate, mismatch = max(alike, key=lambda pair: pair[1].agreeing)
-        return CheckpointError(
-            f"looks like {candidate}, but {mismatch}{recorded};"
-            " give the whole checkpoint, or name another network with --model"
-        )
+        return _resembling(max(alike, key=lambda pair: pair[1].agreeing), recorded, kind)
     first = ", ".join(list(shapes)[:3])
     return CheckpointError(
-        f"no known network has these {len(shapes)} tensors ({first}, …){recorded}; {_HOW_TO_NAME}"
+        f"no known network has these {len(shapes)} tensors ({first}, …){recorded};"
+        f" {kind or _HOW_TO_NAME}"
     )
+
+
+def _resembling(alike: Compared, recorded: str, kind: str | None) -> CheckpointError:
+    candidate, mismatch = alike
+    if not mismatch.missing and not mismatch.wrong_shape:
+        advice = "save the network's tensors alone, or name one that has these with --model"
+    elif mismatch.unexpected or mismatch.wrong_shape:
+        advice = "name the network that it is with --model"
+    else:
+        advice = "give the whole checkpoint, or name another network with --model"
+    return CheckpointError(f"looks like {candidate}, but {mismatch}{recorded}; {kind or advice}")

@@ -5,6 +5,7 @@ What cannot be read as such is ignored with a note; what reads well and cannot b
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -13,25 +14,41 @@ from cnn_export.errors import CheckpointError
 
 Size = tuple[int, int, int]
 
-_NAME_KEYS = ("arch", "architecture", "model_name", "model")
-_CONFIG_KEYS = ("normalization", "pretrained_cfg", "default_cfg", "config")
+_NAME_KEYS = (
+    *("arch", "architecture", "model_name", "model", "model_arch", "model_type"),
+    *("arch_name", "backbone", "net", "network"),
+)
+_ARGUMENT_KEYS = ("model_args", "model_kwargs")
+_TIMM_OPTIONS = {"gp": "global_pool", "bn_eps": "bn_eps", "bn_tf": "bn_tf"}
+"""What timm's training script passes to the builder besides, by the name of its option."""
+_CONFIG_KEYS = (
+    *("normalization", "pretrained_cfg", "default_cfg", "config"),
+    *("hyper_parameters", "hparams", "cfg", "model_config"),
+)
 _CHANNELS_MAX = 1024
 _SIDE_MAX = 4096
 _SHOWN_MAX = 80
 _RGB = 3
 
 
-def recorded_name(metadata: Mapping[str, Any]) -> str | None:
-    """Return the network's name, if one is recorded."""
-    return next(
-        (name for key in _NAME_KEYS if isinstance(name := find(metadata, key), str) and name), None
-    )
+def recorded_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the network's names as they are recorded; several where they differ."""
+    places = [metadata, *_configurations(metadata)]
+    found = [place.get(key) for place in places for key in _NAME_KEYS]
+    names = [value.get("name") if isinstance(value, Mapping) else value for value in found]
+    texts = dict.fromkeys(name.strip() for name in names if isinstance(name, str))
+    return tuple(text for text in texts if text and len(text) <= _SHOWN_MAX)
 
 
 def recorded_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the builder's arguments recorded under ``model_args``."""
-    value = find(metadata, "model_args")
-    return {str(k): v for k, v in value.items()} if isinstance(value, Mapping) else {}
+    """Return the builder's arguments: ``model_args``, ``model_kwargs``, and timm's own options."""
+    arguments: dict[str, Any] = {}
+    for key in _ARGUMENT_KEYS:
+        value = find(metadata, key)
+        if isinstance(value, Mapping):
+            arguments |= {str(k): v for k, v in cast(Mapping[Any, Any], value).items()}
+    options = {argument: find(metadata, key) for key, argument in _TIMM_OPTIONS.items()}
+    return {**{k: v for k, v in options.items() if v not in (None, False, "")}, **arguments}
 
 
 def recorded_input_size(metadata: Mapping[str, Any]) -> tuple[Size | None, tuple[str, ...]]:
@@ -71,9 +88,14 @@ def find(metadata: Mapping[str, Any], key: str) -> Any:
     """Return the first value that is set, beside the weights or in a configuration there."""
     if metadata.get(key) is not None:
         return metadata[key]
-    configs = (metadata.get(config) for config in _CONFIG_KEYS)
-    inner = (cast(Mapping[str, Any], c) for c in configs if isinstance(c, Mapping))
+    inner = _configurations(metadata)
     return next((c[key] for c in inner if c.get(key) is not None), None)
+
+
+def _configurations(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    configs = (metadata.get(config) for config in _CONFIG_KEYS)
+    plain = (vars(c) if isinstance(c, argparse.Namespace) else c for c in configs)
+    return [cast(Mapping[str, Any], c) for c in plain if isinstance(c, Mapping)]
 
 
 def _size(value: Any) -> Size | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from cnn_export.checkpoint.candidates import Candidate
-from cnn_export.checkpoint.containers import without_outer_name
-from cnn_export.checkpoint.filling import adopt, fill
+from cnn_export.checkpoint.evidence import contradictions
+from cnn_export.checkpoint.filling import adopt, fill, may_be_renamed
+from cnn_export.checkpoint.leftovers import kind_of, unused_entries
 from cnn_export.checkpoint.matching import Mismatch, compare, shapes_of
 from cnn_export.checkpoint.multiplier import Hints, with_multiplier
-from cnn_export.checkpoint.recognise import recognise
+from cnn_export.checkpoint.recognise import recognise, require_whole
 from cnn_export.checkpoint.sources import Source
+from cnn_export.checkpoint.spellings import Spelling, spellings
+from cnn_export.checkpoint.tensors import usable
 from cnn_export.errors import CheckpointError, UsageError
 
 Tensors = Mapping[str, torch.Tensor]
@@ -32,33 +35,86 @@ def network_for(
 ) -> Network:
     """Return the filled network in eval mode, its candidate, and notes.
 
+    ``entries`` are the members of the tensors' mapping that are none.
+
     Raises:
         CheckpointError: no network, several, or differing tensors; names them. Or nothing says
             an argument that the tensors do not show.
         UsageError: the network cannot be built with the given arguments.
     """
-    spellings = list(_spellings(tensors))
     if source is not None:
-        proposals = [(source.resolve(shapes_of(t)), t, n) for t, n in spellings]
-    else:
-        candidate, index, found = recognise([shapes_of(t) for t, _ in spellings], metadata, given)
-        proposals = [(candidate, spellings[index][0], (*spellings[index][1], *found))]
-    mismatches: list[tuple[Candidate, Mismatch]] = []
-    for candidate, named, notes in proposals:
+        return _asked_for(source, tensors, entries, metadata, given, hints)
+    readings, mixed = _readings(tensors, entries)
+    candidate, spelling, notes = recognise(readings, metadata, given, mixed)
+    asked = candidate.with_arguments(given)
+    module = _constructed(candidate, asked)
+    mismatch = compare(shapes_of(spelling.tensors), module)
+    if mismatch:
+        raise _mismatched(candidate, mismatch, given, spelling)
+    return _finished(candidate, module, mismatch, spelling, given, hints, notes)
+
+
+def _asked_for(
+    source: Source,
+    tensors: Tensors,
+    entries: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    given: Mapping[str, Any],
+    hints: Hints,
+) -> Network:
+    """Find the spelling of the file's names that fits the network the user names."""
+    readings, mixed = _readings(tensors, entries)
+    mismatches: list[tuple[Candidate, Mismatch, Spelling]] = []
+    built: dict[str, nn.Module] = {}
+    for spelling in readings:
+        candidate = source.resolve(shapes_of(spelling.tensors))
         asked = candidate.with_arguments(given)
-        module = _constructed(candidate, asked)
-        mismatch = compare(shapes_of(named), module)
+        module = built.get(str(asked)) or _constructed(candidate, asked)
+        built = {str(asked): module}
+        mismatch = compare(shapes_of(spelling.tensors), module)
+        notes = (*spelling.notes, *contradictions(candidate, metadata))
         if not mismatch:
-            said, said_notes = with_multiplier(candidate, given, hints)
-            if said.arguments != asked.arguments:
-                module = said.construct(empty=True)
-            notes = (*notes, *said_notes, *_counter_notes(mismatch))
-            return _filled(module, said, named, entries), said, notes
-        mismatches.append((candidate, mismatch))
-        if source is not None and (adopted := _adopted(asked, named, entries)):
+            require_whole(candidate, spelling)
+            return _finished(candidate, module, mismatch, spelling, given, hints, notes)
+        if spelling.outside:
+            continue
+        if adopted := _adopted(asked, spelling):
             return adopted, asked, (*notes, _RENAMED)
-    best = max(mismatches, key=lambda pair: pair[1].agreeing)
-    raise _mismatched(*best, given)
+        mismatches.append((candidate, mismatch, spelling))
+    candidate, mismatch, spelling = max(
+        mismatches, key=lambda found: (found[1].agreeing, -found[1].problems)
+    )
+    raise mixed or _mismatched(candidate, mismatch, given, spelling)
+
+
+def _readings(
+    tensors: Tensors, entries: Mapping[str, Any]
+) -> tuple[list[Spelling], CheckpointError | None]:
+    """Return the spellings, and what is wrong with the file if none of them fits."""
+    found: list[Spelling] = []
+    try:
+        found.extend(spellings(tensors, entries))
+    except CheckpointError as error:
+        return found, error
+    return found, None
+
+
+def _finished(
+    candidate: Candidate,
+    module: nn.Module,
+    mismatch: Mismatch,
+    spelling: Spelling,
+    given: Mapping[str, Any],
+    hints: Hints,
+    notes: tuple[str, ...],
+) -> Network:
+    said, said_notes = with_multiplier(candidate, given, hints)
+    if said.arguments != candidate.with_arguments(given).arguments:
+        module = said.construct(empty=True)
+    named, conversions = usable(spelling.tensors)
+    unused = unused_entries(module, spelling.entries)
+    filled = _filled(module, said, named, spelling.entries)
+    return filled, said, (*conversions, *notes, *said_notes, *_counter_notes(mismatch), *unused)
 
 
 def _constructed(candidate: Candidate, asked: Candidate) -> nn.Module:
@@ -81,15 +137,6 @@ def _require_buildable(candidate: Candidate) -> None:
         ) from error
 
 
-def _spellings(tensors: Tensors) -> Iterator[tuple[Tensors, tuple[str, ...]]]:
-    """Yield the names as they are, then without one attribute around all (``model.``)."""
-    yield tensors, ()
-    inner = without_outer_name(tensors)
-    if inner is not None:
-        outer = next(iter(tensors)).partition(".")[0]
-        yield inner, (f"the prefix '{outer}.' of every tensor name was dropped",)
-
-
 def _filled(
     module: nn.Module, candidate: Candidate, tensors: Tensors, entries: Mapping[str, Any]
 ) -> nn.Module:
@@ -101,12 +148,14 @@ def _filled(
     return filled
 
 
-def _adopted(
-    candidate: Candidate, tensors: Tensors, entries: Mapping[str, Any]
-) -> nn.Module | None:
+def _adopted(candidate: Candidate, spelling: Spelling) -> nn.Module | None:
     """Return the network where its own loading code renames what the file holds."""
     module = candidate.construct(empty=False)
-    return module if adopt(module, tensors, entries) else None
+    if not may_be_renamed(module, spelling.tensors):
+        return None
+    tensors, _ = usable(spelling.tensors)
+    extras = {k: v for k, v in spelling.entries.items() if k.endswith("_extra_state")}
+    return module if adopt(module, tensors, extras) else None
 
 
 def _counter_notes(mismatch: Mismatch) -> tuple[str, ...]:
@@ -119,7 +168,7 @@ def _counter_notes(mismatch: Mismatch) -> tuple[str, ...]:
 
 
 def _mismatched(
-    candidate: Candidate, mismatch: Mismatch, given: Mapping[str, Any]
+    candidate: Candidate, mismatch: Mismatch, given: Mapping[str, Any], spelling: Spelling
 ) -> CheckpointError:
     asked = candidate.with_arguments(given)
     conflicts = [
@@ -128,5 +177,11 @@ def _mismatched(
         for key in candidate.arguments
         if key in candidate.inferred and asked.arguments[key] != candidate.arguments[key]
     ]
-    reason = "; ".join([*conflicts, str(mismatch)])
+    kind = kind_of(mismatch.unexpected)
+    advice = [kind] if kind else []
+    odd = [name for name in mismatch.missing if name in spelling.entries]
+    advice += [
+        f"{name} is a {type(spelling.entries[name]).__name__}, no tensor" for name in odd[:1]
+    ]
+    reason = "; ".join([*conflicts, str(mismatch), *advice])
     return CheckpointError(f"does not match {asked}: {reason}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.statistics import normalization_text
-from cnn_export.errors import UsageError, nearest
+from cnn_export.errors import TargetUnavailable, UsageError, nearest
 from cnn_export.models.registry import Shapes
 from cnn_export.targets.packages import require
 
@@ -32,6 +32,29 @@ def refuse_unknown(name: str) -> None:
 def is_known(name: str) -> bool:
     """Whether timm has a network of that name (``name.tag`` names its weights, not a network)."""
     return bool(_timm().is_model(name)) and ":" not in name and "." not in name
+
+
+def known_name(name: str) -> str | None:
+    """Return timm's own spelling of a network's name, whatever case and dashes it has here."""
+    if not is_installed():
+        return None
+    if is_known(name):
+        return name
+    known = {_letters(each): each for each in _timm().list_models()}
+    return known.get(_letters(name))
+
+
+def is_installed() -> bool:
+    """Tell whether timm can be asked."""
+    try:
+        require("timm", ["timm"])
+    except TargetUnavailable:
+        return False
+    return True
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def timm_candidate(name: str, shapes: Shapes) -> Candidate:

@@ -110,7 +110,7 @@ def test_averaged_weights_are_preferred_and_said(
     torch.save({"state_dict": raw.state_dict(), key: wrap(original.state_dict())}, path)
     loaded = _assert_same(path, original)
     assert loaded.container.startswith(key)
-    assert any(f"'{key}'" in note and "'state_dict'" in note for note in loaded.notes)
+    assert any(f"'{key}" in note and "'state_dict'" in note for note in loaded.notes)
 
 
 def test_training_leftovers_are_harmless(original: nn.Module, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from torchvision import models
 
 from cnn_export.checkpoint import load_model
-from cnn_export.checkpoint.detect import detect
+from cnn_export.checkpoint.detect import matches
 from cnn_export.errors import CheckpointError
 from cnn_export.models import registry
 
@@ -28,9 +28,8 @@ def _shapes(build: Callable[..., nn.Module], **arguments: Any) -> Shapes:
 
 
 def _only(shapes: Shapes) -> tuple[str, dict[str, Any]]:
-    detection = detect(shapes)
-    assert len(detection.matches) == 1
-    return detection.matches[0].label, dict(detection.matches[0].arguments)
+    (only,) = matches(shapes)
+    return only.label, dict(only.arguments)
 
 
 @pytest.mark.parametrize(
