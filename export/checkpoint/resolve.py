@@ -11,13 +11,13 @@ from torch import nn
 from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.evidence import contradictions
 from cnn_export.checkpoint.filling import adopt, fill, may_be_renamed
-from cnn_export.checkpoint.leftovers import kind_of, unused_entries
+from cnn_export.checkpoint.leftovers import kind_name, kind_of, unused_entries
 from cnn_export.checkpoint.matching import Mismatch, compare, shapes_of
 from cnn_export.checkpoint.multiplier import Hints, with_multiplier
 from cnn_export.checkpoint.recognise import recognise, require_whole
 from cnn_export.checkpoint.sources import Source
 from cnn_export.checkpoint.spellings import Spelling, spellings
-from cnn_export.checkpoint.tensors import usable
+from cnn_export.checkpoint.tensors import require_values, usable
 from cnn_export.errors import CheckpointError, UsageError
 
 Tensors = Mapping[str, torch.Tensor]
@@ -42,6 +42,7 @@ def network_for(
             an argument that the tensors do not show.
         UsageError: the network cannot be built with the given arguments.
     """
+    require_values(tensors)
     if source is not None:
         return _asked_for(source, tensors, entries, metadata, given, hints)
     readings, mixed = _readings(tensors, entries)
@@ -180,8 +181,6 @@ def _mismatched(
     kind = kind_of(mismatch.unexpected)
     advice = [kind] if kind else []
     odd = [name for name in mismatch.missing if name in spelling.entries]
-    advice += [
-        f"{name} is a {type(spelling.entries[name]).__name__}, no tensor" for name in odd[:1]
-    ]
+    advice += [f"{name} is a {kind_name(spelling.entries[name])}, no tensor" for name in odd[:1]]
     reason = "; ".join([*conflicts, str(mismatch), *advice])
     return CheckpointError(f"does not match {asked}: {reason}")

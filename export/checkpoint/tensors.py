@@ -22,13 +22,22 @@ def usable(
         CheckpointError: a tensor is sparse, quantized, complex, without data, or holds NaN or
             infinity (also one that only overflows in float32); names the tensors.
     """
-    _refuse({n: _kind(t) for n, t in tensors.items()})
+    require_values(tensors)
     converted = {name: _as_float32(tensor) for name, tensor in tensors.items()}
     _refuse({n: "NaN or infinity" for n, t in converted.items() if not _finite(t)}, "in")
     changed = {t.dtype for t in tensors.values() if _converts(t)}
     names = sorted(str(dtype).removeprefix("torch.") for dtype in changed)
     notes = (f"{' and '.join(names)} weights converted to float32",) if names else ()
     return converted, notes
+
+
+def require_values(tensors: Mapping[str, torch.Tensor]) -> None:
+    """Refuse tensors that are no dense real numbers.
+
+    Raises:
+        CheckpointError: one is sparse, quantized, complex or without data; names the tensors.
+    """
+    _refuse({name: _kind(tensor) for name, tensor in tensors.items()})
 
 
 def _kind(tensor: torch.Tensor) -> str | None:
