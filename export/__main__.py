@@ -11,10 +11,10 @@ import traceback
 from collections.abc import Generator, Sequence
 from types import FrameType
 
+from cnn_export.atomic_commit import discard_unfinished
 from cnn_export.errors import DestinationError, ExportError
 from cnn_export.standard_output import discard_rest, refusal
 from cnn_export.terminal import printable
-from cnn_export.writing import discard_unfinished
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_SIGNAL = 128

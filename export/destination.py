@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from cnn_export.atomic_commit import require_replaceable
 from cnn_export.errors import DestinationError, UsageError
 from cnn_export.manifest import manifest_path
 from cnn_export.targets import TARGETS
@@ -16,7 +17,6 @@ PACKAGE_SUFFIX = ".mlpackage"
 """The one artifact that is a folder."""
 
 _SUFFIXES = {entry.suffix for entry in TARGETS.values()}
-_PACKAGE_INDEX = "Manifest.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +49,8 @@ def plan_destination(output: Path | None, stem: str, targets: Sequence[Target]) 
         _require_writable(destination.folder)
         for target in targets:
             artifact = destination.artifact(target)
-            _require_replaceable(artifact, is_package=target.suffix == PACKAGE_SUFFIX)
-            _require_replaceable(manifest_path(artifact), is_package=False)
+            require_replaceable(artifact, is_package=target.suffix == PACKAGE_SUFFIX)
+            require_replaceable(manifest_path(artifact), is_package=False)
     except OSError as error:  # a name too long, a folder that may not be looked into
         raise DestinationError(
             f"cannot write to {output}: {error.strerror}; choose another with -o"
@@ -76,15 +76,3 @@ def _require_writable(folder: Path) -> None:
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise DestinationError(f"cannot write to {folder}: no permission; choose another with -o")
-
-
-def _require_replaceable(path: Path, *, is_package: bool) -> None:
-    """Refuse to replace a folder by a file, a file by a folder, or a folder of other content."""
-    if not path.exists() or (not is_package and path.is_file()):
-        return
-    if is_package and (path / _PACKAGE_INDEX).is_file():
-        return
-    kind = "a folder" if path.is_dir() else "a file"
-    raise DestinationError(
-        f"cannot replace {path}: it is {kind}, not an earlier export; move it or give another -o"
-    )

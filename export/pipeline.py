@@ -20,6 +20,7 @@ from cnn_export.approximation import (
     refuse_contradiction,
     wanted_multiplier,
 )
+from cnn_export.atomic_commit import settle, staging
 from cnn_export.destination import Destination, plan_destination
 from cnn_export.errors import (
     ExportError,
@@ -44,7 +45,6 @@ from cnn_export.subject import Subject, capture_subject, default_stem, load_subj
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target, TargetOptions
 from cnn_export.tolerances import TOLERANCES, Tolerance
-from cnn_export.writing import commit, staging
 
 _T = TypeVar("_T")
 _DYNAMIC_PROBE_BATCH = 3
@@ -88,21 +88,25 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
         refusals = {t.name: _refusals(t, prepared, step) for t in targets}
         return _result(prepared, (), refusals)
     destination = plan_destination(request.output, default_stem(request), targets)
+    settled = settle(destination.folder)
     prepared = _prepare(request, targets, step)
-    with staging(destination.folder) as folder:
-        made = [_make(target, prepared, destination, folder, step) for target in targets]
+    with staging(destination.folder) as staged:
+        made = [_make(target, prepared, destination, staged.folder, step) for target in targets]
         with step("write"):
-            commit([move for _, moves in made for move in moves], folder)
-    return _result(prepared, tuple(artifact for artifact, _ in made), {})
+            names = [path.name for each in made for path in (each.path, each.manifest_path)]
+            settled += staged.commit(names)
+    return _result(prepared, tuple(made), {}, settled)
 
 
 def _result(
-    prepared: _Prepared, artifacts: tuple[Artifact, ...], refusals: Mapping[str, tuple[str, ...]]
+    prepared: _Prepared,
+    artifacts: tuple[Artifact, ...],
+    refusals: Mapping[str, tuple[str, ...]],
+    settled: tuple[str, ...] = (),
 ) -> ExportResult:
     forms = {name: each.report for name, each in prepared.forms.items() if each.report}
-    return ExportResult(
-        artifacts, prepared.report, prepared.subject.notes, refusals, prepared.approximation, forms
-    )
+    notes = (*settled, *prepared.subject.notes)
+    return ExportResult(artifacts, prepared.report, notes, refusals, prepared.approximation, forms)
 
 
 def _target_names(request: ExportRequest) -> list[str]:
@@ -161,7 +165,7 @@ def _refusals(target: Target, prepared: _Prepared, step: Step) -> tuple[str, ...
 
 def _make(
     target: Target, prepared: _Prepared, destination: Destination, folder: Path, step: Step
-) -> tuple[Artifact, list[tuple[Path, Path]]]:
+) -> Artifact:
     """Make, prove and record one artifact in the private folder."""
     final = destination.artifact(target)
     staged = folder / final.name
@@ -169,10 +173,8 @@ def _make(
         _convert(target, prepared, staged)
     with step(f"{target.name}: verify"):
         manifest = _vendor(target.name, lambda: _prove(target, prepared, staged, final.name))
-    staged_manifest = manifest_path(staged)
-    staged_manifest.write_text(manifest.to_json(), encoding="utf-8")
-    artifact = Artifact(final, manifest_path(final), manifest)
-    return artifact, [(staged, final), (staged_manifest, artifact.manifest_path)]
+    manifest_path(staged).write_text(manifest.to_json(), encoding="utf-8")
+    return Artifact(final, manifest_path(final), manifest)
 
 
 def _convert(target: Target, prepared: _Prepared, staged: Path) -> None:

@@ -19,7 +19,9 @@ import torch
 from command_checks import SMALL, one_line, start
 
 from cnn_export.__main__ import main
-from cnn_export.writing import commit, staging
+from cnn_export.atomic_commit import staged_files, staging
+from cnn_export.atomic_commit.journal import Entry
+from cnn_export.atomic_commit.private_folder import PrivateFolder
 
 TIMEOUT_S = 180
 
@@ -118,29 +120,29 @@ def test_commits_of_one_folder_exclude_each_other(
     out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second commit starts between the renames of the first, and has to wait."""
-    renamed: list[str] = []
-    replace = Path.replace
+    shown: list[str] = []
+    names = ("net.onnx", "net.onnx.manifest.json")
+    install = staged_files.install
 
     def pair(text: str) -> None:
-        with staging(out) as private:
-            names = ("net.onnx", "net.onnx.manifest.json")
+        with staging(out) as staged:
             for name in names:
-                (private / name).write_text(text)
-            commit([(private / name, out / name) for name in names], private)
+                (staged.folder / name).write_text(text)
+            staged.commit(names)
 
     second = threading.Thread(target=pair, args=("second",))
 
-    def noted(path: Path, target: Path) -> Path:
-        renamed.append(path.read_text())
-        if len(renamed) == 1:
+    def noted(folder: PrivateFolder, entry: Entry) -> None:
+        shown.append((folder.new / entry.name).read_text())
+        if len(shown) == 1:
             second.start()
             second.join(0.5)  # without the lock it is through long before
-        return replace(path, target)
+        install(folder, entry)
 
-    monkeypatch.setattr(Path, "replace", noted)
+    monkeypatch.setattr(staged_files, "install", noted)
     pair("first")
     second.join()
-    assert renamed == ["first", "first", "second", "second"]
+    assert shown == ["first", "first", "second", "second"]
     assert {path.read_text() for path in out.iterdir()} == {"second"}
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from command_checks import REFUSED, SMALL, USAGE, one_line, refusal, start, tree
 
-from cnn_export import pipeline
 from cnn_export.__main__ import main
+from cnn_export.atomic_commit import staged_files
+from cnn_export.atomic_commit.journal import Entry
+from cnn_export.atomic_commit.private_folder import PrivateFolder
 from cnn_export.manifest import Manifest
 
 ONNX = ("-t", "onnx")
@@ -154,14 +156,14 @@ def test_a_failure_while_replacing_a_package_keeps_it(
 ) -> None:
     arguments = [str(small_checkpoint), "-t", "coreml", *SMALL, "--quiet", "-o", str(out)]
     assert main(arguments) == 0
-    before, replace = tree(out), Path.replace
+    before, install = tree(out), staged_files.install
 
-    def fails(path: Path, target: Path) -> Path:
-        if target.name.endswith(".manifest.json") and not path.name.startswith("replaced"):
+    def fails(folder: PrivateFolder, entry: Entry) -> None:
+        if entry.name.endswith(".manifest.json"):
             raise OSError(errno.EIO, "Input/output error")
-        return replace(path, target)
+        install(folder, entry)
 
-    monkeypatch.setattr(Path, "replace", fails)
+    monkeypatch.setattr(staged_files, "install", fails)
     assert "cannot write to" in refusal(capfd, REFUSED, *arguments)
     assert tree(out) == before
 
@@ -175,7 +177,7 @@ def test_a_folder_made_for_a_failing_job_goes(
     def broken(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(pipeline, "commit", broken)
+    monkeypatch.setattr(staged_files, "decide", broken)
     output = tmp_path / "new" / "folder"
     refusal(capfd, REFUSED, small_checkpoint, *ONNX, *SMALL, "-o", output)
     assert not (tmp_path / "new").exists()

@@ -7,119 +7,162 @@ import os
 import shutil
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_checks import tree
+from file_sets import FILE_SETS, FileSet, stage
 
+from cnn_export.atomic_commit import replacing, settle, staging
 from cnn_export.errors import DestinationError
-from cnn_export.writing import commit, staging
+
+PACKAGE_TOO = FILE_SETS["four targets"]
 
 
-def staged_pair(private: Path, out: Path) -> list[tuple[Path, Path]]:
-    """Stage a file and a package folder under the names of earlier ones."""
-    (private / "net.onnx").write_bytes(b"new file")
-    (private / "net.mlpackage").mkdir()
-    (private / "net.mlpackage" / "Manifest.json").write_bytes(b"new package")
-    return [(private / name, out / name) for name in ("net.onnx", "net.mlpackage")]
+@pytest.fixture(params=["swap", "no swap"])
+def _swapping(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without a file system that swaps two folders in one step."""
+    if request.param == "no swap":
+        monkeypatch.setattr(replacing, "exchange", lambda *_: False)
 
 
-@pytest.fixture
-def earlier(out: Path) -> dict[str, bytes | None]:
-    """An earlier export in ``out``: a file, and a folder with more in it than the new one."""
-    (out / "net.onnx").write_bytes(b"old file")
-    (out / "net.mlpackage" / "Data").mkdir(parents=True)
-    (out / "net.mlpackage" / "Manifest.json").write_bytes(b"old package")
-    (out / "net.mlpackage" / "Data" / "weight.bin").write_bytes(b"old weights")
-    return tree(out)
+def _before(monkeypatch: pytest.MonkeyPatch, action: Callable[[str], object]) -> None:
+    """Have ``action`` called with its kind before every change of a name."""
+    for module, kind in ((os, "rename"), (os, "replace"), (os, "link"), (replacing, "exchange")):
+        change = getattr(module, kind)
+
+        def changed(*args: Any, _change: Any = change, _kind: str = kind, **options: Any) -> Any:
+            action(_kind)
+            return _change(*args, **options)
+
+        monkeypatch.setattr(module, kind, changed)
 
 
-def _stage_and_raise(out: Path, failure: BaseException) -> None:
-    with staging(out) as private:
-        assert private.parent == out
-        staged_pair(private, out)
-        raise failure
+@pytest.mark.usefixtures("_swapping")
+@pytest.mark.parametrize("name", FILE_SETS)
+def test_commit_replaces_files_and_folders(name: str, out: Path) -> None:
+    files = FILE_SETS[name]
+    files.put_earlier(out)
+    files.commit(out)
+    assert files.shown(out) == {"new"}
+    assert {path.name for path in out.iterdir()} == {"notes.txt", *files.names}
 
 
-@pytest.mark.usefixtures("earlier")
-def test_commit_replaces_files_and_folders(out: Path) -> None:
-    with staging(out) as private:
-        commit(staged_pair(private, out), private)
-    assert tree(out) == {
-        "net.mlpackage": None,
-        "net.mlpackage/Manifest.json": b"new package",
-        "net.onnx": b"new file",
-    }
+@pytest.mark.usefixtures("_swapping")
+@pytest.mark.parametrize("kind", [OSError(errno.EIO, "broken"), KeyboardInterrupt()])
+@pytest.mark.parametrize("name", FILE_SETS)
+def test_a_failure_at_any_change_of_a_name(name: str, kind: BaseException, out: Path) -> None:
+    """Whichever operation fails first, all is as it was; those that put back do not fail."""
+    files, failed_at = FILE_SETS[name], 0
+    files.put_earlier(out)
+    before = tree(out)
+    while _fails_at(failed_at, kind, files, out):
+        # A link that fails is no failure of the commit: a copy takes its place.
+        assert tree(out) == before or files.shown(out) == {"new"}
+        shutil.rmtree(out)
+        out.mkdir()
+        files.put_earlier(out)
+        failed_at += 1
+    assert failed_at >= len(files.names) + 1  # and the journal
 
 
-@pytest.mark.parametrize("order", [1, -1])
-@pytest.mark.parametrize("failure", [OSError(errno.EIO, "broken"), KeyboardInterrupt()])
-def test_commit_puts_everything_back(
-    order: int,
-    failure: BaseException,
-    out: Path,
-    earlier: dict[str, bytes | None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    replace, calls = Path.replace, list[Path]()
+def _fails_at(number: int, failure: BaseException, files: FileSet, out: Path) -> bool:
+    """Let the ``number``-th change of a name fail; return whether there are so many."""
+    kinds: list[str] = []
 
-    def second_fails(path: Path, target: Path) -> Path:
-        calls.append(path)
-        if len(calls) == 2:
+    def fails(kind: str) -> None:
+        kinds.append(kind)
+        if len(kinds) == number + 1:
             raise failure
-        return replace(path, target)
 
-    monkeypatch.setattr(Path, "replace", second_fails)
-    expected = KeyboardInterrupt if isinstance(failure, KeyboardInterrupt) else DestinationError
-    with pytest.raises(expected), staging(out) as private:
-        commit(staged_pair(private, out)[::order], private)
-    assert len(calls) >= 2
-    assert tree(out) == earlier
+    with pytest.MonkeyPatch.context() as patch:
+        _before(patch, fails)
+        try:
+            files.commit(out)
+        except KeyboardInterrupt:
+            return True
+        except DestinationError as error:
+            if "Nothing was written" not in str(error):
+                raise
+            return True
+    return len(kinds) > number
 
 
-def test_commit_removes_what_was_not_there_before(
-    out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace = Path.replace
+@pytest.mark.parametrize("name", ["replace", "four targets"])
+def test_where_nothing_can_be_put_back_the_next_export_does(name: str, out: Path) -> None:
+    files = FILE_SETS[name]
+    files.put_earlier(out)
+    operations: list[str] = []
 
-    def package_fails(path: Path, target: Path) -> Path:
-        if path.suffix == ".mlpackage":
+    def fails(kind: str) -> None:
+        operations.append(kind)
+        if operations.count("replace") > 1 and kind != "link":
             raise OSError(errno.EIO, "broken")
-        return replace(path, target)
 
-    monkeypatch.setattr(Path, "replace", package_fails)
-    with pytest.raises(DestinationError), staging(out) as private:
-        commit(staged_pair(private, out), private)
-    assert tree(out) == {}
+    with pytest.MonkeyPatch.context() as patch:
+        _before(patch, fails)
+        with pytest.raises(DestinationError, match="next export there"):
+            files.commit(out)
+    assert files.shown(out) == {"old", "new"}
+    (note,) = settle(out)
+    assert "net.onnx" in note
+    assert len(files.shown(out)) == 1
+    assert not list(out.glob(".cnn-export-*"))
 
 
-@pytest.mark.usefixtures("earlier")
 def test_commit_without_hard_links(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FAT on a memory card has none."""
 
-    def link(*_: object) -> None:
+    def link(*_: object, **__: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", link)
-    with staging(out) as private:
-        commit(staged_pair(private, out), private)
-    assert tree(out)["net.onnx"] == b"new file"
+    PACKAGE_TOO.put_earlier(out)
+    PACKAGE_TOO.commit(out)
+    assert PACKAGE_TOO.shown(out) == {"new"}
 
 
-@pytest.mark.usefixtures("earlier")
+def test_all_is_on_the_disk_before_it_is_decided(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut behind the decision must find every file; behind the end, every name."""
+    synced: list[str] = []
+    sync, rename = os.fsync, os.rename
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    def renamed(source: Path, target: Path) -> None:
+        if target.name == "redo":
+            names = {path.name for path in source.parent.rglob("*") if "old" not in path.parts}
+            assert names - {"old", "lock"} <= {*synced, "new"}
+            assert out.name in synced
+            synced.clear()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", renamed)
+    PACKAGE_TOO.put_earlier(out)
+    PACKAGE_TOO.commit(out)
+    assert synced[-1] == out.name
+
+
 def test_a_signal_waits_for_the_commit(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    replace = Path.replace
+    _before(monkeypatch, lambda _: signal.raise_signal(signal.SIGINT))
+    PACKAGE_TOO.put_earlier(out)
+    with pytest.raises(KeyboardInterrupt):
+        PACKAGE_TOO.commit(out)
+    assert PACKAGE_TOO.shown(out) == {"new"}
 
-    def interrupted(path: Path, target: Path) -> Path:
-        signal.raise_signal(signal.SIGINT)
-        return replace(path, target)
 
-    monkeypatch.setattr(Path, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt), staging(out) as private:
-        commit(staged_pair(private, out), private)
-    assert tree(out)["net.onnx"] == b"new file"
-    assert tree(out)["net.mlpackage/Manifest.json"] == b"new package"
-    assert "net.mlpackage/Data" not in tree(out)
+def _stage_and_raise(out: Path, failure: BaseException) -> None:
+    with staging(out) as staged:
+        assert staged.private.path.parent == out
+        stage(PACKAGE_TOO, staged)
+        raise failure
 
 
 def test_a_signal_waits_for_the_cleaning(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,17 +180,13 @@ def test_a_signal_waits_for_the_cleaning(out: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_staging_works_outside_the_main_thread(out: Path) -> None:
-    def work() -> None:
-        with staging(out) as private:
-            commit(staged_pair(private, out), private)
-
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=PACKAGE_TOO.commit, args=(out,))
     thread.start()
     thread.join()
-    assert tree(out)["net.onnx"] == b"new file"
+    assert PACKAGE_TOO.shown(out) == {"new"}
 
 
-@pytest.mark.parametrize("failure", [ValueError("x"), KeyboardInterrupt()])
+@pytest.mark.parametrize("failure", [ValueError("x"), KeyboardInterrupt(), GeneratorExit()])
 def test_staging_goes_with_the_folders_made_for_it(failure: BaseException, tmp_path: Path) -> None:
     before = tree(tmp_path)
     with pytest.raises(type(failure)):
@@ -155,9 +194,22 @@ def test_staging_goes_with_the_folders_made_for_it(failure: BaseException, tmp_p
     assert tree(tmp_path) == before
 
 
+def test_a_fork_that_unwinds_leaves_its_parents_files(out: Path) -> None:
+    with staging(out) as staged:
+        stage(PACKAGE_TOO, staged)
+        if (child := os.fork()) == 0:
+            try:
+                staged.discard()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        staged.commit(PACKAGE_TOO.names)
+    assert PACKAGE_TOO.shown(out) == {"new"}
+
+
 def test_staging_goes_after_a_success(out: Path) -> None:
-    with staging(out) as private:
-        (private / "half.onnx").write_bytes(b"half")
+    with staging(out) as staged:
+        (staged.folder / "half.onnx").write_bytes(b"half")
     assert tree(out) == {}
 
 
@@ -166,3 +218,15 @@ def test_an_error_elsewhere_is_not_blamed_on_the_destination(out: Path) -> None:
         Path("/nowhere/vendor.so").read_bytes()
     with pytest.raises(OSError, match="shared object"), staging(out):
         raise OSError("vendor.so: cannot open shared object file")
+
+
+def test_a_folder_that_came_in_between_is_not_replaced(out: Path) -> None:
+    """What may be replaced is decided when it is replaced, not when the job begins."""
+    files = FileSet((".onnx",), replaces=False)
+    with staging(out) as staged:
+        stage(files, staged)
+        (out / "net.onnx").mkdir()
+        (out / "net.onnx" / "thesis.tex").write_bytes(b"precious")
+        with pytest.raises(DestinationError, match="it is a folder"):
+            staged.commit(files.names)
+    assert tree(out) == {"net.onnx": None, "net.onnx/thesis.tex": b"precious"}
