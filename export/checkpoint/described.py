@@ -26,14 +26,11 @@ _ALIGNMENT = 64
 
 
 class Unread:
-    """Stands for an object of which nothing was kept; ``kind`` is the name of its class."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    """Stands for an object of which nothing was kept but the name of its class."""
 
     def __repr__(self) -> str:
         """Return the class's name in angle brackets."""
-        return f"<{self.kind}>"
+        return f"<{type(self).__name__}>"
 
 
 def built(description: dict[str, Any], snapshot: Snapshot) -> Any:
@@ -79,7 +76,7 @@ class _Builder:
                 pairs = {str(self.value(key)): self.value(item) for key, item in content}
                 return argparse.Namespace(**pairs)
             case "o":
-                return Unread(content)
+                return type(str(content), (Unread,), {})()
             case _:
                 raise ValueError(f"a node {letter!r}")
 

@@ -56,21 +56,12 @@ def read(
         notes = () if description.get("checked", True) else (_UNCHECKED,)
         return built(description, snapshot), notes
     if not allow_pickle:
-        raise _unsafe(snapshot, description)
-    return _unpickle(snapshot, kind), (
-        "unpickled because of --allow-pickle: code in the file ran while it was loaded",
-    )
-
-
-def _unsafe(snapshot: Snapshot, description: dict[str, Any]) -> CheckpointError:
-    if description["unsafe"] is not None:
-        return CheckpointError(
+        raise CheckpointError(
             f"{snapshot.path} holds the Python object {description['unsafe']}, and loading that"
             f" could run code; save the state_dict instead. {_PICKLE_DANGER}"
         )
-    return CheckpointError(
-        f"{snapshot.path} is not a plain checkpoint ({description['reason']}); save the state_dict"
-        f" with torch.save and its default pickle protocol. {_PICKLE_DANGER}"
+    return _unpickle(snapshot, kind), (
+        "unpickled because of --allow-pickle: code in the file ran while it was loaded",
     )
 
 

@@ -50,6 +50,11 @@ class Opaque:
         """Ignore the state."""
 
 
+def opaque(path: str) -> type[Opaque]:
+    """Return a class that keeps nothing but its name, the last part of ``path``."""
+    return type(path.rpartition(".")[2], (Opaque,), {})
+
+
 class BuiltTensor:
     """``torch.Tensor`` and ``Parameter`` as classes: made empty, then given a storage.
 

@@ -14,8 +14,8 @@ from cnn_export.untrusted.tensor_files.inert import (
     Attributes,
     BuiltTensor,
     Named,
-    Opaque,
     mapping,
+    opaque,
     rebuild_from_type,
     size,
 )
@@ -57,7 +57,7 @@ _OPAQUE = (
 """``_codecs.encode`` spells bytes in old pickles; called for real it also decompresses."""
 
 KNOWN: dict[str, Any] = {
-    **dict.fromkeys(_OPAQUE, Opaque),
+    **{path: opaque(path) for path in _OPAQUE},
     **TENSOR_FUNCTIONS,
     "torch._tensor._rebuild_from_type_v2": rebuild_from_type,
     "collections.OrderedDict": mapping,

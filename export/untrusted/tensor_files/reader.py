@@ -20,10 +20,10 @@ ZIP, LEGACY, SAFETENSORS = "zip", "legacy", "safetensors"
 def read(content: Any, *, path: str, kind: str) -> dict[str, Any]:
     """Return the description of a checkpoint, see :func:`description.describe`.
 
-    Instead of it, ``{"unsafe": NAME or None, "reason": TEXT}`` where the file can only be read by
-    running what it names. Of an exported program, ``"exported"`` lists what in it could run code
-    while it is loaded; where that is nothing, its tensors by group and name are described. Beside
-    it, ``"checked"`` is false where a format with checksums has none in this file.
+    Instead of it, ``{"unsafe": NAME}`` where the file can only be read by running what it names. Of
+    an exported program, ``"exported"`` lists what in it could run code while it is loaded; where
+    that is nothing, its tensors by group and name are described. Beside it, ``"checked"`` is false
+    where a format with checksums has none in this file.
 
     Raises:
         CheckpointError: damaged, no checkpoint, or more than fits; names ``path``.
@@ -31,9 +31,11 @@ def read(content: Any, *, path: str, kind: str) -> dict[str, Any]:
     try:
         return _read(content, kind)
     except UnsafeName as error:
-        return {"unsafe": str(error), "reason": ""}
+        return {"unsafe": str(error)}
     except NotPlain as error:
-        return {"unsafe": None, "reason": str(error)}
+        raise CheckpointError(
+            f"{path} is not a plain checkpoint ({error}); save the state_dict with torch.save"
+        ) from None
     except CheckpointError as error:
         raise CheckpointError(f"{path} {error}") from None
 

@@ -10,7 +10,7 @@ from cnn_export.errors import CheckpointError
 from cnn_export.untrusted.tensor_files.damage import damaged
 from cnn_export.untrusted.tensor_files.element_types import SIZES, STORAGES
 from cnn_export.untrusted.tensor_files.inert import Named
-from cnn_export.untrusted.tensor_files.pickled import unpickle
+from cnn_export.untrusted.tensor_files.pickled import NotPlain, unpickle
 from cnn_export.untrusted.tensor_files.stored import Storage, StorageView
 from cnn_export.untrusted.tensor_files.zip_records import Records
 
@@ -21,11 +21,16 @@ def read_torch_zip(records: Records, *, only_tensors: bool = False) -> Any:
     """Return the saved object; with ``only_tensors``, nothing else may be in it.
 
     Raises:
-        CheckpointError: a storage is missing, or shorter or longer than its tensors say.
-        UnsafeName, NotPlain: see :func:`pickled.unpickle`.
+        CheckpointError: no whole pickle, or a storage is missing, or shorter or longer than its
+            tensors say.
+        UnsafeName: says which name could run code.
     """
     storages = _Storages(records, swapped=_swapped(records))
-    return unpickle(io.BytesIO(records.read("data.pkl")), storages.find, only_tensors)
+    pickle = io.BytesIO(records.read("data.pkl"))
+    try:
+        return unpickle(pickle, storages.find, only_tensors)
+    except NotPlain as error:
+        raise damaged(str(error)) from None
 
 
 def _swapped(records: Records) -> bool:
