@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
 
-from cnn_export.errors import CheckpointError
+from cnn_export.errors import CheckpointError, one_line
 from cnn_export.untrusted.tensor_files.damage import damaged
 from cnn_export.untrusted.tensor_files.names import KNOWN, TENSORS_ONLY
 
@@ -66,4 +66,4 @@ def unpickle(file: Any, find_storage: FindStorage | None = None, only_tensors: b
         raise damaged(str(error)) from None
     # A pickle can make Python stumble over anything; nothing of its own has run.
     except Exception as error:
-        raise NotPlain(f"{type(error).__name__}: {error}"[:200]) from None
+        raise NotPlain(f"{type(error).__name__}: {one_line(error, 200)}") from None
