@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 import torch
@@ -14,8 +17,9 @@ from numpy.lib.npyio import NpzFile
 
 from cnn_export.errors import InputRefused, UsageError
 from cnn_export.probes import PROBE_SEED, Probe
-from cnn_export.program import Program, TensorSpec
+from cnn_export.program import BATCH_MAX, Program, TensorSpec
 from cnn_export.targets.base import Array, Tensors
+from cnn_export.untrusted.regular_file import opened
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _MAX_ELEMENTS = 2**28
@@ -23,6 +27,9 @@ _IMAGE_CHANNELS = (1, 3)
 _IMAGE_RANK = 4
 _RGB = 3
 _WHITE = 255.0
+_IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+"""Of what Pillow opens; some other formats start programs."""
+_ELEMENT_BYTES_MAX, _HEADER_BYTES_MAX = 16, 65_536
 _REAL_KINDS = "biuf"
 """NumPy's letters for truth values, integers and floats."""
 
@@ -121,18 +128,42 @@ def sample_probe(
 def _read_sample(
     path: Path, specs: tuple[TensorSpec, ...], normalization: str | None, pixels: bool
 ) -> Tensors:
-    if path.suffix.lower() == ".npz":
-        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as archive:
-            names = [spec.name for spec in specs if spec.name in archive]
-            return {name: np.asarray(archive[name]) for name in names}
-    if path.suffix.lower() == ".npy":
-        with path.open("rb") as file:
+    suffix = path.suffix.lower()
+    with opened(path) as file:
+        if suffix == ".npz":
+            with NpzFile(file, allow_pickle=False) as archive:
+                return _archived(path, archive, specs)
+        if suffix == ".npy":
+            _require_modest(path, specs[0], os.fstat(file.fileno()).st_size)
             return {specs[0].name: read_array(file, allow_pickle=False)}
-    values = _image(path, specs[0], normalization)
+        values = _image(path, file, specs[0], normalization)
     return {specs[0].name: np.round(values * _WHITE) if pixels else values}
 
 
-def _image(path: Path, spec: TensorSpec, normalization: str | None) -> Array:
+def _archived(path: Path, archive: NpzFile, specs: tuple[TensorSpec, ...]) -> Tensors:
+    """Read the arrays that are inputs; packed ones may be thousand times as large as the file."""
+    found = [spec for spec in specs if spec.name in archive]
+    sizes = {info.filename.removesuffix(".npy"): info.file_size for info in _members(archive)}
+    for spec in found:
+        _require_modest(path, spec, sizes[spec.name])
+    return {spec.name: np.asarray(archive[spec.name]) for spec in found}
+
+
+def _members(archive: NpzFile) -> list[zipfile.ZipInfo]:
+    return cast(zipfile.ZipFile, archive.zip).infolist()
+
+
+def _require_modest(path: Path, spec: TensorSpec, held_bytes: int) -> None:
+    """Refuse what cannot be the input before it is read, whatever its element type."""
+    elements = math.prod(BATCH_MAX if size < 0 else size for size in spec.shape)
+    if held_bytes > elements * _ELEMENT_BYTES_MAX + _HEADER_BYTES_MAX:
+        raise InputRefused(
+            f"the sample {path} has {held_bytes:,} bytes for {spec.name!r}, more than its"
+            f" {elements:,} numbers; the network takes {list(spec.shape)}"
+        )
+
+
+def _image(path: Path, file: BinaryIO, spec: TensorSpec, normalization: str | None) -> Array:
     from PIL import Image
 
     if len(spec.shape) != _IMAGE_RANK or spec.shape[1] not in _IMAGE_CHANNELS:
@@ -141,7 +172,7 @@ def _image(path: Path, spec: TensorSpec, normalization: str | None) -> Array:
             "give a .npy or .npz file"
         )
     channels, height, width = spec.shape[1:]
-    with Image.open(path) as image:
+    with Image.open(file, formats=_IMAGE_FORMATS) as image:
         converted = image.convert("RGB" if channels == _RGB else "L")
         pixels = np.asarray(converted.resize((width, height), Image.Resampling.BILINEAR))
     values = pixels.reshape(height, width, -1).transpose(2, 0, 1)[None] / 255.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,7 +127,7 @@ OBJECTS = np.array([{"a": 1}], dtype=object)
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("none.png", lambda: None, "No such file"),
+        ("none.png", lambda: None, "does not exist"),
         ("short.png", lambda: _png()[:300], "truncated"),
         ("bad.png", lambda: _damaged(_png(), 30), "cannot identify"),
         ("words.jpg", lambda: b"hello", "cannot identify"),
@@ -211,3 +212,37 @@ def test_a_fitting_sample_joins_the_proof(
     manifest = json.loads((out / "small.onnx.manifest.json").read_text())
     probes = {figure["probe"] for figure in manifest["parity"]["figures"]}
     assert f"mine.{kind}" in probes
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("suffix", [".png", ".npy", ".npz"])
+def test_only_regular_files(kind: str, suffix: str, tmp_path: Path, program: Program) -> None:
+    path = tmp_path / f"a{suffix}"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(InputRefused, match=f"is a {kind}, not a file"):
+        sample_probe(path, program, None)
+
+
+def test_an_array_larger_than_any_that_fits_is_not_unpacked(
+    tmp_path: Path, program: Program
+) -> None:
+    """Ten megabytes of zeros, ten kilobytes on disk."""
+    np.savez_compressed(tmp_path / "a.npz", input=np.zeros(10_000_000, dtype=np.uint8))
+    assert (tmp_path / "a.npz").stat().st_size < 20_000
+    with pytest.raises(InputRefused, match="more than its 702 numbers"):
+        sample_probe(tmp_path / "a.npz", program, None)
+    np.save(tmp_path / "a.npy", np.zeros(10_000_000, dtype=np.uint8))
+    with pytest.raises(InputRefused, match="more than its 702 numbers"):
+        sample_probe(tmp_path / "a.npy", program, None)
+
+
+def test_images_that_would_start_a_program(tmp_path: Path, program: Program) -> None:
+    """Pillow hands PostScript to Ghostscript."""
+    Image.fromarray(PICTURE).save(tmp_path / "a.eps")
+    with pytest.raises(InputRefused, match="cannot identify"):
+        sample_probe(tmp_path / "a.eps", program, None)
