@@ -13,13 +13,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cnn_export.errors import InputRefused, nearest
+from cnn_export.errors import InputRefused, nearest, one_line
+from cnn_export.untrusted.regular_file import read_bytes
 
 _MAX_BYTES = 2**20
 _TABLE = "budget"
+_SHOWN = 60
+"""Characters of a wrong value in a message."""
 
-Limit = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=0)]
+Limit = Annotated[float, Field(gt=0, le=1e12)]
+Count = Annotated[int, Field(ge=0, le=10**18)]
 
 SELECTORS = ("model", "target", "precision", "device", "runtime", "threads")
 BOUNDS: dict[str, str] = {
@@ -46,11 +49,11 @@ class Budget(BaseModel):
     precision: str | None = None
     device: str | None = None
     runtime: str | None = None
-    threads: int | str | None = None
+    threads: Annotated[int, Field(ge=1, le=10_000)] | str | None = None
     latency_ms: Limit | None = None
     latency_p90_ms: Limit | None = None
     load_ms: Limit | None = None
-    regression_percent: Annotated[float, Field(ge=0)] | None = None
+    regression_percent: Annotated[float, Field(ge=0, le=1e6)] | None = None
     peak_memory_bytes: Count | None = None
     file_bytes: Count | None = None
     macs: Count | None = None
@@ -85,13 +88,15 @@ def read_budgets(path: Path) -> list[Budget]:
     """Read a budget file.
 
     Raises:
-        InputRefused: it cannot be read, is no TOML, has an unknown key (the nearest is named), a
-            value of the wrong type or sign, or a budget without a bound.
+        InputRefused: it is no regular file, cannot be read, is no TOML, has an unknown key (the
+            nearest is named), a value of the wrong type or sign, or a budget without a bound.
     """
     try:
         return parse_budgets(_text(path))
+    except RecursionError:
+        raise InputRefused(f"{path}: values are nested too deeply; write plain budgets") from None
     except ValueError as error:
-        raise InputRefused(f"{path}: {error}") from error
+        raise InputRefused(f"{path}: {one_line(error)}") from error
 
 
 def parse_budgets(text: str) -> list[Budget]:
@@ -128,17 +133,11 @@ def _complaint(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = (*SELECTORS, *BOUNDS)
         return f"unknown key {key!r}.{nearest(key, known) or ' Known: ' + ', '.join(known)}"
-    given = first["input"]
+    given = repr(first["input"])
+    given = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…"
     message = first["msg"].removeprefix("Input should be ")
-    return f"{key} = {given!r}: it must be {message}"
+    return f"{key} = {given}: it must be {message}"
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as opened:
-            content = opened.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise InputRefused(f"cannot read the budgets {path}: {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise InputRefused(f"{path} is larger than any budget file; is it the right file?")
-    return content.decode()
+    return read_bytes(path, _MAX_BYTES).decode()

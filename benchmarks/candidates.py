@@ -15,9 +15,14 @@ from cnn_export.benchmarks.intervals import (
     quantile_interval,
 )
 from cnn_export.benchmarks.measurements import Duel, Measurements, Series, Setting
+from cnn_export.benchmarks.plan_coverage import PartCoverage
 from cnn_export.benchmarks.results import Artifact
+from cnn_export.benchmarks.runtime_arguments import RUNTIME_OF_TARGET, kept_arguments
 
 _NS_PER_MS = 1e6
+MEMORY_BOUNDS = frozenset({"peak_memory_bytes"})
+PAIR_BOUNDS = frozenset({"regression_percent"})
+TIME_BOUNDS = frozenset({"latency_ms", "latency_p90_ms", "load_ms"}) | PAIR_BOUNDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Candidate:
             return (self.artifact.precision,)
         count = f"{setting.threads} thread{'' if setting.threads == 1 else 's'}"
         arguments = (f"{key}={value}" for key, value in setting.runtime_args)
-        runtime = f"{setting.runtime} {setting.runtime_version}"
+        runtime = f"{setting.runtime} {setting.runtime_version}".rstrip()
         cpus = (f"CPUs {','.join(map(str, setting.cpus))}",) if setting.cpus else ()
         return (self.artifact.precision, setting.device.id, runtime, *arguments, count, *cpus)
 
@@ -149,6 +154,46 @@ def candidates_of(measurements: Measurements) -> list[Candidate]:
             keys.add(key)
             found.append(Candidate(duel.new, duel.new_setting, artifact_figures(duel.new)))
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Shortfall:
+    """A part of a plan that lacks processes, as the ``candidate`` that it is about."""
+
+    candidate: Candidate
+    part: PartCoverage
+
+    @property
+    def concerns(self) -> frozenset[str]:
+        """The bounds whose figures come from such processes."""
+        if self.part.kind == "memory":
+            return MEMORY_BOUNDS
+        return TIME_BOUNDS if self.part.kind == "time" else PAIR_BOUNDS
+
+    def is_of(self, candidate: Candidate) -> bool:
+        """Whether it is about the same file on the same device at the same threads."""
+        return _place(self.candidate) == _place(candidate)
+
+
+def shortfalls_of(measurements: Measurements) -> list[Shortfall]:
+    """Return what the plans of a results file lack."""
+    return [Shortfall(_planned(part), part) for part in measurements.missing]
+
+
+def _planned(part: PartCoverage) -> Candidate:
+    """Return the candidate of a part; perhaps nothing ran, so its runtime's version is open."""
+    run, artifact = part.run, part.artifact
+    runtime = RUNTIME_OF_TARGET.get(artifact.target, "")
+    arguments = kept_arguments(runtime, run.runtime_args)
+    cpus = tuple(sorted(run.cpus))
+    setting = Setting(run.device, runtime, "", arguments, part.threads, cpus, run.fixed_performance)
+    return Candidate(artifact, setting, artifact_figures(artifact))
+
+
+def _place(candidate: Candidate) -> tuple[object, ...]:
+    setting = candidate.setting
+    ran = () if setting is None else (setting.device, setting.threads)
+    return (candidate.artifact.sha256, *ran)
 
 
 def duels_of(candidate: Candidate, duels: Sequence[Duel]) -> list[Duel]:

@@ -13,31 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from cnn_export.benchmarks.measurements import Duel, Measurements, Nanoseconds, Series, Setting
-from cnn_export.benchmarks.results import (
-    Artifact,
-    Memory,
-    Opinion,
-    Pair,
-    Record,
-    Repeat,
-    Run,
-    Traffic,
-)
+from cnn_export.benchmarks.plan_coverage import Coverage, missing_lines
+from cnn_export.benchmarks.record_check import RecordCheck
+from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
 from cnn_export.benchmarks.results_file import BadLine, read_records
-from cnn_export.benchmarks.runtime_arguments import CHOICES
+from cnn_export.benchmarks.runtime_arguments import kept_arguments
 from cnn_export.errors import InputRefused
-
-_SHOWN = 12
-"""Digits of a hash in a message."""
 
 
 def read_measurements(path: Path) -> Measurements:
     """Read ``path``; records of several runs in one setting are one series.
 
     Raises:
-        InputRefused: the file cannot be read, has a line that is damaged, foreign or repeated, a
-            measurement whose run or artifact no line describes, a time of zero, or no
-            measurement at all.
+        InputRefused: the file cannot be read, has a line that is damaged, foreign, repeated or of
+            no plan, a measurement whose run or artifact no line describes, lacks lines that its
+            endings tell of, or holds no measurement at all.
     """
     gatherer = _Gatherer(path.name)
     try:
@@ -84,7 +74,8 @@ class _Gatherer:
         self._name = name
         self._runs: dict[str, Run] = {}
         self._artifacts: dict[tuple[str, str], Artifact] = {}
-        self._seen: set[tuple[object, ...]] = set()
+        self._check = RecordCheck()
+        self._coverage = Coverage()
         self._series: dict[tuple[str, Setting], _SeriesParts] = {}
         self._duels: dict[tuple[str, str, Setting, Setting], _DuelParts] = {}
 
@@ -94,14 +85,15 @@ class _Gatherer:
         Raises:
             _Refused: it cannot be trusted.
         """
+        if isinstance(record, BadLine):
+            raise _Refused(_complaint(record, self._name))
+        if (problem := self._check.problem(record)) is not None:
+            raise _Refused(problem)
+        self._coverage.add(record)
         match record:
-            case BadLine():
-                raise _Refused(_complaint(record, self._name))
             case Run():
-                self._require_new("run", record.run_id)
                 self._runs[record.run_id] = record
             case Artifact():
-                self._require_new("artifact", record.run_id, record.sha256)
                 self._artifacts[record.run_id, record.sha256] = record
             case Repeat():
                 self._add_repeat(record)
@@ -109,17 +101,24 @@ class _Gatherer:
                 self._add_pair(record)
             case Memory():
                 self._add_memory(record)
-            case Opinion() | Traffic():
+            case _:
                 pass  # no measurement of ours
 
     def measurements(self, source: str) -> Measurements:
         """Return what was gathered.
 
         Raises:
-            _Refused: nothing was measured.
+            _Refused: nothing was measured, or lines were taken out.
         """
+        if (damage := self._coverage.damage()) is not None:
+            raise _Refused(
+                f"{damage}: lines are gone from the file; complete the run with the same "
+                "'cnn-bench run' and --resume, or measure again"
+            )
+        missing = self._coverage.missing()
         if not self._series and not self._duels:
-            raise _Refused("holds no measurement; run 'cnn-bench run … --out FILE' first")
+            first = "".join(f" ({line})" for line in missing_lines(missing)[:1])
+            raise _Refused(f"holds no measurement{first}; run 'cnn-bench run … --out FILE' first")
         series = [
             Series(p.artifact, setting, p.times_ns, p.load_ns, p.peak_rss_bytes, p.flags)
             for (_, setting), p in self._series.items()
@@ -128,89 +127,49 @@ class _Gatherer:
             Duel(p.base, p.new, base, new, p.pairs, p.new_loaded_first, p.flags)
             for (_, _, base, new), p in self._duels.items()
         ]
-        return Measurements(source, series, duels)
+        return Measurements(source, series, duels, missing)
 
     def _add_repeat(self, record: Repeat) -> None:
-        process = (f"repeat {record.repeat}", f"{record.threads} threads")
-        self._require_new("repeat", record.run_id, record.artifact, *process)
         parts = self._parts(record, record.runtime_args)
-        parts.times_ns.append(_times(record.samples_ns, record))
+        parts.times_ns.append(_times(record.samples_ns))
         parts.load_ns.append(record.load_ns)
         parts.flags.append(record.conditions.flags)
 
     def _add_memory(self, record: Memory) -> None:
-        self._require_new("memory", record.run_id, record.artifact, f"{record.threads} threads")
-        arguments = self._run(record.run_id).runtime_args
+        arguments = self._runs[record.run_id].runtime_args
         self._parts(record, arguments).peak_rss_bytes.append(record.peak_rss_bytes)
 
     def _add_pair(self, record: Pair) -> None:
-        process = (f"repeat {record.repeat}", f"{record.threads} threads")
-        self._require_new("pair", record.run_id, record.a, record.b, *process)
-        base, new = (self._artifact(record.run_id, sha256) for sha256 in (record.a, record.b))
-        run = self._run(record.run_id)
+        base, new = (self._artifacts[record.run_id, sha256] for sha256 in (record.a, record.b))
+        run = self._runs[record.run_id]
         settings = [
             _setting(run, runtime, version, record.runtime_args, record.threads)
             for runtime, version in zip(record.runtimes, record.runtime_versions, strict=True)
         ]
         key = (record.a, record.b, settings[0], settings[1])
         parts = self._duels.setdefault(key, _DuelParts(base, new))
-        parts.pairs.append((_times(record.a_ns, record), _times(record.b_ns, record)))
+        parts.pairs.append((_times(record.a_ns), _times(record.b_ns)))
         parts.new_loaded_first.append(record.b_loaded_first)
         parts.flags.append(record.conditions.flags)
 
     def _parts(self, record: Repeat | Memory, arguments: dict[str, str]) -> _SeriesParts:
-        artifact = self._artifact(record.run_id, record.artifact)
-        run = self._run(record.run_id)
+        artifact = self._artifacts[record.run_id, record.artifact]
+        run = self._runs[record.run_id]
         setting = _setting(run, record.runtime, record.runtime_version, arguments, record.threads)
         return self._series.setdefault((record.artifact, setting), _SeriesParts(artifact))
-
-    def _require_new(self, kind: str, run_id: str, *of: str) -> None:
-        key = (kind, run_id, *of)
-        if key in self._seen:
-            what = ", ".join(each[:_SHOWN] for each in of)
-            raise _Refused(
-                f"run {run_id} has two '{kind}' lines{' of ' if what else ''}{what}; "
-                "keep one of the two"
-            )
-        self._seen.add(key)
-
-    def _run(self, run_id: str) -> Run:
-        if run_id not in self._runs:
-            raise _Refused(
-                f"a measurement is of run {run_id}, which no 'run' line before it opens; "
-                "do not cut or join results files in the middle of a run"
-            )
-        return self._runs[run_id]
-
-    def _artifact(self, run_id: str, sha256: str) -> Artifact:
-        found = self._artifacts.get((run_id, sha256))
-        if found is None:
-            raise _Refused(
-                f"a measurement is of artifact {sha256[:_SHOWN]}…, which no 'artifact' line of "
-                f"run {run_id} describes; do not cut or join results files in the middle of a run"
-            )
-        return found
 
 
 def _setting(
     run: Run, runtime: str, version: str, arguments: dict[str, str], threads: int
 ) -> Setting:
     """Return the setting; arguments of other runtimes than this one do not count."""
-    known = CHOICES.get(runtime, arguments)
-    kept = tuple(sorted((key, value) for key, value in arguments.items() if key in known))
+    kept = kept_arguments(runtime, arguments)
     cpus = tuple(sorted(run.cpus))
     return Setting(run.device, runtime, version, kept, threads, cpus, run.fixed_performance)
 
 
-def _times(samples_ns: Iterable[int], record: Repeat | Pair) -> Nanoseconds:
-    where = f"repeat {record.repeat} of run {record.run_id}"
-    try:
-        times = np.asarray(samples_ns, dtype=np.int64)
-    except OverflowError:
-        raise _Refused(f"{where} has a time of centuries; measure again") from None
-    if not times.any():
-        raise _Refused(f"{where} has no time above zero; measure again")
-    return times
+def _times(samples_ns: Iterable[int]) -> Nanoseconds:
+    return np.asarray(samples_ns, dtype=np.int64)
 
 
 def _complaint(bad: BadLine, name: str) -> str:

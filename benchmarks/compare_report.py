@@ -12,8 +12,21 @@ from rich.table import Table
 
 from cnn_export.benchmarks.baseline import differences, matched
 from cnn_export.benchmarks.candidates import candidate_of_series
+from cnn_export.benchmarks.comparison import of_incomplete
 from cnn_export.benchmarks.gate_outputs.document import setting_record
-from cnn_export.benchmarks.measurements import Duel, Series, Setting, common_flags
+from cnn_export.benchmarks.measurements import (
+    Duel,
+    Measurements,
+    Series,
+    Setting,
+    common_flags,
+)
+from cnn_export.benchmarks.plan_coverage import (
+    PartCoverage,
+    Place,
+    missing_places,
+    missing_record,
+)
 from cnn_export.benchmarks.regression import compared, compared_duel
 from cnn_export.benchmarks.results import Artifact
 from cnn_export.benchmarks.statistics import Comparison
@@ -24,7 +37,10 @@ _STYLES = {"faster": "green", "slower": "bold red", "undecided": "yellow"}
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One comparison. ``differing`` names conditions, besides the artifact, that changed."""
+    """One comparison. ``differing`` names conditions, besides the artifact, that changed.
+
+    Of an ``incomplete`` one planned processes are missing.
+    """
 
     base: Artifact
     new: Artifact
@@ -32,35 +48,49 @@ class Row:
     comparison: Comparison
     differing: tuple[str, ...]
     flags: tuple[str, ...]
+    incomplete: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparisons:
-    """All comparisons, and what of either side found no partner."""
+    """All comparisons, what of either side found no partner, and what plans lack.
+
+    A comparison to which planned processes are missing is slower or undecided.
+    """
 
     rows: tuple[Row, ...]
     only_base: tuple[str, ...] = ()
     only_new: tuple[str, ...] = ()
+    missing: tuple[PartCoverage, ...] = ()
 
 
-def of_duels(duels: Sequence[Duel]) -> Comparisons:
+def of_duels(measured: Measurements) -> Comparisons:
     """Compare artifacts that took turns in the same processes.
 
     Raises:
         InputRefused: a process has a time of zero or did not alternate.
     """
-    return Comparisons(tuple(map(_duel_row, duels)))
+    missing = _timed(measured)
+    places = missing_places(missing)
+    rows = (
+        _weighed(_duel_row(duel), places, (duel.base.sha256, duel.new.sha256))
+        for duel in measured.duels
+    )
+    return Comparisons(tuple(rows), missing=missing)
 
 
-def of_series(base: Sequence[Series], new: Sequence[Series]) -> Comparisons:
+def of_series(base: Measurements, new: Measurements) -> Comparisons:
     """Compare series of separate processes: same artifact, device, runtime and threads.
 
     Raises:
         InputRefused: a process has a median of zero.
     """
-    pairs, only_base, only_new = matched(base, new)
-    rows = tuple(_series_row(old, each) for old, each in pairs)
-    return Comparisons(rows, _labels(only_base), _labels(only_new))
+    pairs, only_base, only_new = matched(base.series, new.series)
+    missing = (*_timed(base), *_timed(new))
+    places = missing_places(missing)
+    rows = [_series_row(old, each) for old, each in pairs]
+    weighed = (_weighed(row, places, (row.base.sha256,), (row.new.sha256,)) for row in rows)
+    return Comparisons(tuple(weighed), _labels(only_base), _labels(only_new), missing)
 
 
 def as_json(comparisons: Comparisons) -> str:
@@ -69,6 +99,7 @@ def as_json(comparisons: Comparisons) -> str:
         "comparisons": [_record(row) for row in comparisons.rows],
         "only_base": list(comparisons.only_base),
         "only_new": list(comparisons.only_new),
+        "missing": [missing_record(part) for part in comparisons.missing],
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
@@ -92,8 +123,21 @@ def notes(row: Row) -> list[str]:
     """Return what a reader of the verdict should know."""
     needed = row.comparison.repeats_needed
     found = [f"about {needed} repeats would decide"] if needed else []
+    found += ["planned processes are missing"] if row.incomplete else []
     found += [f"differs: {each}" for each in row.differing]
     return found + ([f"flags: {', '.join(row.flags)}"] if row.flags else [])
+
+
+def _timed(measured: Measurements) -> tuple[PartCoverage, ...]:
+    return tuple(part for part in measured.missing if part.kind != "memory")
+
+
+def _weighed(row: Row, places: set[Place], *sides: tuple[str, ...]) -> Row:
+    """Return the row as it stands where one of its ``sides`` lacks processes."""
+    setting = row.setting
+    if not any((side, setting.threads, setting.device.id) in places for side in sides):
+        return row
+    return dataclasses.replace(row, comparison=of_incomplete(row.comparison), incomplete=True)
 
 
 def _duel_row(duel: Duel) -> Row:

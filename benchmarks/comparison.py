@@ -185,6 +185,16 @@ def pair_block(base_ns: float, new_ns: float) -> int:
     return max(1, math.ceil(PAIR_BLOCK_SECONDS * 1e9 / max(1.0, min(base_ns, new_ns))))
 
 
+def of_incomplete(found: Comparison) -> Comparison:
+    """Return the comparison of processes of which planned ones are missing.
+
+    Which ones are missing may be no chance, so they show no more than that it is slower.
+    """
+    if found.verdict == "slower":
+        return found
+    return dataclasses.replace(found, verdict="undecided", repeats_needed=None)
+
+
 def verdict_of(
     ratio: Interval, p_value: float, minimum_effect: float, confidence: float
 ) -> Verdict:

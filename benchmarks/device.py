@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.session import Session
 
-Kind = Literal["time", "pair", "memory"]
+Kind = results.Part
 Cluster = Literal["big", "little"]
 """The fastest or the slowest cores of a machine that has cores of several kinds."""
 

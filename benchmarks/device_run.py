@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import secrets
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from cnn_export import __version__
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.device import Device
+from cnn_export.benchmarks.endings import endings
 from cnn_export.benchmarks.plan import Turn, done_keys, plan_turns
 from cnn_export.benchmarks.results_file import Appender
 from cnn_export.benchmarks.resume import (
@@ -45,10 +47,11 @@ class _Kept:
         self._appender = appender
         self.records = list(records)
 
-    def append(self, record: results.Record) -> None:
-        require_same_versions(self.records, record)
-        self._appender.append(record)
-        self.records.append(record)
+    def append(self, *records: results.Record) -> None:
+        for record in records:
+            require_same_versions(self.records, record)
+        self._appender.append(*records)
+        self.records += records
 
 
 def check(request: Request, device: Device) -> Checked:
@@ -121,14 +124,19 @@ def _measured(
     report: Callable[[Progress], None],
 ) -> tuple[list[Lost], ExportError | None]:
     lost: list[Lost] = []
+    stopped_by: ExportError | None = None
     try:
         measure(turns, run, checked.device, sink, lost, strict=request.strict, report=report)
         look_again(run, checked.subjects, checked.device, sink, lost, request.tools)
     except KeyboardInterrupt:
-        return lost, Interrupted("interrupted")
+        stopped_by = Interrupted("interrupted")
     except (DeviceUnfit, DestinationError, Interrupted) as error:
-        return lost, error
-    return lost, None
+        stopped_by = error
+    # On a full disk the plan alone tells what is missing.
+    with contextlib.suppress(DestinationError):
+        if told := endings(run, sink.records, stopped_by):
+            sink.append(*told)
+    return lost, stopped_by
 
 
 def _named(report: Callable[[Progress], None], run: results.Run) -> Callable[[Progress], None]:

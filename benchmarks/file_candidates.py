@@ -7,7 +7,7 @@ from pathlib import Path
 from cnn_export.benchmarks.candidates import Candidate, candidate_of_file
 from cnn_export.benchmarks.proven_file import artifact_record, proven_file
 
-_NO_RUN = "none"
+_NO_RUN = "0" * 16
 
 
 def read_candidate(path: Path) -> Candidate:

@@ -3,6 +3,9 @@
 All bounds are upper ones. An estimated figure is met when its whole interval is at or below the
 limit, missed when the whole interval is above, and undecided when the limit lies inside it or the
 interval has less than the confidence asked for (too few processes).
+
+What a run planned and the results lack is a judgement of its own (:data:`PROCESSES`): undecided
+where it was lost, missed where it failed. So a bound can be met only by what was measured whole.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from cnn_export.benchmarks.budgets import Budget
-from cnn_export.benchmarks.candidates import Candidate, Figure
+from cnn_export.benchmarks.candidates import MEMORY_BOUNDS, Candidate, Figure, Shortfall, exact
 from cnn_export.benchmarks.decision import repeats_needed
 from cnn_export.benchmarks.intervals import DEFAULT_CONFIDENCE
 
@@ -21,6 +24,8 @@ STANDINGS: tuple[Standing, ...] = ("missed", "undecided", "met")
 """The worst first."""
 
 REGRESSION = "regression_percent"
+PROCESSES = "processes"
+"""The bound that a plan sets: how many processes there have to be."""
 Regression = Callable[[Candidate], Figure | None]
 
 
@@ -29,7 +34,8 @@ class Judgement:
     """One bound on one artifact.
 
     ``repeats_needed`` estimates the processes that would decide an undecided one; ``None`` where
-    it is decided, or where no number in sight would.
+    it is decided, or where no number in sight would. ``shortfall`` is what a judgement on
+    :data:`PROCESSES` is about; its limit is the number planned.
     """
 
     candidate: Candidate
@@ -39,6 +45,7 @@ class Judgement:
     figure: Figure
     standing: Standing
     repeats_needed: int | None
+    shortfall: Shortfall | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,32 +70,86 @@ class Verdict:
 
 
 def judge(
-    candidates: Sequence[Candidate], budgets: Sequence[Budget], regression: Regression
+    candidates: Sequence[Candidate],
+    budgets: Sequence[Budget],
+    regression: Regression,
+    shortfalls: Sequence[Shortfall] = (),
 ) -> Verdict:
-    """Hold every budget against every candidate it selects.
+    """Hold every budget against every candidate it selects, and what its plan lacks.
 
     ``regression`` returns how much slower a candidate has become, percent, or ``None``; it is
     asked only where a budget bounds that.
     """
-    judgements: list[Judgement] = []
-    unmatched: list[str] = []
-    chosen: set[int] = set()
+    judging = _Judging(regression, shortfalls)
     for number, budget in enumerate(budgets, start=1):
+        judging.add(number, budget, candidates)
+    return judging.verdict(candidates)
+
+
+class _Judging:
+    """A gate while its budgets come in."""
+
+    def __init__(self, regression: Regression, shortfalls: Sequence[Shortfall]) -> None:
+        self._regression = regression
+        self._shortfalls = shortfalls
+        self._judgements: list[Judgement] = []
+        self._unmatched: list[str] = []
+        self._chosen: set[int] = set()
+        self._counted: set[int] = set()
+
+    def add(self, number: int, budget: Budget, candidates: Sequence[Candidate]) -> None:
         selected = [each for each in candidates if budget.selects(each.attributes)]
-        chosen |= {id(each) for each in selected}
-        if not selected:
-            unmatched.append(f"budget {number} ({budget.selection}) selects no result")
+        lacking = [each for each in self._shortfalls if budget.selects(each.candidate.attributes)]
+        self._chosen |= {id(each) for each in selected}
+        if not selected and not lacking:
+            self._unmatched.append(f"budget {number} ({budget.selection}) selects no result")
         for candidate in selected:
             for bound, limit in budget.bounds.items():
-                figure = _figure(candidate, bound, regression)
-                if figure is None:
-                    unmatched.append(f"budget {number}: {_unknown(candidate, bound)}")
-                else:
-                    judgements.append(_judgement(candidate, budget, bound, limit, figure))
-    unmatched += [
-        f"no budget selects {each.label}" for each in candidates if id(each) not in chosen
-    ]
-    return Verdict(tuple(judgements), tuple(unmatched))
+                self._judge(number, budget, candidate, bound, limit, lacking)
+        for shortfall in lacking:
+            self._count(budget, shortfall)
+
+    def verdict(self, candidates: Sequence[Candidate]) -> Verdict:
+        idle = [each for each in candidates if id(each) not in self._chosen]
+        idle += [
+            each.candidate
+            for each in self._shortfalls
+            if each.part.kind != "memory" and id(each) not in self._counted
+        ]
+        told = dict.fromkeys(f"no budget selects {each.label}" for each in idle)
+        return Verdict(tuple(self._judgements), (*self._unmatched, *told))
+
+    def _judge(
+        self,
+        number: int,
+        budget: Budget,
+        candidate: Candidate,
+        bound: str,
+        limit: float,
+        lacking: Sequence[Shortfall],
+    ) -> None:
+        figure = _figure(candidate, bound, self._regression)
+        if figure is not None:
+            self._judgements.append(_judgement(candidate, budget, bound, limit, figure))
+        elif not any(each.is_of(candidate) and bound in each.concerns for each in lacking):
+            self._unmatched.append(f"budget {number}: {_unknown(candidate, bound)}")
+
+    def _count(self, budget: Budget, shortfall: Shortfall) -> None:
+        """Judge a shortfall once; one of memory only where memory is bounded."""
+        memory = shortfall.part.kind == "memory"
+        if id(shortfall) in self._counted or (memory and not MEMORY_BOUNDS & budget.bounds.keys()):
+            return
+        self._counted.add(id(shortfall))
+        self._judgements.append(_lacking(shortfall, budget))
+
+
+def _lacking(shortfall: Shortfall, budget: Budget) -> Judgement:
+    part = shortfall.part
+    standing: Standing = "missed" if part.outcome == "failed" else "undecided"
+    return Judgement(
+        shortfall.candidate, budget, PROCESSES, part.planned, exact(part.kept), standing, None,
+        shortfall,
+    )  # fmt: skip
 
 
 def standing_of(figure: Figure, limit: float, confidence: float = DEFAULT_CONFIDENCE) -> Standing:

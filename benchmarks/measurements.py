@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from cnn_export.benchmarks.plan_coverage import PartCoverage
 from cnn_export.benchmarks.results import Artifact, Device
 
 Nanoseconds = npt.NDArray[np.int64]
@@ -99,11 +100,15 @@ class Duel:
 
 @dataclasses.dataclass(frozen=True)
 class Measurements:
-    """Everything of one results file, in the order of first appearance."""
+    """Everything of one results file, in the order of first appearance.
+
+    ``missing`` are the parts of its plans that lack processes.
+    """
 
     source: str
     series: Sequence[Series]
     duels: Sequence[Duel]
+    missing: Sequence[PartCoverage] = ()
 
 
 def common_flags(process_flags: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.device import Kind
+from cnn_export.benchmarks.plan_coverage import PartKey
 from cnn_export.benchmarks.schedule import interleaved
 from cnn_export.benchmarks.subjects import Subject
 
@@ -32,6 +33,11 @@ class Turn:
         """What tells this turn from every other of its run."""
         hashes = tuple(subject.sha256 for subject in self.subjects)
         return (self.kind, hashes, self.threads, self.repeat)
+
+    def part(self, run_id: str) -> PartKey:
+        """Return the part of the run's plan that it belongs to."""
+        hashes = tuple(subject.sha256 for subject in self.subjects)
+        return PartKey(run_id, self.kind, hashes, self.threads)
 
 
 @dataclasses.dataclass(frozen=True)

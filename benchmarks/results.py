@@ -1,30 +1,54 @@
 """Lines of a results file: everything measured, one JSON object a line.
 
 A file is appended to, never rewritten: ``run`` opens a run, ``artifact`` says once per run what a
-file is, ``repeat``, ``pair`` and ``memory`` are one worker process each. Times are raw
-nanoseconds of a monotonic clock; whatever is shown is derived from them. On phones, ``opinion`` is
-what another tool says, and ``traffic`` what the CPU's counters do. Schema changes raise
-:data:`SCHEMA_VERSION`.
+file is, ``repeat``, ``pair`` and ``memory`` are one worker process each, and ``ending`` says how a
+part of the plan came out. Times are raw nanoseconds of a monotonic clock; whatever is shown is
+derived from them. On phones, ``opinion`` is what another tool says, and ``traffic`` what the CPU's
+counters do. Schema changes raise :data:`SCHEMA_VERSION`.
+
+Types are strict and every number has bounds: a line that no run could have written is no record.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+READABLE_VERSIONS = (2, SCHEMA_VERSION)
+"""Version 2 has no ``ending``: what is missing of its plans is told by what is there."""
+
+MAX_NS = 10**15
+"""No process measures longer than these eleven days, so sums of times fit 64 bits."""
+_EXACT = 2**53
+"""Counts up to here are exact as floats."""
 
 FIXED_PERFORMANCE = "fixed_performance"
 """The setting of Android's fixed-performance mode."""
 
-Nanoseconds = Annotated[int, Field(ge=0)]
+Nanoseconds = Annotated[int, Field(gt=0, le=MAX_NS)]
+"""Zero is no time: the clock did not tell it."""
+Bytes = Annotated[int, Field(gt=0, le=_EXACT)]
+Count = Annotated[int, Field(ge=0, le=_EXACT)]
+Threads = Annotated[int, Field(ge=1, le=10_000)]
+Cpu = Annotated[int, Field(ge=0, le=1_000_000)]
+Kilohertz = Annotated[int, Field(ge=0, le=10**9)]
+Share = Annotated[float, Field(ge=0, le=1_000_000)]
+ToolNanoseconds = Annotated[float, Field(ge=0.001, le=MAX_NS)]
+RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Part = Literal["time", "pair", "memory"]
+"""What the processes of a part of a plan do."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class _Strict(BaseModel):
+    # Strict: neither ``true`` nor ``1.0`` is a count.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
+
+class _Record(_Strict):
     def to_line(self) -> str:
         """Return the record as one line, with its newline."""
         return self.model_dump_json(exclude_none=True) + "\n"
@@ -42,24 +66,22 @@ class Device(_Record):
     id: str
     kind: Literal["host", "adb"]
     model: str
-    cpus: int = Field(ge=1)
-    memory_bytes: int = Field(ge=0)
+    cpus: int = Field(ge=1, le=1_000_000)
+    memory_bytes: Count
     system: str
     governor: str | None = None
     soc: str | None = None
     abi: str | None = None
-    api_level: int | None = None
+    api_level: int | None = Field(default=None, ge=1, le=100_000)
     build: str | None = None
     launch: Literal["app_process", "activity"] | None = None
 
 
-class SettingChange(BaseModel):
+class SettingChange(_Strict):
     """A setting of the device, changed for the time of a run and put back after it.
 
     ``before`` is ``unknown`` where the system tells nobody.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     before: str
@@ -69,25 +91,27 @@ class SettingChange(BaseModel):
 class Run(_Record):
     """One call of ``cnn-bench run`` on one device: its plan, so that it can be completed later.
 
-    ``artifacts`` are the SHA-256 of the files in the order given. Runs of one call on several
-    devices share a ``group``. ``settings`` were changed on the device as the run began.
+    ``artifacts`` are the SHA-256 of the files in the order given; every one is timed ``repeats``
+    times at each number of ``threads``, or, with ``compare``, each in turns with the first. Runs
+    of one call on several devices share a ``group``. ``settings`` were changed on the device as
+    the run began.
     """
 
     cnn_bench: Literal["run"] = "run"
     schema_version: int = SCHEMA_VERSION
-    run_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    run_id: RunId
     producer: str
     started_at: str
     device: Device
-    seed: int
-    repeats: int = Field(ge=1)
-    min_time_s: float = Field(gt=0)
-    artifacts: list[Sha256] = []
-    threads: list[int] = [1]
-    cpus: list[int] = []
+    seed: int = Field(ge=0, lt=2**63)
+    repeats: int = Field(ge=1, le=1_000_000)
+    min_time_s: float = Field(gt=0, le=1_000_000)
+    artifacts: list[Sha256] = Field(min_length=1, max_length=10_000)
+    threads: list[Threads] = Field(default=[1], min_length=1, max_length=64)
+    cpus: list[Cpu] = []
     runtime_args: dict[str, str] = {}
     compare: bool = False
-    block: int = Field(default=1, ge=1)
+    block: int = Field(default=1, ge=1, le=1_000_000)
     group: str | None = None
     settings: list[SettingChange] | None = None
 
@@ -96,23 +120,34 @@ class Run(_Record):
         """Whether the device held its clocks at what it can sustain."""
         return any(change.name == FIXED_PERFORMANCE for change in self.settings or ())
 
+    @model_validator(mode="after")
+    def _is_a_plan(self) -> Self:
+        if len(set(self.threads)) != len(self.threads):
+            raise ValueError("a number of threads is planned twice")
+        if self.compare and len(self.artifacts) < 2:
+            raise ValueError("a comparison needs two artifacts")
+        twins = self.compare and len(self.artifacts) == 2
+        if not twins and len(set(self.artifacts)) != len(self.artifacts):
+            raise ValueError("an artifact is planned twice")
+        return self
+
 
 class Artifact(_Record):
-    """A measured file; figures come from the file and its manifest, ``None`` where unknown."""
+    """A planned file; figures come from the file and its manifest, ``None`` where unknown."""
 
     cnn_bench: Literal["artifact"] = "artifact"
-    run_id: str
+    run_id: RunId
     sha256: Sha256
     name: str
     model: str
     target: Literal["tflite", "onnx", "executorch", "coreml"]
     precision: str
-    file_bytes: int = Field(ge=0)
-    macs: int | None = None
-    mac_bytes: int | None = None
+    file_bytes: Bytes
+    macs: Count | None = None
+    mac_bytes: Count | None = None
     delegate: str | None = None
-    partitions: int | None = None
-    ops_outside: int | None = None
+    partitions: Count | None = None
+    ops_outside: Count | None = None
 
 
 class Conditions(_Record):
@@ -127,34 +162,39 @@ class Conditions(_Record):
     throttling begins; ``available_memory_bytes`` what was left of memory then.
     """
 
-    cpus: list[int] = []
-    clock_khz: list[int] = []
-    temperature_c: list[float] = []
-    others_load: float | None = None
+    cpus: list[Cpu] = []
+    clock_khz: list[Kilohertz] = []
+    temperature_c: list[Annotated[float, Field(ge=-274, le=10_000)]] = []
+    others_load: Share | None = None
     flags: list[str] = []
-    cluster_khz: dict[str, list[int]] | None = None
-    watcher_load: float | None = None
-    thermal_headroom: float | None = None
-    available_memory_bytes: int | None = None
+    cluster_khz: dict[str, list[Kilohertz]] | None = None
+    watcher_load: Share | None = None
+    thermal_headroom: Share | None = None
+    available_memory_bytes: Count | None = None
 
 
 class Repeat(_Record):
     """One artifact in one process. ``position`` is its place in the run's order."""
 
     cnn_bench: Literal["repeat"] = "repeat"
-    run_id: str
+    run_id: RunId
     artifact: Sha256
-    repeat: int = Field(ge=0)
-    position: int = Field(ge=0)
-    threads: int = Field(ge=1)
+    repeat: Count
+    position: Count
+    threads: Threads
     runtime: str
     runtime_version: str
     runtime_args: dict[str, str] = {}
     load_ns: Nanoseconds
     first_ns: Nanoseconds
-    warm_up: int = Field(ge=0)
+    warm_up: Count
     samples_ns: list[Nanoseconds] = Field(min_length=1)
     conditions: Conditions = Conditions()
+
+    @model_validator(mode="after")
+    def _fits_its_days(self) -> Self:
+        _require_finite(self.samples_ns)
+        return self
 
 
 class Pair(_Record):
@@ -165,21 +205,28 @@ class Pair(_Record):
     """
 
     cnn_bench: Literal["pair"] = "pair"
-    run_id: str
+    run_id: RunId
     a: Sha256
     b: Sha256
-    repeat: int = Field(ge=0)
-    position: int = Field(ge=0)
+    repeat: Count
+    position: Count
     b_first: bool
     b_loaded_first: bool
-    block: int = Field(default=1, ge=1)
-    threads: int = Field(ge=1)
+    block: int = Field(default=1, ge=1, le=1_000_000)
+    threads: Threads
     runtimes: tuple[str, str]
     runtime_versions: tuple[str, str]
     runtime_args: dict[str, str] = {}
     a_ns: list[Nanoseconds] = Field(min_length=1)
     b_ns: list[Nanoseconds] = Field(min_length=1)
     conditions: Conditions = Conditions()
+
+    @model_validator(mode="after")
+    def _is_of_turns(self) -> Self:
+        _require_finite((*self.a_ns, *self.b_ns))
+        if len(self.a_ns) != len(self.b_ns):
+            raise ValueError("both sides of a pair have equally many times")
+        return self
 
 
 class Memory(_Record):
@@ -189,14 +236,39 @@ class Memory(_Record):
     """
 
     cnn_bench: Literal["memory"] = "memory"
-    run_id: str
+    run_id: RunId
     artifact: Sha256
-    threads: int = Field(ge=1)
+    threads: Threads
     runtime: str
     runtime_version: str
-    peak_rss_bytes: int = Field(ge=0)
-    peak_pss_bytes: int | None = None
-    baseline_rss_bytes: int = Field(ge=0)
+    peak_rss_bytes: Bytes
+    peak_pss_bytes: Bytes | None = None
+    baseline_rss_bytes: Bytes
+
+    @model_validator(mode="after")
+    def _is_a_peak(self) -> Self:
+        if self.baseline_rss_bytes > self.peak_rss_bytes:
+            raise ValueError("the peak is below what the process had before")
+        return self
+
+
+class Ending(_Record):
+    """How a part of the plan came out in one call: the last of several counts.
+
+    A part is what ``kind`` of processes does with ``artifacts`` (two of a pair, base first) at
+    ``threads``. ``processes`` of it are in the file by now; all of them where it is ``measured``.
+    ``failed`` parts were given up, ``lost`` ones were never reached; ``reason`` says why. A part
+    that has no ending and too few processes is lost as well: its run was killed.
+    """
+
+    cnn_bench: Literal["ending"] = "ending"
+    run_id: RunId
+    kind: Part
+    artifacts: list[Sha256] = Field(min_length=1, max_length=2)
+    threads: Threads
+    outcome: Literal["measured", "failed", "lost"]
+    processes: Count
+    reason: str | None = Field(default=None, max_length=1000)
 
 
 class Opinion(_Record):
@@ -209,20 +281,20 @@ class Opinion(_Record):
     """
 
     cnn_bench: Literal["opinion"] = "opinion"
-    run_id: str
+    run_id: RunId
     artifact: Sha256
-    threads: int = Field(ge=1)
+    threads: Threads
     tool: str
     tool_sha256: Sha256
     runtime_args: dict[str, str] = {}
-    count: int = Field(ge=1)
-    warm_up: int | None = None
-    average_ns: float = Field(gt=0)
-    median_ns: float | None = None
-    minimum_ns: float | None = None
-    maximum_ns: float | None = None
-    load_ns: float | None = None
-    first_ns: float | None = None
+    count: int = Field(ge=1, le=_EXACT)
+    warm_up: Count | None = None
+    average_ns: ToolNanoseconds
+    median_ns: ToolNanoseconds | None = None
+    minimum_ns: ToolNanoseconds | None = None
+    maximum_ns: ToolNanoseconds | None = None
+    load_ns: ToolNanoseconds | None = None
+    first_ns: ToolNanoseconds | None = None
     raw_ns: list[Nanoseconds] | None = None
     conditions: Conditions = Conditions()
 
@@ -235,8 +307,8 @@ class Level(_Record):
 
     level: str
     event: str
-    per_inference: float = Field(ge=0)
-    bytes_per_event: int = Field(ge=1)
+    per_inference: float = Field(ge=0, le=_EXACT)
+    bytes_per_event: int = Field(ge=1, le=1_000_000)
 
     @property
     def moved_bytes(self) -> float:
@@ -251,14 +323,20 @@ class Traffic(_Record):
     """
 
     cnn_bench: Literal["traffic"] = "traffic"
-    run_id: str
+    run_id: RunId
     artifact: Sha256
-    threads: int = Field(ge=1)
-    inferences: int | None = None
+    threads: Threads
+    inferences: Count | None = None
     levels: list[Level] = []
     reason: str | None = None
 
 
 Record = Annotated[
-    Run | Artifact | Repeat | Pair | Memory | Opinion | Traffic, Field(discriminator="cnn_bench")
+    Run | Artifact | Repeat | Pair | Memory | Ending | Opinion | Traffic,
+    Field(discriminator="cnn_bench"),
 ]
+
+
+def _require_finite(times_ns: Sequence[int]) -> None:
+    if sum(times_ns) > MAX_NS:
+        raise ValueError("the times of one process add up to days")

@@ -21,8 +21,9 @@ from typing import IO, Any, Self
 
 from pydantic import TypeAdapter, ValidationError
 
-from cnn_export.benchmarks.results import SCHEMA_VERSION, Record
+from cnn_export.benchmarks.results import READABLE_VERSIONS, SCHEMA_VERSION, Record
 from cnn_export.errors import DestinationError, InputRefused
+from cnn_export.untrusted.regular_file import opened
 
 MAX_LINE_BYTES = 64 * 2**20
 """A record of 100,000 samples has about 1 MB; a longer line is no record."""
@@ -87,8 +88,8 @@ class Appender:
             self._closed = True
             os.close(self._descriptor)
 
-    def append(self, record: Record) -> None:
-        """Write one record as one line.
+    def append(self, *records: Record) -> None:
+        """Write records, one line each: all of them are there, or none.
 
         A thread that outlives the call finds the file closed: its descriptor may be another's.
 
@@ -96,26 +97,28 @@ class Appender:
             DestinationError: the disk is full or gone, or the file is closed; what was there is
                 unharmed.
         """
-        line = record.to_line().encode()
+        lines = "".join(record.to_line() for record in records).encode()
         with self._one_writer:
             if self._closed:
                 raise DestinationError(f"{self.path} is closed; nothing more is kept")
-            self._write(line)
+            self._write(lines)
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, lines: bytes) -> None:
         before = os.fstat(self._descriptor).st_size
         try:
-            written = os.write(self._descriptor, line)
+            written = os.write(self._descriptor, lines)
         except OSError as error:
             raise DestinationError(f"cannot write {self.path}: {error.strerror}") from error
-        if written != len(line):
+        if written != len(lines):
             os.ftruncate(self._descriptor, before)
-            raise DestinationError(f"{self.path} took {written} of {len(line)} bytes; free space")
+            raise DestinationError(f"{self.path} took {written} of {len(lines)} bytes; free space")
 
     def _require_ours(self) -> None:
         """Never append to, or part, what is somebody else's file or of another schema."""
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            return
+            raise DestinationError(
+                f"{self.path} is no file, and results are read again; give another --out"
+            )
         head = os.pread(self._descriptor, _HEAD_BYTES, 0).partition(b"\n")[0]
         if _KEY not in head and not _HEAD.startswith(head):
             raise DestinationError(
@@ -123,7 +126,7 @@ class Appender:
                 " give another --out"
             )
         found = _VERSION.search(head)
-        if found and int(found[1]) != SCHEMA_VERSION:
+        if found and int(found[1]) not in READABLE_VERSIONS:
             raise DestinationError(
                 f"{self.path} is of schema version {int(found[1])}, this command writes"
                 f" {SCHEMA_VERSION}; give another --out"
@@ -175,15 +178,16 @@ def read_records(path: Path) -> Iterator[Record | BadLine]:
     One line is in memory at a time.
 
     Raises:
-        InputRefused: the file cannot be read, or a record is of another schema version.
+        InputRefused: it is no regular file, cannot be read, or a record is of another schema
+            version.
     """
-    try:
-        with path.open("rb") as opened:
-            yield from parse_lines(_bounded(opened))
-    except OSError as error:
-        raise InputRefused(f"cannot read {path}: {error.strerror}") from error
-    except InputRefused as error:
-        raise InputRefused(f"{path}, {error}") from None
+    with opened(path) as file:
+        try:
+            yield from parse_lines(_bounded(file))
+        except OSError as error:
+            raise InputRefused(f"{path} cannot be read: {error.strerror}") from error
+        except InputRefused as error:
+            raise InputRefused(f"{path}, {error}") from None
 
 
 def parse_lines(lines: Iterable[bytes]) -> Iterator[Record | BadLine]:
@@ -218,15 +222,18 @@ def _parsed(number: int, line: bytes) -> Record | BadLine:
 
 def _require_known_schema(number: int, line: bytes) -> None:
     """Tell a record of another version, whose fields may differ, from damage."""
-    with contextlib.suppress(ValidationError, ValueError):
+    with contextlib.suppress(ValidationError):
         document: Any = TypeAdapter(dict[str, Any]).validate_json(line)
-        _require_version(number, int(document.get("schema_version", SCHEMA_VERSION)))
+        version: Any = document.get("schema_version")
+        if type(version) is int:
+            _require_version(number, version)
 
 
 def _require_version(number: int, version: int) -> None:
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         raise InputRefused(
-            f"line {number} is of schema version {version}, this command reads {SCHEMA_VERSION};"
+            f"line {number} is of schema version {version}, this command reads"
+            f" {' and '.join(map(str, READABLE_VERSIONS))};"
             " measure again, or use the cnn-bench that wrote it"
         )
 

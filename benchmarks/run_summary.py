@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from cnn_export.benchmarks import look_rows
+from cnn_export.benchmarks.comparison import of_incomplete
+from cnn_export.benchmarks.plan_coverage import Coverage, missing_places, missing_record
 from cnn_export.benchmarks.recorded_pairs import compare_recorded
 from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
 from cnn_export.benchmarks.statistics import (
@@ -86,11 +88,18 @@ def pair_rows(records: Sequence[Record]) -> list[PairRow]:
         InputRefused: as :func:`~cnn_export.benchmarks.recorded_pairs.compare_recorded`.
     """
     artifacts, devices = _artifacts(records), _devices(records)
+    places = missing_places(Coverage(records).missing())
     pairs = [record for record in records if isinstance(record, Pair)]
     groups = _grouped(pairs, [(p.run_id, p.a, p.b, p.threads) for p in pairs])
     return [
-        _pair_row(devices.get(run, ""), artifacts[run, a], artifacts[run, b], group)
-        for (run, a, b, _), group in sorted(groups.items(), key=lambda item: item[0][3])
+        _pair_row(
+            devices.get(run, ""),
+            artifacts[run, a],
+            artifacts[run, b],
+            group,
+            whole=((a, b), threads, devices.get(run, "")) not in places,
+        )
+        for (run, a, b, threads), group in sorted(groups.items(), key=lambda item: item[0][3])
     ]
 
 
@@ -99,6 +108,7 @@ def document(records: Sequence[Record]) -> dict[str, Any]:
     return {
         "results": [_time_document(row) for row in time_rows(records)],
         "comparisons": [_pair_document(row) for row in pair_rows(records)],
+        "missing": [missing_record(part) for part in Coverage(records).missing()],
         **look_rows.document(records),
     }
 
@@ -150,7 +160,13 @@ def _delegate(artifact: Artifact, repeat: Repeat) -> str | None:
     return None if repeat.runtime_args.get("xnnpack") == "off" else artifact.delegate
 
 
-def _pair_row(device: str, a: Artifact, b: Artifact, pairs: list[Pair]) -> PairRow:
+def _pair_row(device: str, a: Artifact, b: Artifact, pairs: list[Pair], *, whole: bool) -> PairRow:
+    comparison = compare_recorded(
+        a,
+        b,
+        [(pair.a_ns, pair.b_ns) for pair in pairs],
+        [pair.b_loaded_first for pair in pairs],
+    )
     return PairRow(
         device=device,
         a=a,
@@ -158,12 +174,7 @@ def _pair_row(device: str, a: Artifact, b: Artifact, pairs: list[Pair]) -> PairR
         threads=pairs[0].threads,
         a_p50=median_interval([statistics.median(pair.a_ns) for pair in pairs]),
         b_p50=median_interval([statistics.median(pair.b_ns) for pair in pairs]),
-        comparison=compare_recorded(
-            a,
-            b,
-            [(pair.a_ns, pair.b_ns) for pair in pairs],
-            [pair.b_loaded_first for pair in pairs],
-        ),
+        comparison=comparison if whole else of_incomplete(comparison),
         flags=_flags(pairs),
     )
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cnn_export.benchmarks import look_table
 from cnn_export.benchmarks.conditions import EXPLANATIONS
+from cnn_export.benchmarks.plan_coverage import Coverage, missing_lines
 from cnn_export.benchmarks.results import Device, Record, Run
 from cnn_export.benchmarks.run_summary import PairRow, TimeRow, pair_rows, time_rows
 from cnn_export.benchmarks.statistics import Interval
@@ -41,6 +42,8 @@ def render(records: Sequence[Record]) -> RenderableType:
     if pairs:
         parts += [_pair_table(pairs, several=several), ""]
     parts += look_table.render(records)
+    missing = missing_lines(Coverage(records).missing())
+    parts += [Text(printable(f"not measured: {line}")) for line in missing]
     parts += [Text(line) for line in footnotes(times, pairs)]
     return Group(*parts)
 

@@ -6,10 +6,14 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
+from pydantic import ValidationError
+
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.device import Device, Job, Outcome
+from cnn_export.benchmarks.endings import failed_endings
 from cnn_export.benchmarks.plan import Turn
 from cnn_export.benchmarks.runtime_arguments import arguments_of
+from cnn_export.benchmarks.session import IncompleteRun
 from cnn_export.errors import DeviceUnfit, ExportError, InputRefused, Interrupted, UsageError
 
 _T = TypeVar("_T")
@@ -17,10 +21,12 @@ _Key = tuple[tuple[str, ...], int]
 
 
 class Sink(Protocol):
-    """Where records go."""
+    """Where records go, and those of the run that are there."""
 
-    def append(self, record: results.Record) -> None:
-        """Keep one record."""
+    records: list[results.Record]
+
+    def append(self, *records: results.Record) -> None:
+        """Keep records, all of them or none."""
         ...
 
 
@@ -54,8 +60,8 @@ def measure(
 ) -> None:
     """Run every turn and keep what it measured; those that failed go to ``lost``.
 
-    After a failure the same artifacts at the same threads are not tried again in this call; all
-    others go on.
+    After a failure the same artifacts at the same threads are not tried again in this call, which
+    the file is told at once; all others go on.
 
     Raises:
         DestinationError: the file cannot be written.
@@ -71,13 +77,15 @@ def measure(
         try:
             outcome = device.run(job_of(turn, run))
             _require_same_machine(outcome, turn)
+            record = record_of(turn, run, outcome)
         except (DeviceUnfit, Interrupted, UsageError):
             raise
         except ExportError as error:
             given_up.add(_group(turn))
             lost.append(Lost(turn, error))
+            sink.append(*failed_endings(run, turn.part(run.run_id), error, sink.records))
             continue
-        sink.append(record_of(turn, run, outcome))
+        sink.append(record)
         if strict:
             _require_fit(outcome, turn)
 
@@ -97,10 +105,18 @@ def job_of(turn: Turn, run: results.Run) -> Job:
 
 
 def record_of(turn: Turn, run: results.Run, outcome: Outcome) -> results.Record:
-    """Return the line that keeps this turn."""
-    if turn.kind == "memory":
-        return _memory(turn, run, outcome)
-    return _pair(turn, run, outcome) if turn.kind == "pair" else _repeat(turn, run, outcome)
+    """Return the line that keeps this turn.
+
+    Raises:
+        IncompleteRun: the worker reported what cannot be.
+    """
+    kinds = {"memory": _memory, "pair": _pair, "time": _repeat}
+    try:
+        return kinds[turn.kind](turn, run, outcome)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise IncompleteRun(f"the worker reported an impossible {where}: {first['msg']}") from None
 
 
 def _repeat(turn: Turn, run: results.Run, outcome: Outcome) -> results.Repeat:

@@ -19,6 +19,13 @@ CHOICES: Mapping[str, Mapping[str, Sequence[str]]] = {
 """Runtime → key → values. ``xnnpack=off`` leaves the interpreter's own kernels, ``spinning=off``
 lets idle threads sleep, ``arena=off`` allocates per tensor."""
 
+RUNTIME_OF_TARGET: Mapping[str, str] = {
+    "tflite": "ai-edge-litert",
+    "onnx": "onnxruntime",
+    "executorch": "executorch",
+}
+"""Which runtime measures a target's artifacts; Core ML's run on Apple's systems only."""
+
 
 def parse_arguments(given: Iterable[str], runtimes: Iterable[str]) -> dict[str, str]:
     """Return ``K=V`` pairs as a dict, each known to at least one of ``runtimes``.
@@ -54,3 +61,9 @@ def _require_known(key: str, value: str, known: Mapping[str, Sequence[str]]) -> 
 def arguments_of(runtime: str, arguments: Mapping[str, str]) -> dict[str, str]:
     """Return those of ``arguments`` that ``runtime`` has."""
     return {key: value for key, value in arguments.items() if key in CHOICES[runtime]}
+
+
+def kept_arguments(runtime: str, arguments: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return sorted pairs without the arguments of other runtimes; all of an unknown runtime."""
+    known = CHOICES.get(runtime, arguments)
+    return tuple(sorted((key, value) for key, value in arguments.items() if key in known))

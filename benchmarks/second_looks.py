@@ -44,12 +44,6 @@ class Opined:
     conditions: results.Conditions
 
 
-class Kept(Sink, Protocol):
-    """Where records go, and those of the run that are there."""
-
-    records: list[results.Record]
-
-
 class SecondLooks(Protocol):
     """Runs other tools and counts memory traffic."""
 
@@ -110,7 +104,7 @@ def look_again(
     run: results.Run,
     subjects: Sequence[Subject],
     device: object,
-    sink: Kept,
+    sink: Sink,
     lost: list[Lost],
     tools: Sequence[OwnTool] = (),
 ) -> None:

@@ -150,6 +150,8 @@ def _name(item: Message | Damaged) -> str:
 
 
 def _require_plausible(session: Session) -> None:
+    if any(0 in (hello.load_ns, hello.first_ns) for hello in session.hellos):
+        raise IncompleteRun("loading or the first inference took 0 ns: the clock is too coarse")
     for times in (session.samples_ns, *session.pairs_ns):
         if 0 in times:
             raise IncompleteRun("a time of 0 ns: the device's clock is too coarse")

@@ -24,6 +24,7 @@ def command(base: Path, new: Path | None, as_json: bool) -> None:
     """
     from cnn_export.benchmarks import compare_report
     from cnn_export.benchmarks.console import result_console, warn
+    from cnn_export.benchmarks.plan_coverage import missing_lines
 
     comparisons = _compared(base, new)
     if as_json:
@@ -33,6 +34,8 @@ def command(base: Path, new: Path | None, as_json: bool) -> None:
     for side, labels in (("base", comparisons.only_base), ("new", comparisons.only_new)):
         for label in labels:
             warn(f"only in {side}: {label}")
+    for line in missing_lines(comparisons.missing):
+        warn(f"undecided, not measured: {line}")
 
 
 def _compared(base: Path, new: Path | None) -> Comparisons:
@@ -47,8 +50,8 @@ def _compared(base: Path, new: Path | None) -> Comparisons:
                 f"{base} holds no pairs; give BASE.jsonl and NEW.jsonl, "
                 "or measure with run --compare"
             )
-        return of_duels(measured.duels)
-    comparisons = of_series(measured.series, read_measurements(new).series)
+        return of_duels(measured)
+    comparisons = of_series(measured, read_measurements(new))
     if not comparisons.rows:
         raise InputRefused(
             f"{base} and {new} have no artifact in common that was timed on the same "

@@ -42,10 +42,12 @@ def command(
 ) -> None:
     """Judge RESULTS.jsonl, or artifact files, against budgets.
 
-    Exit 0: all met; 10: over budget or slower; 11: undecided, with the repeats that would decide.
-    A budget without a result and a result without a budget are refused (4), unless allowed.
+    Exit 0: all met, and all that was planned is there; 10: over budget, slower, or failed to run;
+    11: undecided or lost, with what would decide. A budget without a result and a result without
+    a budget are refused (4), unless allowed; so is what only the baseline has.
     """
     from cnn_export.benchmarks.budgets import read_budgets
+    from cnn_export.benchmarks.candidates import shortfalls_of
     from cnn_export.benchmarks.columns import read_measurements
     from cnn_export.benchmarks.gate import judge
     from cnn_export.benchmarks.gate_outputs.saving import require_apart
@@ -57,7 +59,8 @@ def command(
     measured = read_measurements(results) if results else None
     earlier = read_measurements(baseline) if baseline else None
     candidates = _candidates(measured, artifacts)
-    verdict = judge(candidates, budgets, Regressions(measured, earlier, ignored_flags))
+    lacking = shortfalls_of(measured) if measured else []
+    verdict = judge(candidates, budgets, Regressions(measured, earlier, ignored_flags), lacking)
     _require_matched(verdict, budget_file, allow_unmatched)
     _write(candidates, verdict, outputs)
     _show(verdict, as_json)
@@ -132,12 +135,16 @@ def _show(verdict: Verdict, as_json: bool) -> None:
 
 
 def _require_met(verdict: Verdict) -> None:
+    from cnn_export.benchmarks.gate_outputs.wording import remark
     from cnn_export.errors import OverBudget, Undecided
 
     total = len(verdict.judgements)
+    lacking = [each for each in verdict.judgements if each.shortfall is not None]
+    told = "".join(f"; {remark(each)}" for each in lacking[:1])
     if verdict.standing == "missed":
-        raise OverBudget(f"{verdict.count('missed')} of {total} bounds are missed")
+        raise OverBudget(f"{verdict.count('missed')} of {total} bounds are missed{told}")
     if verdict.standing == "undecided":
         raise Undecided(
-            f"{verdict.count('undecided')} of {total} bounds are undecided; measure more repeats"
+            f"{verdict.count('undecided')} of {total} bounds are undecided"
+            f"{told or '; measure more repeats'}"
         )

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from cnn_export.benchmarks.gate import STANDINGS, Judgement, Verdict
+from cnn_export.benchmarks.gate_outputs.wording import remark
 from cnn_export.benchmarks.measurements import Setting
 
 
@@ -53,4 +54,5 @@ def _record(judgement: Judgement) -> dict[str, Any]:
         "processes": judgement.figure.processes,
         "verdict": judgement.standing,
         "repeats_needed": judgement.repeats_needed,
+        "remark": remark(judgement),
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from cnn_export.benchmarks.budgets import BOUNDS
-from cnn_export.benchmarks.gate import Judgement
+from cnn_export.benchmarks.gate import PROCESSES, Judgement
 from cnn_export.benchmarks.intervals import DEFAULT_CONFIDENCE
+from cnn_export.benchmarks.plan_coverage import missing_lines
 
 _PERCENT_DECIMALS = 2
 _TIME_DIGITS = 4
@@ -14,8 +15,10 @@ _TIME_DIGITS = 4
 
 
 def limit_text(judgement: Judgement) -> str:
-    """Return ``≤ 12 ms``, as it stands in the budget."""
+    """Return ``≤ 12 ms``, as it stands in the budget; ``≥ 10`` for planned processes."""
     limit = judgement.limit
+    if judgement.bound == PROCESSES:
+        return f"≥ {limit:,}"
     return f"≤ {_with_unit(judgement.bound, f'{int(limit) if limit == int(limit) else limit:,}')}"
 
 
@@ -31,7 +34,13 @@ def measured_text(judgement: Judgement) -> str:
 
 
 def remark(judgement: Judgement) -> str:
-    """Say what an undecided bound needs, and under which unfit conditions a figure arose."""
+    """Say what an undecided bound needs, and under which unfit conditions a figure arose.
+
+    Of planned processes that are not there: which, what became of them, and what to do.
+    """
+    if judgement.shortfall is not None:
+        (line,) = missing_lines([judgement.shortfall.part])
+        return line
     parts = [_need(judgement)] if judgement.standing == "undecided" else []
     if judgement.figure.flags:
         parts.append(f"flags: {', '.join(judgement.figure.flags)}")
@@ -49,12 +58,13 @@ def _need(judgement: Judgement) -> str:
 
 def _decimals(bound: str, value: float) -> int:
     """Return how many decimals a figure of this bound shows; counts are whole."""
-    if BOUNDS[bound] == "%":
+    unit = BOUNDS.get(bound, "")
+    if unit == "%":
         return _PERCENT_DECIMALS
-    if BOUNDS[bound] != "ms":
+    if unit != "ms":
         return 0
     return max(0, _TIME_DIGITS - 1 - math.floor(math.log10(value))) if value > 0 else 0
 
 
 def _with_unit(bound: str, text: str) -> str:
-    return f"{text} {BOUNDS[bound]}".rstrip()
+    return f"{text} {BOUNDS.get(bound, '')}".rstrip()

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cnn_export.benchmarks.results import Sha256
+from cnn_export.benchmarks.results import MAX_NS, Count, Sha256, Threads
 from cnn_export.errors import InputRefused
+from cnn_export.untrusted.regular_file import read_bytes
 
 SCHEMA_VERSION = 1
 _MAX_BYTES = 64 * 1024 * 1024
 
 
+Nanoseconds = Annotated[float, Field(ge=0, le=MAX_NS)]
+PerSecond = Annotated[float, Field(ge=1, le=1e18)]
+
+
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class OpTime(_Model):
@@ -30,10 +35,10 @@ class OpTime(_Model):
     name: str
     kind: str
     covers: list[str]
-    median_ns: float = Field(ge=0)
-    share: float = Field(ge=0)
-    macs: int | None
-    mac_bytes: int | None
+    median_ns: Nanoseconds
+    share: float = Field(ge=0, le=1_000_000)
+    macs: Count | None
+    mac_bytes: Count | None
 
     @property
     def mac_per_s(self) -> float | None:
@@ -49,8 +54,8 @@ class OpTime(_Model):
 class Roofline(_Model):
     """Measured limits of the device that was profiled, for the same number of threads."""
 
-    mac_per_s: float = Field(gt=0)
-    bytes_per_s: float = Field(gt=0)
+    mac_per_s: PerSecond
+    bytes_per_s: PerSecond
     kernel: str
 
     def attainable(self, intensity: float) -> float:
@@ -94,11 +99,11 @@ class Profile(_Model):
     artifact_sha256: Sha256
     runtime: str
     runtime_version: str
-    threads: int = Field(ge=1)
+    threads: Threads
     inferences: int = Field(ge=1)
-    sum_ns: float = Field(ge=0)
-    profiled_ns: float | None = Field(default=None, ge=0)
-    plain_ns: float | None = Field(default=None, ge=0)
+    sum_ns: Nanoseconds
+    profiled_ns: Nanoseconds | None = None
+    plain_ns: Nanoseconds | None = None
     ops: list[OpTime]
     untimed: list[str]
     """Operators of the file that no event covers."""
@@ -131,14 +136,9 @@ def read_profile(path: Path) -> Profile:
     """Read what ``cnn-bench profile --json`` printed.
 
     Raises:
-        InputRefused: missing, too large, or no profile of this version.
+        InputRefused: missing, no regular file, too large, or no profile of this version.
     """
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputRefused(f"{path} is larger than any profile; is it the right file?")
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputRefused(f"cannot read the profile {path}: {error.strerror}") from error
+    text = read_bytes(path, _MAX_BYTES)
     try:
         return Profile.model_validate_json(text)
     except ValidationError as error:

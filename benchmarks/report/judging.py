@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnn_export.benchmarks.budgets import BOUNDS, read_budgets
-from cnn_export.benchmarks.candidates import Candidate, Figure, candidates_of
+from cnn_export.benchmarks.candidates import Candidate, Figure, candidates_of, shortfalls_of
 from cnn_export.benchmarks.columns import read_measurements
 from cnn_export.benchmarks.gate import Judgement, judge
 from cnn_export.benchmarks.gate_outputs.wording import remark
@@ -27,7 +27,12 @@ def budget_rows(results: Path, budgets: Path) -> tuple[tuple[BudgetRow, ...], tu
     """
     measurements = read_measurements(results)
     regression = _Regression(measurements)
-    verdict = judge(candidates_of(measurements), read_budgets(budgets), regression)
+    verdict = judge(
+        candidates_of(measurements),
+        read_budgets(budgets),
+        regression,
+        shortfalls_of(measurements),
+    )
     notes = (*verdict.unmatched, *regression.refusals)
     return tuple(map(_row, verdict.judgements)), tuple(f"Not judged: {words}." for words in notes)
 
@@ -48,7 +53,7 @@ class _Regression:
 
 
 def _row(judgement: Judgement) -> BudgetRow:
-    unit = f" {BOUNDS[judgement.bound]}".rstrip()
+    unit = f" {BOUNDS.get(judgement.bound, '')}".rstrip()
     return BudgetRow(
         subject=judgement.candidate.label,
         quantity=judgement.bound,

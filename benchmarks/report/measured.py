@@ -9,18 +9,17 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 
+from cnn_export.benchmarks.comparison import of_incomplete
 from cnn_export.benchmarks.recorded_pairs import compare_recorded
 from cnn_export.benchmarks.results import (
     Artifact,
     Conditions,
     Device,
     Memory,
-    Opinion,
     Pair,
     Record,
     Repeat,
     Run,
-    Traffic,
 )
 from cnn_export.benchmarks.statistics import Comparison, Summary, summarize
 from cnn_export.errors import InputRefused
@@ -152,7 +151,7 @@ class _Kinds:
                 self.pairs.append(record)
             case Memory():
                 self.memories.append(record)
-            case Opinion() | Traffic():
+            case _:
                 pass  # no measurement of ours
 
     def run(self, run_id: str) -> Run:
@@ -244,16 +243,15 @@ def _duels(kinds: _Kinds, taken: int) -> tuple[Duel, ...]:
     groups: dict[tuple[str, str, str, int], list[Pair]] = {}
     for pair in kinds.pairs:
         groups.setdefault((pair.run_id, pair.a, pair.b, pair.threads), []).append(pair)
-    return tuple(
-        _duel(kinds, pairs, number)
-        for number, pairs in zip(count(taken + 1, 2), groups.values(), strict=False)
-    )
+    numbered = zip(count(taken + 1, 2), groups.values(), strict=False)
+    return tuple(_duel(kinds, pairs, number) for number, pairs in numbered)
 
 
 def _duel(kinds: _Kinds, pairs: list[Pair], number: int) -> Duel:
     first = pairs[0]
     a, b = (kinds.artifact(first.run_id, sha256) for sha256 in (first.a, first.b))
     ordered = sorted(pairs, key=lambda each: each.position)
+    incomplete = len(pairs) < kinds.run(first.run_id).repeats
     comparison = compare_recorded(
         a,
         b,
@@ -270,7 +268,7 @@ def _duel(kinds: _Kinds, pairs: list[Pair], number: int) -> Duel:
         device=kinds.run(first.run_id).device,
         runtimes=first.runtimes,
         threads=first.threads,
-        comparison=comparison,
+        comparison=of_incomplete(comparison) if incomplete else comparison,
     )
 
 

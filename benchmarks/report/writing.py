@@ -8,21 +8,14 @@ from pathlib import Path
 
 from cnn_export.benchmarks.cost import read_cost
 from cnn_export.benchmarks.gate_outputs.saving import save_text
+from cnn_export.benchmarks.plan_coverage import Coverage, missing_lines
 from cnn_export.benchmarks.profiles.document import read_profile
+from cnn_export.benchmarks.record_check import RecordCheck
 from cnn_export.benchmarks.report.judging import budget_rows
 from cnn_export.benchmarks.report.look_tables import look_tables
 from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
-from cnn_export.benchmarks.results import (
-    Artifact,
-    Memory,
-    Opinion,
-    Pair,
-    Record,
-    Repeat,
-    Run,
-    Traffic,
-)
+from cnn_export.benchmarks.results import Record
 from cnn_export.benchmarks.results_file import BadLine, read_records
 from cnn_export.errors import DestinationError
 
@@ -46,6 +39,7 @@ def page_of(sources: Sources) -> str:
         InputRefused: a file is missing, damaged or foreign, or holds no measurement.
     """
     records, notes = _sorted_out(read_records(sources.results))
+    notes += _coverage_notes(records)
     rows = None
     if sources.budgets is not None:
         rows, unmatched = budget_rows(sources.results, sources.budgets)
@@ -66,43 +60,34 @@ def page_of(sources: Sources) -> str:
 
 
 def _sorted_out(lines: Iterable[Record | BadLine]) -> tuple[list[Record], tuple[str, ...]]:
-    """Return the records, each once, and what the page says about the other lines."""
+    """Return the records that count, and what the page says about the others."""
     records: list[Record] = []
     bad: list[BadLine] = []
-    seen: set[tuple[object, ...]] = set()
-    repeated = 0
+    uncounted: list[str] = []
+    check = RecordCheck()
     for line in lines:
         if isinstance(line, BadLine):
             bad.append(line)
-            continue
-        key = _identity(line)
-        repeated += key in seen
-        if key not in seen:
-            seen.add(key)
+        elif (problem := check.problem(line)) is not None:
+            uncounted.append(problem)
+        else:
             records.append(line)
-    notes = bad_line_notes(bad)
-    if repeated:
-        notes += (f"Left out, as they are there before: {repeated} lines of the results file.",)
-    return records, notes
+    return records, (*bad_line_notes(bad), *_uncounted_notes(uncounted))
 
 
-def _identity(record: Record) -> tuple[object, ...]:
-    """Return what no two different records of a file share."""
-    match record:
-        case Run():
-            return ("run", record.run_id)
-        case Artifact():
-            return ("artifact", record.run_id, record.sha256)
-        case Repeat():
-            return ("repeat", record.run_id, record.artifact, record.threads, record.repeat)
-        case Pair():
-            return ("pair", record.run_id, record.a, record.b, record.threads, record.repeat)
-        case Memory():
-            return ("memory", record.run_id, record.artifact, record.threads)
-        case Opinion():
-            return ("opinion", record.run_id, record.artifact, record.threads, record.tool)
-        case Traffic():
-            return ("traffic", record.run_id, record.artifact, record.threads)
+def _uncounted_notes(problems: Sequence[str]) -> tuple[str, ...]:
+    if not problems:
+        return ()
+    shown = "; ".join(problems[:_SHOWN_BAD_LINES])
+    return (f"Left out, as they do not count: {len(problems)} lines of the results ({shown}).",)
+
+
+def _coverage_notes(records: Iterable[Record]) -> tuple[str, ...]:
+    """Return a sentence per part of the plans that is not there."""
+    coverage = Coverage(records)
+    damage = coverage.damage()
+    told = () if damage is None else (f"Lines are gone from the results: {damage}.",)
+    return (*told, *(f"Not measured: {line}." for line in missing_lines(coverage.missing())))
 
 
 def bad_line_notes(bad: Sequence[BadLine]) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cnn_export.benchmarks import results
+from cnn_export.benchmarks.plan_coverage import PartKey, part_of
 
 NS_PER_MS = 1_000_000
 RUN_ID = "0123456789abcdef"
@@ -27,7 +29,7 @@ def sha256(name: str) -> str:
 
 def run(run_id: str = RUN_ID, device: results.Device = DEVICE, **fields: Any) -> results.Run:
     given = {"producer": "test", "started_at": "2026-01-01T00:00:00+00:00", "seed": 1}
-    given |= {"repeats": 6, "min_time_s": 1.0} | fields
+    given |= {"repeats": 6, "min_time_s": 1.0, "artifacts": [sha256("net.tflite")]} | fields
     return results.Run(run_id=run_id, device=device, **given)
 
 
@@ -63,7 +65,7 @@ def pair(number: int, a_ns: Sequence[int], b_ns: Sequence[int], **fields: Any) -
 def memory(peak_rss_bytes: int, **fields: Any) -> results.Memory:
     given = {"run_id": RUN_ID, "artifact": sha256("net.tflite"), "threads": 1}
     given |= {"runtime": "ai-edge-litert", "runtime_version": "2.3.0"} | fields
-    return results.Memory(peak_rss_bytes=peak_rss_bytes, baseline_rss_bytes=1000, **given)
+    return results.Memory(peak_rss_bytes=peak_rss_bytes, baseline_rss_bytes=1, **given)
 
 
 def opened(**fields: Any) -> list[results.Record]:
@@ -72,5 +74,82 @@ def opened(**fields: Any) -> list[results.Record]:
 
 
 def save(path: Path, records: Sequence[results.Record]) -> Path:
+    """Write ``records``, each run with the plan that they fulfil."""
+    return save_as_is(path, planned(records))
+
+
+def save_as_is(path: Path, records: Sequence[results.Record]) -> Path:
     path.write_text("".join(record.to_line() for record in records), encoding="utf-8")
     return path
+
+
+def planned(records: Sequence[results.Record]) -> list[results.Record]:
+    """Return ``records`` with as many runs as they need to be whole.
+
+    A run has one number of repeats for all of its artifacts and threads, and times either single
+    artifacts or pairs against one base.
+    """
+    plans = _plans(records)
+    found: list[results.Record] = []
+    for record in records:
+        of_run = [(plan, run) for plan, run in plans.items() if plan[0] == record.run_id]
+        if isinstance(record, results.Run):
+            found += [run for _, run in of_run] or [record]
+        elif isinstance(record, results.Artifact):
+            told = [each for _, each in of_run if record.sha256 in each.artifacts]
+            copies = [record.model_copy(update={"run_id": each.run_id}) for each in told]
+            found += copies if of_run else [record]
+        else:
+            run = plans.get(_plan(records, record))
+            found.append(record.model_copy(update={"run_id": run.run_id}) if run else record)
+    return found
+
+
+_Plan = tuple[str, str, int]
+"""Run, base (of pairs), repeats."""
+
+
+def _plan(records: Sequence[results.Record], record: results.Record) -> _Plan:
+    part = _part(record)
+    kind = "time" if part.kind == "memory" else part.kind
+    same = [
+        part_of(each) == dataclasses.replace(part, kind=kind)
+        for each in records
+        if isinstance(each, results.Repeat | results.Pair)
+    ]
+    return (record.run_id, part.artifacts[0] if kind == "pair" else "", max(1, sum(same)))
+
+
+def _part(record: results.Record) -> PartKey:
+    if isinstance(record, results.Opinion | results.Traffic):
+        return PartKey(record.run_id, "time", (record.artifact,), record.threads)
+    return part_of(record)
+
+
+def _plans(records: Sequence[results.Record]) -> dict[_Plan, results.Run]:
+    runs = {each.run_id: each for each in records if isinstance(each, results.Run)}
+    measured = [each for each in records if not isinstance(each, results.Run | results.Artifact)]
+    members: dict[_Plan, list[PartKey]] = {}
+    for record in measured:
+        members.setdefault(_plan(records, record), []).append(_part(record))
+    firsts = {plan[0]: plan for plan in reversed(members)}
+    return {
+        plan: _run_of(plan, runs[plan[0]], parts, first=firsts[plan[0]] == plan)
+        for plan, parts in members.items()
+        if plan[0] in runs
+    }
+
+
+def _run_of(plan: _Plan, run: results.Run, parts: list[PartKey], *, first: bool) -> results.Run:
+    _, base, repeats = plan
+    artifacts = dict.fromkeys([*([base] if base else []), *(p.artifacts[-1] for p in parts)])
+    twins = [base, base] if list(artifacts) == [base] else list(artifacts)
+    return run.model_copy(
+        update={
+            "run_id": run.run_id if first else sha256(f"{run.run_id} {plan}")[:16],
+            "artifacts": twins,
+            "threads": list(dict.fromkeys(p.threads for p in parts)),
+            "repeats": repeats,
+            "compare": bool(base),
+        }
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import made_results
 import numpy as np
 
 from cnn_export.benchmarks.results import (
@@ -34,6 +35,7 @@ def run() -> Run:
         seed=3,
         repeats=6,
         min_time_s=0.1,
+        artifacts=[FAST, SLOW],
     )
 
 
@@ -100,7 +102,7 @@ def pair(index: int) -> Pair:
         a=FAST,
         b=SLOW,
         repeat=index,
-        position=20 + index,
+        position=index,
         b_first=bool(index % 2),
         b_loaded_first=bool(index % 2),
         threads=1,
@@ -112,5 +114,4 @@ def pair(index: int) -> Pair:
 
 
 def write(path: Path, lines: list[Record]) -> Path:
-    path.write_text("".join(line.to_line() for line in lines), encoding="utf-8")
-    return path
+    return made_results.save(path, lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,10 @@ def test_refuses_what_is_no_text_too_large_or_missing(tmp_path: Path):
     binary, large = tmp_path / "binary", tmp_path / "large"
     binary.write_bytes(b"\xff\xfe")
     large.write_bytes(b"#" * (2**20 + 1))
-    for path, message in ((binary, "utf-8"), (large, "larger"), (tmp_path / "none", "cannot read")):
+    for path, message in ((binary, "utf-8"), (large, "more than")):
         with pytest.raises(InputRefused, match=message):
             read_budgets(path)
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in (("none", "does not exist"), ("pipe", "is a pipe, not a file")):
+        with pytest.raises(InputRefused, match=message):
+            read_budgets(tmp_path / name)

@@ -127,9 +127,10 @@ def test_the_table_shows_the_verdict_and_escapes_names(
 def test_pairs_that_did_not_alternate_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    records = [*made.opened(), made.artifact("old.tflite"), made.pair(0, [1] * 9, [1] * 3)]
+    uneven = made.pair(0, [1] * 9, [1] * 9).model_copy(update={"b_ns": [1] * 3})
+    records = [*made.opened(), made.artifact("old.tflite"), uneven]
     code, error = failed(capsys, made.save(tmp_path / "pairs.jsonl", records))
-    assert (code, "not alternated" in error) == (4, True)
+    assert (code, "equally many times" in error) == (4, True)
 
 
 def test_one_file_without_pairs_is_refused(base: Path, capsys: pytest.CaptureFixture[str]):

@@ -47,9 +47,9 @@ def test_a_regression_from_few_pairs_asks_for_an_interval(tmp_path: Path, count:
 
 
 def test_a_pair_without_time_is_refused_by_name(tmp_path: Path):
-    records = [*pairs()[:3], made.pair(3, [0, 5], [5, 5])]
-    lines = [*made.opened(), made.artifact("old.tflite"), *records]
-    with pytest.raises(InputRefused, match=NO_TIME):
+    timeless = made.pair(3, [5, 5], [5, 5]).model_copy(update={"a_ns": [0, 5]})
+    lines = [*made.opened(), made.artifact("old.tflite"), *pairs()[:3], timeless]
+    with pytest.raises(InputRefused, match=r"line 7 is damaged \(a_ns\.0"):
         gated(tmp_path, *lines[2:])
     for read in (run_summary.pair_rows, run_table.show, measured.group):
         with pytest.raises(InputRefused, match=NO_TIME):

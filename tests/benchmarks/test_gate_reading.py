@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import made_results as made
@@ -98,33 +99,44 @@ def test_refuses_lines_that_cannot_be_trusted(tmp_path: Path, damage: object, me
     [
         ({"samples_ns": []}, "line 3 is damaged (repeat.samples_ns"),
         ({"samples_ns": [-1]}, "line 3"),
-        ({"samples_ns": [0, 0]}, "no time above zero"),
-        ({"samples_ns": [2**70]}, "centuries"),
-        ({"samples_ns": [1.5]}, "line 3"),
+        ({"samples_ns": [0, 5]}, "greater than 0"),
+        ({"samples_ns": [True]}, "valid integer"),
+        ({"samples_ns": [1.0]}, "valid integer"),
+        ({"samples_ns": [2**70]}, "less than or equal to"),
+        ({"samples_ns": [10**15, 10**15]}, "add up to days"),
+        ({"load_ns": 0}, "line 3 is damaged (load_ns"),
+        ({"repeat": 1}, "not of the plan"),
+        ({"threads": 2}, "not of the plan"),
+        ({"position": 99}, "not of the plan"),
+        ({"artifact": "f" * 64}, "no 'artifact' line"),
         ({"surprise": 1}, "line 3"),
         ({"cnn_bench": "sample"}, "line 3"),
     ],
 )
 def test_refuses_a_damaged_repeat(tmp_path: Path, change: dict[str, object], message: str):
-    path = made.save(tmp_path / "r.jsonl", made.opened())
+    path = made.save_as_is(tmp_path / "r.jsonl", made.opened(repeats=1))
     document = json.loads(made.repeat(0, [1]).to_line()) | change
     path.write_text(path.read_text() + json.dumps(document) + "\n")
     line = refusal(path)
     assert message.removeprefix("line 3 is damaged (repeat.") in line
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [1, 4])
 def test_refuses_another_schema_version_by_name(tmp_path: Path, version: int):
     path = tmp_path / "r.jsonl"
     document = json.loads(made.run().to_line()) | {"schema_version": version}
     path.write_text(json.dumps(document) + "\n")
-    assert f"schema version {version}, this command reads 2" in refusal(path)
+    assert f"schema version {version}, this command reads 2 and 3" in refusal(path)
 
 
 def test_refuses_what_is_no_file(tmp_path: Path):
-    for path in (tmp_path / "none.jsonl", tmp_path):
-        with pytest.raises(InputRefused, match="cannot read"):
-            read_measurements(path)
+    os.mkfifo(tmp_path / "pipe")
+    told = {"none.jsonl": "does not exist", "": "is a folder", "pipe": "is a pipe, not a file"}
+    for name, words in told.items():
+        with pytest.raises(InputRefused, match=words):
+            read_measurements(tmp_path / name)
+    with pytest.raises(InputRefused, match="/dev/zero is a device"):
+        read_measurements(Path("/dev/zero"))
 
 
 WHOLE = [*made.opened(), *made.repeats_ms([1.0, 2.0, 3.0])]

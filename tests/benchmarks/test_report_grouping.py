@@ -107,7 +107,7 @@ def test_sides_of_a_comparison_keep_every_sample_in_the_order_of_the_run() -> No
     a, b = duel.sides
     assert (a.number, b.number) == (3, 4)
     assert (a.artifact.name, b.artifact.name) == ("fast.tflite", "slow.tflite")
-    assert [process.position for process in a.processes] == list(range(20, 30))
+    assert [process.position for process in a.processes] == list(range(10))
     assert [list(p.samples_ns) for p in a.processes] == [made.pair(i).a_ns for i in range(10)]
     assert [list(p.samples_ns) for p in b.processes] == [made.pair(i).b_ns for i in range(10)]
     assert b.summary.p50.value == pytest.approx(2.5 * a.summary.p50.value, rel=1e-6)

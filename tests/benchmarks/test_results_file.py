@@ -16,7 +16,14 @@ from cnn_export.benchmarks.results_file import Appender, BadLine, parse_lines, r
 from cnn_export.errors import DestinationError, InputRefused
 
 RUN = results.Run(
-    run_id="0" * 16, producer="p", started_at="now", device=DEVICE, seed=1, repeats=2, min_time_s=1
+    run_id="0" * 16,
+    producer="p",
+    started_at="now",
+    device=DEVICE,
+    seed=1,
+    repeats=2,
+    min_time_s=1,
+    artifacts=["a" * 64],
 )
 MEMORY = results.Memory(
     run_id=RUN.run_id,
@@ -131,10 +138,10 @@ def test_damage_and_foreign_lines_are_told_apart() -> None:
     assert [item for item in found if not isinstance(item, BadLine)] == [MEMORY]
 
 
-@pytest.mark.parametrize("version", [1, 3])
+@pytest.mark.parametrize("version", [1, 4])
 def test_another_schema_version_is_refused_by_name(tmp_path: Path, version: int) -> None:
     path = tmp_path / "r.jsonl"
-    other = RUN.to_line().replace('"schema_version":2', f'"schema_version":{version}')
+    other = RUN.to_line().replace('"schema_version":3', f'"schema_version":{version}')
     for line in (other, other.replace('"repeats":2', '"rounds":2')):
         path.write_text(RUN.to_line() + line)
         with pytest.raises(InputRefused, match=rf"r\.jsonl, line 2 is of schema version {version}"):
@@ -144,9 +151,9 @@ def test_another_schema_version_is_refused_by_name(tmp_path: Path, version: int)
 def test_nothing_is_appended_to_another_schema_version(tmp_path: Path) -> None:
     """The file would be refused as a whole, with what was measured last."""
     path = tmp_path / "r.jsonl"
-    path.write_text(RUN.to_line().replace('"schema_version":2', '"schema_version":1') + '{"cnn_b')
+    path.write_text(RUN.to_line().replace('"schema_version":3', '"schema_version":1') + '{"cnn_b')
     before = path.read_bytes()
-    with pytest.raises(DestinationError, match=r"version 1, this command writes 2; give another"):
+    with pytest.raises(DestinationError, match=r"version 1, this command writes 3; give another"):
         Appender(path)
     assert path.read_bytes() == before
 
@@ -180,7 +187,7 @@ def test_a_line_without_end_is_no_record(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match=r"cannot read .*none\.jsonl"):
+    with pytest.raises(InputRefused, match=r".*none\.jsonl"):
         list(read_records(tmp_path / "none.jsonl"))
 
 

@@ -45,7 +45,8 @@ def _pair(repeat: int, a_ns: list[int], b_ns: list[int]) -> results.Pair:
 BUSY = results.Conditions(flags=["others_busy"])
 RECORDS: list[results.Record] = [
     results.Run(
-        run_id=RUN_ID, producer="p", started_at="t", device=DEVICE, seed=1, repeats=2, min_time_s=1
+        run_id=RUN_ID, producer="p", started_at="t", device=DEVICE, seed=1, repeats=2,
+        min_time_s=1, artifacts=[A, B], threads=[1, 2],
     ),
     _artifact(B, "second.onnx"),
     _artifact(A, "first.onnx"),

@@ -1,0 +1,236 @@
+"""What was planned and is not there: named by every reader, and never met."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import made_results as made
+import pytest
+from affine_artifact import manifest_of, save_manifest, write_onnx
+from rich.console import Console
+from scripted_device import ScriptedDevice
+
+from cnn_export.benchmarks.cli import main
+from cnn_export.benchmarks.plan_coverage import Coverage
+from cnn_export.benchmarks.report.writing import Sources, page_of
+from cnn_export.benchmarks.results import Ending, Record
+from cnn_export.benchmarks.results_file import read_records
+from cnn_export.benchmarks.run_job import perform
+from cnn_export.benchmarks.run_request import Request
+from cnn_export.benchmarks.run_table import render
+from cnn_export.benchmarks.session import IncompleteRun
+from cnn_export.errors import ParityError
+
+A, B = made.sha256("a.tflite"), made.sha256("b.tflite")
+MEDIANS = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2]
+BOUND = "[[budget]]\nlatency_ms = 11\n"
+Lines = list[Record]
+
+
+def lines(missing: int = 0) -> Lines:
+    """A run of two artifacts, six processes each, ``missing`` of the second's at the end."""
+    opening = [made.run(artifacts=[A, B]), made.artifact("a.tflite"), made.artifact("b.tflite")]
+    of_b = made.repeats_ms([1.01 * each for each in MEDIANS], artifact=B)
+    return [*opening, *made.repeats_ms(MEDIANS, artifact=A), *of_b[: 6 - missing]]
+
+
+def ending(sha256: str, outcome: str, processes: int, **fields: object) -> Ending:
+    given = {"run_id": made.RUN_ID, "kind": "time", "artifacts": [sha256], "threads": 1} | fields
+    return Ending.model_validate(given | {"outcome": outcome, "processes": processes})
+
+
+NO_MEMORY = [ending(each, "lost", 0, kind="memory") for each in (A, B)]
+
+
+def gated(folder: Path, records: Lines, *options: object, budgets: str = BOUND) -> int:
+    path = made.save_as_is(folder / "r.jsonl", records)
+    (folder / "b.toml").write_text(budgets)
+    return main(["gate", str(path), "--budgets", str(folder / "b.toml"), *map(str, options)])
+
+
+def test_a_whole_run_is_met(tmp_path: Path):
+    assert gated(tmp_path, lines()) == 0
+    ended = [ending(A, "measured", 6), ending(B, "measured", 6), *NO_MEMORY]
+    assert gated(tmp_path, [*lines(), *ended]) == 0
+
+
+@pytest.mark.parametrize("missing", [1, 3, 6])
+def test_what_was_lost_is_undecided_by_name(
+    tmp_path: Path, missing: int, capsys: pytest.CaptureFixture[str]
+):
+    assert gated(tmp_path, lines(missing)) == 11
+    error = capsys.readouterr().err
+    assert "b.tflite at 1 thread on host: lost: the run was killed, or its end cut off" in error
+    assert f"({6 - missing} of 6 processes)" in error
+    assert "--resume" in error
+
+
+def test_a_failed_part_is_missed_and_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    failed = ending(B, "failed", 0, reason="the probe's output is off")
+    assert gated(tmp_path, [*lines(6), failed], "--json") == 10
+    out, error = capsys.readouterr()
+    assert "failed: the probe's output is off (0 of 6 processes)" in error
+    (told,) = [each for each in json.loads(out)["judgements"] if each["bound"] == "processes"]
+    assert (told["artifact"], told["verdict"], told["limit"]) == ("b.tflite", "missed", 6)
+
+
+def test_a_later_ending_counts(tmp_path: Path):
+    early, late = ending(B, "failed", 2, reason="crashed"), ending(B, "measured", 6)
+    of_a = [ending(A, "measured", 6), *NO_MEMORY]
+    assert gated(tmp_path, [*lines(4), early, *lines()[-4:], late, *of_a]) == 0
+
+
+def test_a_kill_after_an_ending_is_lost_not_what_the_ending_says(tmp_path: Path):
+    early = ending(B, "failed", 2, reason="crashed")
+    assert gated(tmp_path, [*lines(4), early, *lines()[-4:-2]]) == 11
+
+
+@pytest.mark.parametrize(
+    ("records", "told"),
+    [
+        ([*lines(1), ending(A, "measured", 6), ending(B, "measured", 6)], "tells of 6"),
+        ([*lines(6), ending(A, "measured", 6)], "no 'ending' line of b.tflite"),
+        ([*lines()[:-3], *lines()[-2:]], "lacks a process of b.tflite"),
+        ([lines()[0], lines()[1], *lines(6)[3:]], "no 'artifact' line describes"),
+    ],
+)
+def test_lines_taken_out_refuse_the_file(
+    tmp_path: Path, records: Lines, told: str, capsys: pytest.CaptureFixture[str]
+):
+    assert gated(tmp_path, records) == 4
+    error = capsys.readouterr().err
+    assert told in error
+    assert "lines are gone from the file" in error
+
+
+def test_an_unselected_shortfall_is_unmatched(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    artifacts = [made.artifact("a.tflite", model="a"), made.artifact("b.tflite", model="b")]
+    records = [made.run(artifacts=[A, B]), *artifacts, *made.repeats_ms(MEDIANS, artifact=A)]
+    only_a = '[[budget]]\nmodel = "a"\nlatency_ms = 11\n'
+    assert gated(tmp_path, records, budgets=only_a) == 4
+    assert "no budget selects b.tflite" in capsys.readouterr().err
+    assert gated(tmp_path, records, "--allow-unmatched", budgets=only_a) == 0
+    only_b = '[[budget]]\nmodel = "b"\nlatency_ms = 11\n'
+    assert gated(tmp_path, records, "--allow-unmatched", budgets=only_b) == 11
+
+
+def test_memory_is_missed_only_where_it_is_bounded(tmp_path: Path):
+    memory = "[[budget]]\nlatency_ms = 11\npeak_memory_bytes = 99\n"
+    assert gated(tmp_path, lines(), budgets=memory) == 11
+    of_both = [made.memory(50, artifact=each) for each in (A, B)]
+    assert gated(tmp_path, [*lines(), *of_both], budgets=memory) == 0
+    assert gated(tmp_path, [*lines(), of_both[0]], budgets=memory) == 11
+
+
+def test_an_earlier_run_of_the_file_is_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = "f" * 16
+    again = [made.run(other), made.artifact(run_id=other)]
+    assert gated(tmp_path, [*lines(6), *again, *made.repeats_ms(MEDIANS, run_id=other)]) == 11
+    assert "its run is not the last of the file; measure again into a new --out" in (
+        capsys.readouterr().err
+    )
+
+
+def test_three_processes_under_a_second_run_id_are_no_processes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    other = "f" * 16
+    opening = [made.run(other, repeats=3, artifacts=[A]), made.artifact("a.tflite", run_id=other)]
+    copies = [each.model_copy(update={"run_id": other}) for each in lines()[3:6]]
+    assert gated(tmp_path, [*lines(), *opening, *copies]) == 4
+    assert "is a copy of repeat 0 of run 0123456789abcdef" in capsys.readouterr().err
+
+
+def test_a_lost_pair_is_undecided(tmp_path: Path):
+    old = made.sha256("old.tflite")
+    opening = [
+        made.run(artifacts=[old, made.sha256("net.tflite"), B], repeats=8, compare=True),
+        *(made.artifact(name) for name in ("old.tflite", "net.tflite", "b.tflite")),
+    ]
+    pairs = [made.pair(n, [1000 + n] * 4, [1000 + n] * 4) for n in range(8)]
+    text = "[[budget]]\nregression_percent = 3\n"
+    assert gated(tmp_path, [*opening, *pairs], budgets=text) == 11
+
+
+def test_compare_and_report_name_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    whole = made.save_as_is(tmp_path / "base.jsonl", lines())
+    torn = made.save_as_is(tmp_path / "new.jsonl", lines(2))
+    assert main(["compare", str(whole), str(torn), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [each["artifact"] for each in document["missing"]] == ["b.tflite"]
+    named = {each["new"]["name"]: each["verdict"] for each in document["comparisons"]}
+    assert named["b.tflite"] == "undecided"
+    assert main(["compare", str(whole), str(torn)]) == 0
+    assert "b.tflite at 1 thread on host: lost" in capsys.readouterr().err
+    (tmp_path / "b.toml").write_text(BOUND)
+    html = page_of(Sources(torn, budgets=tmp_path / "b.toml"))
+    assert "Not measured: b.tflite at 1 thread on host: lost" in html
+    assert ">undecided</td>" in html
+
+
+@pytest.fixture
+def request_(affine_onnx: Path, tmp_path: Path) -> Request:
+    second = tmp_path / "second.onnx"
+    write_onnx(second, ballast=3)
+    save_manifest(second, manifest_of(second, "onnx"))
+    return Request((affine_onnx, second), tmp_path / "r.jsonl", repeats=6, seed=5)
+
+
+def _endings(path: Path) -> dict[tuple[str, str], tuple[str, int]]:
+    found = [each for each in read_records(path) if isinstance(each, Ending)]
+    return {(each.kind, each.artifacts[0]): (each.outcome, each.processes) for each in found}
+
+
+def test_a_run_with_a_failed_parity_is_no_met_gate(
+    request_: Request, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The fourth process computes something else; the other artifact is measured whole."""
+    device = ScriptedDevice({3: ParityError("the probe's output is off")})
+    finished = perform(request_, device)
+    failure = finished.first_failure(request_.out)
+    assert isinstance(failure, ParityError)
+    assert sorted(_endings(request_.out).values()) == [
+        ("failed", 0), ("measured", 1), ("measured", 1), ("measured", 6),
+    ]  # fmt: skip
+    (tmp_path / "b.toml").write_text("[[budget]]\nlatency_ms = 1\n")
+    assert main(["gate", str(request_.out), "--budgets", str(tmp_path / "b.toml")]) == 10
+    assert "failed: the probe's output is off (0 of 6" in capsys.readouterr().err
+    (part,) = Coverage(finished.records).missing()
+    assert part.outcome == "failed"
+
+
+def test_a_failed_memory_process_gives_up_the_artifact(request_: Request):
+    perform(request_, ScriptedDevice({0: IncompleteRun("killed by signal 11")}))
+    assert sorted(_endings(request_.out).values()) == [
+        ("failed", 0), ("failed", 0), ("measured", 1), ("measured", 6),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 13])
+def test_an_interrupted_run_tells_what_it_lost(request_: Request, tmp_path: Path, after: int):
+    device = ScriptedDevice({after: KeyboardInterrupt()})
+    finished = perform(request_, device)
+    told = _endings(request_.out)
+    assert sum(processes for _, processes in told.values()) == after
+    assert len(told) == 4
+    assert {part.reason for part in Coverage(finished.records).missing()} == {"interrupted"}
+    before = (len(list(read_records(request_.out))), after)
+    perform(dataclasses.replace(request_, resume=True, seed=None), ScriptedDevice())
+    assert set(_endings(request_.out).values()) == {("measured", 1), ("measured", 6)}
+    assert before[0] < len(list(read_records(request_.out)))
+    (tmp_path / "b.toml").write_text("[[budget]]\nlatency_ms = 1\n")
+    assert main(["gate", str(request_.out), "--budgets", str(tmp_path / "b.toml")]) == 0
+
+
+def test_the_runs_own_table_names_what_is_missing(request_: Request):
+    finished = perform(request_, ScriptedDevice({5: KeyboardInterrupt()}))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(render(finished.records))
+    assert "second.onnx at 1 thread on scripted: lost: interrupted" in console.export_text()
