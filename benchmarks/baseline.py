@@ -84,6 +84,18 @@ def matched(
     return pairs, rest[0], rest[1]
 
 
+def gone(base: Sequence[Series], new: Sequence[Series]) -> list[Series]:
+    """Return the earlier series of which ``new`` has no version on the same device and runtime."""
+    timed = [series for series in new if series.times_ns]
+    kept = {
+        id(old)
+        for series in timed
+        for old in versions(series.artifact, base)
+        if _place(old.setting) == _place(series.setting)
+    }
+    return [series for series in base if series.times_ns and id(series) not in kept]
+
+
 def _nearest(series: Series, base: Sequence[Series]) -> Series | None:
     place = _place(series.setting)
     fitting = [each for each in versions(series.artifact, base) if _place(each.setting) == place]

@@ -18,6 +18,7 @@ from cnn_export.untrusted.regular_file import read_bytes
 
 _MAX_BYTES = 2**20
 _TABLE = "budget"
+_SLIGHT = "allow_slight_regression"
 _SHOWN = 60
 """Characters of a wrong value in a message."""
 
@@ -40,7 +41,11 @@ BOUNDS: dict[str, str] = {
 
 
 class Budget(BaseModel):
-    """One ``[[budget]]``; ``threads`` may be a whole number or a glob of its digits."""
+    """One ``[[budget]]``; ``threads`` may be a whole number or a glob of its digits.
+
+    Without ``allow_slight_regression``, whatever is shown to be slower is missed, by how little
+    ever.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -59,6 +64,7 @@ class Budget(BaseModel):
     macs: Count | None = None
     mac_bytes: Count | None = None
     partitions: Count | None = None
+    allow_slight_regression: bool = True
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -122,6 +128,8 @@ def _budget(number: int, table: Any) -> Budget:
         budget = Budget.model_validate(table)
     except ValidationError as error:
         raise ValueError(f"budget {number}: {_complaint(error)}") from None
+    if not budget.allow_slight_regression and budget.regression_percent is None:
+        raise ValueError(f"budget {number}: {_SLIGHT} is about regression_percent; give it as well")
     if not budget.bounds:
         raise ValueError(f"budget {number} has no bound; give one of {', '.join(BOUNDS)}")
     return budget
@@ -131,7 +139,7 @@ def _complaint(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     key = str(first["loc"][0]) if first["loc"] else "the table"
     if first["type"] == "extra_forbidden":
-        known = (*SELECTORS, *BOUNDS)
+        known = (*SELECTORS, *BOUNDS, _SLIGHT)
         return f"unknown key {key!r}.{nearest(key, known) or ' Known: ' + ', '.join(known)}"
     given = repr(first["input"])
     given = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}…"

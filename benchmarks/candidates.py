@@ -30,13 +30,14 @@ class Figure:
     """A figure in the unit of its bound, and the unfit conditions (``flags``) it arose under.
 
     ``processes`` is ``None`` where it is known rather than estimated; ``fewest`` of them have an
-    interval of 95 %.
+    interval of 95 %. ``comparison`` is what a regression comes from.
     """
 
     interval: Interval
     processes: int | None = None
     flags: tuple[str, ...] = ()
     fewest: int = MINIMUM_PROCESSES
+    comparison: Comparison | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +131,7 @@ def regression_figure(comparison: Comparison, flags: tuple[str, ...] = ()) -> Fi
     value, low, high = (100 * (each - 1) for each in (ratio.value, ratio.low, ratio.high))
     interval = Interval(value, low, high, ratio.confidence)
     fewest = FEWEST_EACH[1] * (2 if comparison.process_ratios else 1)
-    return Figure(interval, min(comparison.processes), flags, fewest)
+    return Figure(interval, min(comparison.processes), flags, fewest, comparison)
 
 
 def candidate_of_series(series: Series) -> Candidate:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cnn_export.benchmarks.baseline import differences, matched
 from cnn_export.benchmarks.candidates import candidate_of_series
-from cnn_export.benchmarks.comparison import of_incomplete
+from cnn_export.benchmarks.comparison import of_incomplete, verdict_words
 from cnn_export.benchmarks.gate_outputs.document import setting_record
 from cnn_export.benchmarks.measurements import (
     Duel,
@@ -171,6 +171,7 @@ def _record(row: Row) -> dict[str, Any]:
         "minimum_effect": comparison.minimum_effect,
         "processes": list(comparison.processes),
         "verdict": comparison.verdict,
+        "told": verdict_words(comparison),
         "repeats_needed": comparison.repeats_needed,
         "differing": list(row.differing),
         "flags": list(row.flags),
@@ -193,6 +194,6 @@ def _cells(row: Row) -> list[str]:
         f"{ratio.low:.3f} to {ratio.high:.3f} ({ratio.confidence:.0%})",
         f"{comparison.p_value:.2g}",
         " / ".join(map(str, dict.fromkeys(comparison.processes))),
-        f"[{style}]{comparison.verdict}[/]",
+        f"[{style}]{verdict_words(comparison)}[/]",
         escape(printable("; ".join(notes(row)))),
     ]

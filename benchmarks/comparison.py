@@ -7,7 +7,10 @@ effect *m* (2 %):
   says p ≤ 1 %, and the ratio is at least 1 + m (at most 1 / (1 + m)). The test alone keeps false
   alarms to that 1 % under whatever noise treats both alike; it needs 10 processes (5 of each where
   they are separate) to say so little.
-- **no difference shown**: the interval lies inside (1 / (1 + m), 1 + m).
+- **slightly slower** (**slightly faster**): the interval lies inside (1 / (1 + m), 1 + m), and
+  above (below) 1: there is a difference, smaller than what counts. Its false alarms are those of
+  the interval, 5 %.
+- **no difference shown**: the interval lies inside (1 / (1 + m), 1 + m) and holds 1.
 - **undecided**: everything else, also every interval that lacks the confidence *c* because there
   are too few processes.
 
@@ -62,7 +65,12 @@ network of 1 MB behind one of 14 MB finds its caches emptied, and takes 4 times 
 
 _DECIMALS = 12
 
-Verdict = Literal["faster", "slower", "no difference shown", "undecided"]
+Verdict = Literal[
+    "faster", "slower", "slightly faster", "slightly slower", "no difference shown", "undecided"
+]
+SLIGHT: tuple[Verdict, ...] = ("slightly faster", "slightly slower")
+TOO_SMALL: tuple[Verdict, ...] = (*SLIGHT, "no difference shown")
+"""The verdicts of an interval in which no difference counts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,13 +211,32 @@ def verdict_of(
         return "undecided"
     upper = 1 + minimum_effect
     if 1 / upper < ratio.low and ratio.high < upper:
-        return "no difference shown"
+        return _within(ratio)
     significant = p_value <= ALARM_LEVEL
     if significant and ratio.low > 1 and ratio.value >= upper:
         return "slower"
     if significant and ratio.high < 1 and ratio.value <= 1 / upper:
         return "faster"
     return "undecided"
+
+
+def _within(ratio: Interval) -> Verdict:
+    if ratio.low > 1:
+        return "slightly slower"
+    return "slightly faster" if ratio.high < 1 else "no difference shown"
+
+
+def verdict_words(found: Comparison) -> str:
+    """Return the verdict as everything that shows one tells it.
+
+    A slight difference is told with its size: ``slower by 1.5 %, below the 2 % that counts``.
+    """
+    if found.verdict not in SLIGHT:
+        return found.verdict
+    _, direction = found.verdict.split()
+    ratio = found.ratio.value if direction == "slower" else 1 / found.ratio.value
+    counts = f"below the {100 * found.minimum_effect:g} % that counts"
+    return f"{direction} by {100 * (ratio - 1):.2g} %, {counts}"
 
 
 def _judged(

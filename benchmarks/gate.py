@@ -2,7 +2,8 @@
 
 All bounds are upper ones. An estimated figure is met when its whole interval is at or below the
 limit, missed when the whole interval is above, and undecided when the limit lies inside it or the
-interval has less than the confidence asked for (too few processes).
+interval has less than the confidence asked for (too few processes). A budget may ask for more of a
+regression: that none is shown at all, however small.
 
 What a run planned and the results lack is a judgement of its own (:data:`PROCESSES`): undecided
 where it was lost, missed where it failed. So a bound can be met only by what was measured whole.
@@ -166,10 +167,17 @@ def _judgement(
     candidate: Candidate, budget: Budget, bound: str, limit: float, figure: Figure
 ) -> Judgement:
     standing = standing_of(figure, limit)
+    if bound == REGRESSION and not budget.allow_slight_regression and _is_shown(figure):
+        standing = "missed"
     needed = None
     if standing == "undecided" and figure.processes is not None:
         needed = repeats_needed(figure.interval, figure.processes, limit, fewest=figure.fewest)
     return Judgement(candidate, budget, bound, limit, figure, standing, needed)
+
+
+def _is_shown(regression: Figure) -> bool:
+    """Whether the whole interval is slower, by how little ever."""
+    return standing_of(regression, 0.0) == "missed"
 
 
 def _figure(candidate: Candidate, bound: str, regression: Regression) -> Figure | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from cnn_export.benchmarks import look_rows
-from cnn_export.benchmarks.comparison import of_incomplete
+from cnn_export.benchmarks.comparison import of_incomplete, verdict_words
 from cnn_export.benchmarks.plan_coverage import Coverage, missing_places, missing_record
 from cnn_export.benchmarks.recorded_pairs import compare_recorded
 from cnn_export.benchmarks.results import Artifact, Memory, Pair, Record, Repeat, Run
@@ -193,4 +193,5 @@ def _time_document(row: TimeRow) -> dict[str, Any]:
 
 
 def _pair_document(row: PairRow) -> dict[str, Any]:
-    return dataclasses.asdict(row) | {"a": row.a.name, "b": row.b.name}
+    told = {"told": verdict_words(row.comparison)}
+    return dataclasses.asdict(row) | {"a": row.a.name, "b": row.b.name} | told

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_export.benchmarks import look_table
+from cnn_export.benchmarks.comparison import verdict_words
 from cnn_export.benchmarks.conditions import EXPLANATIONS
 from cnn_export.benchmarks.plan_coverage import Coverage, missing_lines
 from cnn_export.benchmarks.results import Device, Record, Run
@@ -149,7 +150,7 @@ def _pair_cells(row: PairRow) -> list[str]:
         _milliseconds(row.a_p50.value),
         f"{found.ratio.value:.3f}",
         f"{found.ratio.low:.3f} to {found.ratio.high:.3f}",
-        found.verdict + more,
+        verdict_words(found) + more,
         _flags(row.flags),
     ]
 

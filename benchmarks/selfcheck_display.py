@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from cnn_export.benchmarks.comparison import Comparison
+from cnn_export.benchmarks.comparison import Comparison, verdict_words
 from cnn_export.benchmarks.selfcheck import SelfCheck
 from cnn_export.benchmarks.simulation import COVERAGE_MIN, FALSE_ALARMS_MAX, POWER_MIN, Rates
 
@@ -65,6 +65,7 @@ def rates_table(rates: Sequence[Rates]) -> Table:
 def _line(what: str, found: Comparison) -> str:
     ratio = found.ratio
     return (
-        f"{what}: {found.verdict}, ratio {ratio.value:.4f} ({ratio.low:.4f} to {ratio.high:.4f}, "
-        f"{ratio.confidence:.1%}), p = {found.p_value:.2g}, {found.processes[0]} processes"
+        f"{what}: {verdict_words(found)}, ratio {ratio.value:.4f}"
+        f" ({ratio.low:.4f} to {ratio.high:.4f}, {ratio.confidence:.1%}),"
+        f" p = {found.p_value:.2g}, {found.processes[0]} processes"
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from cnn_export.benchmarks.comparison import (
     DEFAULT_PAIR_REPEATS,
+    TOO_SMALL,
     Comparison,
     compare,
     compare_separate,
@@ -31,8 +32,8 @@ class Rates:
     """Shares of ``trials`` simulated runs, 0 to 1.
 
     ``false_alarms``: a model against itself judged faster or slower. ``found``: the true
-    slowdown judged slower. ``called_equal``: a model against itself judged "no difference
-    shown". ``ratio_covered``, ``median_covered``: the interval of the ratio, and of the median of
+    slowdown judged slower. ``called_equal``: a model against itself judged to differ by less than
+    counts. ``ratio_covered``, ``median_covered``: the interval of the ratio, and of the median of
     one artifact alone, holds the truth.
     """
 
@@ -99,7 +100,7 @@ def _outcome(run: Run, separate: bool) -> tuple[bool, bool, bool, bool, bool]:
     return (
         same.verdict in ("faster", "slower"),
         slowed.verdict == "slower",
-        same.verdict == "no difference shown",
+        same.verdict in TOO_SMALL,
         _holds(same.ratio, 1.0),
         _holds(alone, run.center_ns),
     )

@@ -24,6 +24,9 @@ _FILE = click.Path(path_type=Path)
 @click.option("--baseline", type=_FILE, help="Earlier results, for regression_percent.")
 @click.option("--allow-unmatched", is_flag=True, help="Leave unjudged what does not fit.")
 @click.option(
+    "--allow-missing", is_flag=True, help="Judge in spite of what only the baseline has, or lacks."
+)
+@click.option(
     "--ignore-flag", "ignored_flags", multiple=True, help="Compare in spite of this condition."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -36,6 +39,7 @@ def command(
     budget_file: Path,
     baseline: Path | None,
     allow_unmatched: bool,
+    allow_missing: bool,
     ignored_flags: tuple[str, ...],
     as_json: bool,
     **outputs: Path | None,
@@ -58,6 +62,8 @@ def command(
     budgets = read_budgets(budget_file)
     measured = read_measurements(results) if results else None
     earlier = read_measurements(baseline) if baseline else None
+    if measured and earlier and baseline:
+        _require_kept(measured, earlier, baseline, allow_missing)
     candidates = _candidates(measured, artifacts)
     lacking = shortfalls_of(measured) if measured else []
     verdict = judge(candidates, budgets, Regressions(measured, earlier, ignored_flags), lacking)
@@ -89,6 +95,28 @@ def _candidates(measured: Measurements | None, artifacts: Sequence[Path]) -> lis
 
         found += [read_candidate(path) for path in artifacts]
     return found
+
+
+def _require_kept(
+    measured: Measurements, earlier: Measurements, baseline: Path, allowed: bool
+) -> None:
+    """Refuse results that lack what the baseline has, and a baseline that lacks processes."""
+    from cnn_export.benchmarks.baseline import gone
+    from cnn_export.benchmarks.candidates import candidate_of_series
+    from cnn_export.benchmarks.console import warn
+    from cnn_export.benchmarks.plan_coverage import missing_lines
+    from cnn_export.errors import InputRefused
+
+    labels = [candidate_of_series(each).label for each in gone(earlier.series, measured.series)]
+    found = [f"the results lack {label}, which {baseline} has" for label in labels]
+    timed = [part for part in earlier.missing if part.kind == "time"]
+    found += [f"{baseline} lacks {line}" for line in missing_lines(timed)]
+    if found and not allowed:
+        raise InputRefused(
+            f"{'; '.join(found)}; measure what is missing, or judge the rest with --allow-missing"
+        )
+    for line in found:
+        warn(f"allowed: {line}")
 
 
 def _require_matched(verdict: Verdict, budget_file: Path, allowed: bool) -> None:

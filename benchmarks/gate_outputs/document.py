@@ -38,7 +38,7 @@ def setting_record(setting: Setting | None) -> dict[str, Any] | None:
 
 
 def _record(judgement: Judgement) -> dict[str, Any]:
-    candidate = judgement.candidate
+    candidate, comparison = judgement.candidate, judgement.figure.comparison
     artifact = candidate.artifact
     return {
         "artifact": artifact.name,
@@ -55,4 +55,5 @@ def _record(judgement: Judgement) -> dict[str, Any]:
         "verdict": judgement.standing,
         "repeats_needed": judgement.repeats_needed,
         "remark": remark(judgement),
+        "comparison": comparison.verdict if comparison else None,
     }

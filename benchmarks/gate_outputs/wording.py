@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from cnn_export.benchmarks.budgets import BOUNDS
+from cnn_export.benchmarks.comparison import SLIGHT, verdict_words
 from cnn_export.benchmarks.gate import PROCESSES, Judgement
 from cnn_export.benchmarks.intervals import DEFAULT_CONFIDENCE
 from cnn_export.benchmarks.plan_coverage import missing_lines
@@ -42,6 +43,8 @@ def remark(judgement: Judgement) -> str:
         (line,) = missing_lines([judgement.shortfall.part])
         return line
     parts = [_need(judgement)] if judgement.standing == "undecided" else []
+    if comparison := judgement.figure.comparison:
+        parts += [verdict_words(comparison)] if comparison.verdict in SLIGHT else []
     if judgement.figure.flags:
         parts.append(f"flags: {', '.join(judgement.figure.flags)}")
     return "; ".join(parts)

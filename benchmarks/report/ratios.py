@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from cnn_export.benchmarks.comparison import verdict_words
 from cnn_export.benchmarks.report.axes import Axis, fitted
 from cnn_export.benchmarks.report.labels import shortened
 from cnn_export.benchmarks.report.measured import Duel
@@ -64,7 +65,7 @@ def _row(chart: Element, axis: Axis, duel: Duel, top: float) -> None:
     start, end = axis(1 / limit), axis(limit)
     add(chart, "rect", x=start, y=top + 18, width=round(end - start, 2), height=22, class_="band")
     line(chart, (axis(1.0), top + 16, axis(1.0), top + 42), "one")
-    name = f"{duel.b.name} / {duel.a.name}: {comparison.verdict}"
+    name = f"{duel.b.name} / {duel.a.name}: {verdict_words(comparison)}"
     names = [shortened(each.name, _NAME_EMS) for each in (duel.b, duel.a)]
     label(chart, (_LEFT, top + 12), f"{' / '.join(names)}: {comparison.verdict}")
     group = add(chart, "g", class_="s1")

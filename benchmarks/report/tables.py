@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cnn_export.benchmarks.comparison import verdict_words
 from cnn_export.benchmarks.profiles.document import OpTime, Profile
 from cnn_export.benchmarks.report.measured import Duel, Measured, Series
 from cnn_export.benchmarks.report.quantities import interval_ms, milliseconds, quantity
@@ -156,7 +157,7 @@ def _comparison_row(duel: Duel, measured: Measured) -> tuple[Cell, ...]:
         Cell(f"{ratio.value:.4f}", "n"),
         Cell(f"{ratio.low:.4f} to {ratio.high:.4f} ({100 * ratio.confidence:.1f} %)", "n"),
         Cell(f"{comparison.p_value:.2g}", "n"),
-        Cell(comparison.verdict, styles.get(comparison.verdict, "")),
+        Cell(verdict_words(comparison), styles.get(comparison.verdict, "")),
         Cell(f"{comparison.processes[0]} processes{needed}"),
     )
 

@@ -157,6 +157,46 @@ def test_a_lost_pair_is_undecided(tmp_path: Path):
     assert gated(tmp_path, [*opening, *pairs], budgets=text) == 11
 
 
+REGRESSION = "[[budget]]\nregression_percent = 50\n"
+
+
+def test_what_only_the_baseline_has_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    base = made.save_as_is(tmp_path / "base.jsonl", lines())
+    of_a = [made.run(artifacts=[A]), *lines()[1:2], *lines()[3:9]]
+    assert gated(tmp_path, of_a, "--baseline", base, budgets=REGRESSION) == 4
+    assert "the results lack b.tflite (fp32, host" in capsys.readouterr().err
+    allowed = ("--baseline", base, "--allow-missing")
+    assert gated(tmp_path, of_a, *allowed, budgets=REGRESSION) == 0
+    assert "allowed: the results lack b.tflite" in capsys.readouterr().err
+    assert gated(tmp_path, lines(), "--baseline", base, budgets=REGRESSION) == 0
+
+
+def test_threads_and_devices_of_the_baseline_are_missed_too(tmp_path: Path):
+    one, two = ([*made.repeats_ms(MEDIANS, threads=each)] for each in (1, 2))
+    base = made.save(tmp_path / "base.jsonl", [*made.opened(), *one, *two])
+    options = ("--baseline", base)
+    assert gated(tmp_path, made.planned([*made.opened(), *one]), *options, budgets=REGRESSION) == 4
+    both = made.planned([*made.opened(), *one, *two])
+    assert gated(tmp_path, both, *options, budgets=REGRESSION) == 0
+
+
+def test_a_renamed_version_is_not_gone(tmp_path: Path):
+    old = made.repeats_ms(MEDIANS, artifact=made.sha256("old.tflite"))
+    base = made.save(tmp_path / "b.jsonl", [made.run(), made.artifact("old.tflite"), *old])
+    new = made.planned([*made.opened(), *made.repeats_ms(MEDIANS)])
+    assert gated(tmp_path, new, "--baseline", base, budgets=REGRESSION) == 0
+
+
+def test_a_baseline_that_lacks_processes_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    base = made.save_as_is(tmp_path / "base.jsonl", lines(1))
+    assert gated(tmp_path, lines(), "--baseline", base, budgets=REGRESSION) == 4
+    assert "base.jsonl lacks b.tflite at 1 thread on host: lost" in capsys.readouterr().err
+    allowed = ("--baseline", base, "--allow-missing")
+    assert gated(tmp_path, lines(), *allowed, budgets=REGRESSION) == 0
+
+
 def test_compare_and_report_name_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
