@@ -24,6 +24,7 @@ _SHOWN = 60
 
 Limit = Annotated[float, Field(gt=0, le=1e12)]
 Count = Annotated[int, Field(ge=0, le=10**18)]
+Glob = Annotated[str, Field(max_length=200)]
 
 SELECTORS = ("model", "target", "precision", "device", "runtime", "threads")
 BOUNDS: dict[str, str] = {
@@ -49,12 +50,12 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    model: str | None = None
-    target: str | None = None
-    precision: str | None = None
-    device: str | None = None
-    runtime: str | None = None
-    threads: Annotated[int, Field(ge=1, le=10_000)] | str | None = None
+    model: Glob | None = None
+    target: Glob | None = None
+    precision: Glob | None = None
+    device: Glob | None = None
+    runtime: Glob | None = None
+    threads: Annotated[int, Field(ge=1, le=10_000)] | Glob | None = None
     latency_ms: Limit | None = None
     latency_p90_ms: Limit | None = None
     load_ms: Limit | None = None

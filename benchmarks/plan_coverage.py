@@ -148,7 +148,7 @@ class Coverage:
             case Artifact():
                 self._artifacts[record.run_id, record.sha256] = record
             case Ending():
-                self._endings[part_of(record)] = record
+                self._add_ending(record)
             case Memory():
                 self._kept.setdefault(part_of(record), set()).add(0)
             case Repeat() | Pair():
@@ -176,6 +176,15 @@ class Coverage:
                 if self._count(key) < planned and (words := self._damage(run, key, ended=ended)):
                     return words
         return None
+
+    def _add_ending(self, record: Ending) -> None:
+        """Keep the one that tells of the most processes; of equal ones, that of a failure.
+
+        A part only ever gains processes, so lines in another order mean the same.
+        """
+        key = part_of(record)
+        if key not in self._endings or _weight(record) > _weight(self._endings[key]):
+            self._endings[key] = record
 
     def _damage(self, run: Run, key: PartKey, *, ended: bool) -> str | None:
         where = f"run {run.run_id}"
@@ -221,6 +230,10 @@ class Coverage:
     def _is_last(self, run: Run) -> bool:
         later = [each for each in self._runs.values() if each.device.id == run.device.id]
         return later[-1] is run or (run.group is not None and later[-1].group == run.group)
+
+
+def _weight(ending: Ending) -> tuple[int, bool]:
+    return ending.processes, ending.outcome == "failed"
 
 
 def _at_all_threads(

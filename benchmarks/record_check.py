@@ -40,10 +40,13 @@ class RecordCheck:
         self._plans: dict[str, dict[PartKey, int]] = {}
         self._seen: set[tuple[object, ...]] = set()
         self._times: dict[bytes, tuple[str, int]] = {}
+        self._ran: dict[tuple[object, ...], tuple[object, ...]] = {}
+        self._files: dict[str, tuple[object, ...]] = {}
 
     def problem(self, record: Record) -> str | None:
         """Return why ``record`` does not count; ``None``: it does, and is remembered."""
-        found = self._unknown(record) or self._unplanned(record) or self._repeated(record)
+        found = self._unknown(record) or self._unplanned(record) or self._contradicted(record)
+        found = found or self._repeated(record)
         if found is None and isinstance(record, Run):
             self._runs[record.run_id] = record
             self._plans[record.run_id] = planned_parts(record)
@@ -86,6 +89,21 @@ class RecordCheck:
             if planned
             else f"a {record.cnn_bench!r} line is not of the plan of run {run.run_id}"
         )
+
+    def _contradicted(self, record: Record) -> str | None:
+        """Return what a record says otherwise than those before it, of one file or one part."""
+        if isinstance(record, Artifact):
+            facts = (record.model, record.target, record.precision, record.file_bytes)
+            if self._files.setdefault(record.sha256, facts) != facts:
+                return f"two 'artifact' lines of {record.sha256[:_SHOWN]}… contradict each other"
+        if isinstance(record, Repeat | Memory | Pair):
+            for key, setting in _settings(record).items():
+                if self._ran.setdefault(key, setting) != setting:
+                    return (
+                        f"run {record.run_id} measured {_artifacts(record)[-1][:_SHOWN]}… in two"
+                        " runtimes, versions or with two sets of arguments; a run has one"
+                    )
+        return None
 
     def _repeated(self, record: Record) -> str | None:
         if isinstance(record, Ending):  # the last of several counts
@@ -147,6 +165,18 @@ def _artifacts(record: Record) -> tuple[str, ...]:
             return tuple(record.artifacts)
         case _:
             return (record.artifact,)
+
+
+def _settings(record: Repeat | Memory | Pair) -> dict[tuple[object, ...], tuple[object, ...]]:
+    """Return what all processes of a part have in common; memory is told without arguments."""
+    part = (record.run_id, _artifacts(record), record.threads)
+    if isinstance(record, Memory):
+        return {part: (record.runtime, record.runtime_version)}
+    arguments = tuple(sorted(record.runtime_args.items()))
+    if isinstance(record, Pair):
+        return {part: (record.runtimes, record.runtime_versions, arguments)}
+    ran = (record.runtime, record.runtime_version)
+    return {part: ran, (*part, "arguments"): arguments}
 
 
 def _fingerprints(record: Repeat | Pair, device: str) -> tuple[list[bytes], bool]:

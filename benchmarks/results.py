@@ -253,7 +253,7 @@ class Memory(_Record):
 
 
 class Ending(_Record):
-    """How a part of the plan came out in one call: the last of several counts.
+    """How a part of the plan came out in one call: of several, that with most processes counts.
 
     A part is what ``kind`` of processes does with ``artifacts`` (two of a pair, base first) at
     ``threads``. ``processes`` of it are in the file by now; all of them where it is ``measured``.

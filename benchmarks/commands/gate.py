@@ -62,11 +62,12 @@ def command(
     budgets = read_budgets(budget_file)
     measured = read_measurements(results) if results else None
     earlier = read_measurements(baseline) if baseline else None
-    if measured and earlier and baseline:
-        _require_kept(measured, earlier, baseline, allow_missing)
     candidates = _candidates(measured, artifacts)
     lacking = shortfalls_of(measured) if measured else []
     verdict = judge(candidates, budgets, Regressions(measured, earlier, ignored_flags), lacking)
+    if measured and earlier and baseline:
+        # After judging, which names the fields where the same thing ran elsewhere or otherwise.
+        _require_kept(measured, earlier, baseline, allow_missing)
     _require_matched(verdict, budget_file, allow_unmatched)
     _write(candidates, verdict, outputs)
     _show(verdict, as_json)

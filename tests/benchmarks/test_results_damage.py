@@ -1,0 +1,362 @@
+"""Damage to results and budgets: refused, or a verdict that is no better than before.
+
+Held to that is what a disk, a crash, a merge or an editor does: lines and bytes lost, doubled,
+swapped or cut, fields lost, numbers that are none, names exchanged. Not held to it is what no
+reader can tell from a measurement: another plausible time, or a file cut where a killed run would
+have left it, which may be undecided, with the lost part named, where the whole was missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import random
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import made_results as made
+import pytest
+from damage import damaged_bytes, damaged_lines, seeds
+
+from cnn_export.benchmarks.budgets import BOUNDS, parse_budgets, read_budgets
+from cnn_export.benchmarks.candidates import candidates_of, shortfalls_of
+from cnn_export.benchmarks.cli import main
+from cnn_export.benchmarks.columns import read_measurements
+from cnn_export.benchmarks.compare_report import as_json, of_duels, of_series
+from cnn_export.benchmarks.gate import Verdict, judge
+from cnn_export.benchmarks.regression import Regressions
+from cnn_export.benchmarks.report.writing import Sources, page_of
+from cnn_export.benchmarks.results import Conditions, Ending, Record
+from cnn_export.benchmarks.resume import last_run
+from cnn_export.errors import ExportError, InputRefused
+
+T = TypeVar("T")
+MS = made.NS_PER_MS
+RANKS = {"met": 0, "undecided": 1, "missed": 2}
+PHONE = made.DEVICE.model_copy(update={"id": "R58", "kind": "adb", "soc": "chip", "api_level": 34})
+A, B, OLD = (made.sha256(f"{name}.tflite") for name in ("a", "b", "old"))
+PHONE_RUN, PAIR_RUN = "1" * 16, "2" * 16
+WIDE = "[[budget]]\nlatency_ms = 30.0\nlatency_p90_ms = 40.0\npeak_memory_bytes = 90_000_000\n"
+NARROW = "[[budget]]\nlatency_ms = 3.0\npeak_memory_bytes = 90_000_000\n"
+SLOWER = "[[budget]]\nregression_percent = 20\n"
+
+
+def ending(run_id: str, kind: str, of: list[str], **more: Any) -> Ending:
+    given: dict[str, Any] = {"run_id": run_id, "kind": kind, "artifacts": of, "threads": 1}
+    return Ending.model_validate(given | {"outcome": "measured", "processes": 8} | more)
+
+
+def run_of_two(run_id: str, device: Any, ms: float) -> list[Record]:
+    """Two artifacts, eight processes each in turns, memory, and how each part ended."""
+    dice = random.Random(run_id)  # noqa: S311 - no secret
+    opening: list[Record] = [made.run(run_id, device, repeats=8, artifacts=[A, B])]
+    opening += [made.artifact(f"{name}.tflite", run_id) for name in "ab"]
+    opening += [made.memory(60_000_000, run_id=run_id, artifact=each) for each in (A, B)]
+    timed = [
+        made.repeat(
+            number // 2,
+            [round(ms * MS * (1 + dice.gauss(0, 0.01))) for _ in range(20)],
+            run_id=run_id,
+            artifact=(A, B)[number % 2],
+            position=2 + number,
+            load_ns=5 * MS + dice.randrange(MS),
+            conditions=Conditions(clock_khz=[1_800_000, 1_900_000], temperature_c=[40.5]),
+        )
+        for number in range(16)
+    ]
+    ends = [ending(run_id, "time", [each]) for each in (A, B)]
+    ends += [ending(run_id, "memory", [each], processes=1) for each in (A, B)]
+    return [*opening, *timed, *ends]
+
+
+def run_of_pairs(factor: float) -> list[Record]:
+    dice = random.Random(2)  # noqa: S311 - no secret
+    opening = made.run(PAIR_RUN, repeats=10, artifacts=[OLD, A], compare=True)
+    artifacts = [made.artifact(name, PAIR_RUN) for name in ("old.tflite", "a.tflite")]
+
+    def times(ms: float) -> list[int]:
+        return [round(ms * MS * (1 + dice.gauss(0, 0.01))) for _ in range(20)]
+
+    pairs = [
+        made.pair(n, times(10), times(10 * factor), run_id=PAIR_RUN, a=OLD, b=A) for n in range(10)
+    ]
+    return [opening, *artifacts, *pairs, ending(PAIR_RUN, "pair", [OLD, A], processes=10)]
+
+
+def failed() -> list[Record]:
+    """The second artifact failed after three processes; the other parts are whole."""
+    lines = run_of_two(made.RUN_ID, made.DEVICE, 10)
+    of_b = [each for each in lines if each.cnn_bench == "repeat" and each.artifact == B]
+    lines = [each for each in lines if each not in of_b[3:]]
+    more = {"outcome": "failed", "processes": 3, "reason": "the probe's output is off"}
+    bad = ending(made.RUN_ID, "time", [B], **more)
+    return [bad if isinstance(e, Ending) and e.artifacts == [B] and e.kind == "time" else e
+            for e in lines]  # fmt: skip
+
+
+def interrupted() -> list[Record]:
+    """Ctrl-C after ten of sixteen processes."""
+    lines = run_of_two(made.RUN_ID, made.DEVICE, 10)
+    told = {"outcome": "lost", "processes": 5, "reason": "interrupted"}
+    ends = [ending(made.RUN_ID, "time", [each], **told) for each in (A, B)]
+    ends += [each for each in lines if isinstance(each, Ending) and each.kind == "memory"]
+    return [*lines[:15], *ends]
+
+
+WHOLE = [*run_of_two(made.RUN_ID, made.DEVICE, 10), *run_of_two(PHONE_RUN, PHONE, 20)]
+SCENARIOS: dict[str, tuple[list[Record], str, str]] = {
+    "met": (WHOLE, WIDE, "met"),
+    "missed": (WHOLE, NARROW, "missed"),
+    "failed": (failed(), WIDE, "missed"),
+    "interrupted": (interrupted(), WIDE, "undecided"),
+    "as fast": (run_of_pairs(1.0), SLOWER, "met"),
+    "slower": (run_of_pairs(1.5), SLOWER, "missed"),
+}
+
+
+def text_of(records: list[Record]) -> str:
+    return "".join(record.to_line() for record in records)
+
+
+def judged(results: Path, budgets: str) -> Verdict:
+    measured = read_measurements(results)
+    verdict = judge(
+        candidates_of(measured),
+        parse_budgets(budgets),
+        Regressions(measured, None),
+        shortfalls_of(measured),
+    )
+    if verdict.unmatched:
+        raise InputRefused("; ".join(verdict.unmatched))
+    return verdict
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_undamaged_scenarios_are_what_they_are_called(name: str, tmp_path: Path):
+    records, budgets, standing = SCENARIOS[name]
+    path = made.save_as_is(tmp_path / "r.jsonl", records)
+    assert judged(path, budgets).standing == standing
+    assert page_of(Sources(path))
+
+
+Document = dict[str, Any]
+_EXTREMES = (*(0, -1, -(2**63), 2**63, 2**64, 10**400, 1e308, 1.5, True, False, "1", None, [], {}),)
+
+
+def _lose_a_field(document: Document, dice: random.Random) -> None:
+    document.pop(dice.choice(sorted(document)))
+
+
+def _no_number(document: Document, dice: random.Random) -> None:
+    """Put what is no time and no count in the place of one.
+
+    Figures of the file are left alone: a network without multiply-accumulates has 0 of them.
+    """
+    spared = {"macs", "mac_bytes", "partitions", "ops_outside", "seed", "b_first", "min_time_s"}
+    keys = [key for key, value in document.items() if _numeric(value) and key not in spared]
+    if not keys:
+        return
+    key = dice.choice(sorted(keys))
+    if isinstance(document[key], list):
+        document[key][dice.randrange(len(document[key]))] = dice.choice(_EXTREMES)
+    else:
+        document[key] = dice.choice(_EXTREMES)
+
+
+def _numeric(value: object) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return bool(values) and all(isinstance(each, int | float) for each in values)
+
+
+def _other_names(document: Document, dice: random.Random) -> None:
+    """Say that it is of another run, artifact or kind."""
+    key = dice.choice([each for each in ("run_id", "artifact", "a", "kind") if each in document])
+    others = {"run_id": [made.RUN_ID, PHONE_RUN, PAIR_RUN, "f" * 16], "kind": ["time", "memory"]}
+    document[key] = dice.choice(others.get(key, [A, B, OLD, "f" * 64]))
+
+
+_FIELD_MUTATIONS: tuple[Callable[[Document, random.Random], None], ...] = (
+    _lose_a_field,
+    _no_number,
+    _no_number,
+    _other_names,
+)
+
+
+def damaged_records(text: str, seed: int) -> str:
+    """Return ``text`` with one line changed that stays valid JSON, or doubled and changed."""
+    dice = random.Random(seed)  # noqa: S311 - no secret
+    lines = text.splitlines(keepends=True)
+    at = dice.randrange(len(lines))
+    document = json.loads(lines[at])
+    dice.choice(_FIELD_MUTATIONS)(document, dice)
+    changed = json.dumps(document) + "\n"
+    keep = dice.random() < 0.2
+    return "".join([*lines[: at + keep], changed, *lines[at + 1 :]])
+
+
+def killed(text: str, seed: int) -> str:
+    """Return what is there of ``text`` when a run is killed: its first lines, no endings."""
+    lines = text.splitlines(keepends=True)
+    kept = lines[: random.Random(seed).randrange(len(lines))]  # noqa: S311 - no secret
+    return "".join(line for line in kept if '"ending"' not in line)
+
+
+MUTATORS: tuple[Callable[[str, int], bytes], ...] = (
+    lambda text, seed: damaged_lines(text, seed).encode(),
+    lambda text, seed: damaged_records(text, seed).encode(),
+    lambda text, seed: damaged_bytes(text.encode(), seed),
+    lambda text, seed: killed(text, seed).encode(),
+)
+
+
+def refusal_or(read: Callable[..., T], *arguments: object) -> T | None:
+    """Return what ``read`` does, ``None`` where it refuses in one line."""
+    try:
+        return read(*arguments)
+    except InputRefused as refusal:
+        message = str(refusal)
+    assert "\n" not in message
+    assert len(message) < 1000
+    return None
+
+
+def _is_cut_short(content: bytes, whole: str) -> bool:
+    """Whether only the end is missing, as of a run that was killed earlier."""
+    unended = "".join(line for line in whole.splitlines(keepends=True) if '"ending"' not in line)
+    return whole.encode().startswith(content) or unended.encode().startswith(content)
+
+
+def test_damage_never_betters_a_verdict(tmp_path: Path):
+    found = dict.fromkeys((*RANKS, "refused"), 0)
+    for seed in seeds():
+        name = list(SCENARIOS)[seed % len(SCENARIOS)]
+        records, budgets, standing = SCENARIOS[name]
+        whole = text_of(records)
+        content = MUTATORS[seed // len(SCENARIOS) % len(MUTATORS)](whole, seed)
+        path = tmp_path / "r.jsonl"
+        path.write_bytes(content)
+        verdict = refusal_or(judged, path, budgets)
+        if verdict is None:
+            found["refused"] += 1
+            continue
+        found[verdict.standing] += 1
+        lost = any(each.shortfall for each in verdict.judgements)
+        excused = verdict.standing == "undecided" and lost and _is_cut_short(content, whole)
+        assert RANKS[verdict.standing] >= RANKS[standing] or excused, (seed, name)
+    assert all(found.values()), found
+
+
+def test_every_reader_ends_with_a_line_or_a_page(tmp_path: Path):
+    """Compare, report and resume read the same damaged files; only refusals come out of them."""
+    base = made.save_as_is(tmp_path / "base.jsonl", WHOLE)
+    path = tmp_path / "r.jsonl"
+    for seed in seeds(1000):
+        name = list(SCENARIOS)[seed % len(SCENARIOS)]
+        whole = text_of(SCENARIOS[name][0])
+        path.write_bytes(MUTATORS[seed // len(SCENARIOS) % len(MUTATORS)](whole, seed))
+        for read in (
+            lambda: as_json(of_duels(read_measurements(path))),
+            lambda: as_json(of_series(read_measurements(base), read_measurements(path))),
+            lambda: last_run(path, "host"),
+            *([lambda: page_of(Sources(path))] if seed % 4 == 0 else []),
+        ):
+            with contextlib.suppress(ExportError):
+                read()
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_the_command_ends_with_one_line_and_a_known_code(
+    part: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    base = made.save_as_is(tmp_path / "base.jsonl", WHOLE)
+    budgets = tmp_path / "b.toml"
+    for seed in list(seeds(200))[part::4]:
+        records, text, _ = SCENARIOS[list(SCENARIOS)[seed % len(SCENARIOS)]]
+        (tmp_path / "r.jsonl").write_bytes(MUTATORS[seed % len(MUTATORS)](text_of(records), seed))
+        budgets.write_text(text)
+        results = str(tmp_path / "r.jsonl")
+        for arguments in (
+            ["gate", results, "--budgets", str(budgets)],
+            ["gate", results, "--budgets", str(budgets), "--baseline", str(base)],
+            ["compare", results],
+            ["report", results, "-o", str(tmp_path / "page.html")],
+        ):
+            code = main(arguments)
+            error = capsys.readouterr().err
+            assert code in (0, 4, 10, 11), (seed, arguments, error)
+            assert "internal" not in error
+            assert "Traceback" not in error
+
+
+BUDGETS = """# What a release may take.
+[[budget]]
+model = "net*"
+target = "tflite"
+threads = 1
+latency_ms = 12.5
+latency_p90_ms = 15
+regression_percent = 3
+allow_slight_regression = false
+
+[[budget]]
+device = "R5*"
+peak_memory_bytes = 60_000_000
+file_bytes = 25_000_000
+macs = 240_000_000
+mac_bytes = 30_000_000
+partitions = 1
+load_ms = 40.25
+"""
+
+
+def test_a_damaged_budget_file_is_refused_or_read_to_the_letter(tmp_path: Path):
+    """Nothing in it is passed over: what is read is what an independent reader of TOML finds."""
+    path = tmp_path / "b.toml"
+    read = 0
+    for seed in seeds():
+        damage = (damaged_bytes, lambda content, s: damaged_lines(content.decode(), s).encode())
+        path.write_bytes(damage[seed % 2](BUDGETS.encode(), seed))
+        budgets = refusal_or(read_budgets, path)
+        if budgets is None:
+            continue
+        read += 1
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))["budget"]
+        assert [each.model_dump(exclude_unset=True) for each in budgets] == tables
+        for budget in budgets:
+            assert budget.bounds
+            assert all(math.isfinite(limit) and limit >= 0 for limit in budget.bounds.values())
+            assert budget.bounds.keys() <= BOUNDS.keys()
+    assert 0 < read < len(seeds())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "budget = " + "[" * 5000,
+        "[[budget]]\nmacs = 0x" + "f" * 5000,
+        "[[budget]]\nmacs = " + "9" * 5000,
+        "[[budget]]\nthreads = 0x" + "f" * 400,
+        "[[budget]]\nlatency_ms = 1e308",
+        "[[budget]]\nlatency_ms = inf",
+        "[[budget]]\nlatency_ms = true",
+        "[[budget]]\nregression_percent = nan",
+        "[[budget]]\nmodel = 2026-01-01\nmacs = 1",
+        "[[budget]]\n" + "x" * 100_000 + " = 1",
+        "[[budget]]\nmacs = '" + "x" * 100_000 + "'",
+        "[[budget]]\nmodel = '" + "*a" * 2000 + "'\nmacs = 1",
+        "[[budget]]\nmodel = '[!]'\nmacs = 1\n[[budget]]\nmodel = '[z-a]'\nmacs = 1",
+    ],
+)
+def test_odd_budgets_are_refused_in_a_line(text: str, tmp_path: Path):
+    results = made.save_as_is(tmp_path / "r.jsonl", WHOLE)
+    (tmp_path / "b.toml").write_text(text)
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said):
+        code = main(["gate", str(results), "--budgets", str(tmp_path / "b.toml")])
+    assert code == 4
+    assert len(said.getvalue()) < 1500
