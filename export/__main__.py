@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import os
 import signal
@@ -12,8 +13,10 @@ from collections.abc import Generator, Sequence
 from types import FrameType
 
 from cnn_export.atomic_commit import discard_unfinished
-from cnn_export.errors import DestinationError, ExportError
+from cnn_export.errors import DestinationError, ExportError, InputRefused
+from cnn_export.job_trail import TRAIL
 from cnn_export.standard_output import discard_rest, refusal
+from cnn_export.supervision import supervised
 from cnn_export.terminal import printable
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -28,13 +31,24 @@ _CLEAR_LINE = "\r\x1b[2K\x1b[?25h"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises, never prints a traceback.
 
+    Without ``argv``, as the command itself, the job runs in a process that is watched: also one
+    that crashes, is killed or calls ``os._exit`` ends with a line and an exit code.
+
     ``--debug`` anywhere on the line adds the traceback. SIGINT, SIGTERM and SIGHUP end the
     process with 130, 143 and 129, after everything half-made has been removed.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     _tolerate_any_text()
     with _ending_on_signals():
-        return _run(arguments)
+        if argv is not None:
+            return _run(arguments)
+        return supervised(lambda: _run_with_trace_of_crashes(arguments), _tell)
+
+
+def _run_with_trace_of_crashes(arguments: list[str]) -> int:
+    if "--debug" in arguments:
+        faulthandler.enable(os.dup(2))  # a job redirects the descriptor
+    return _run(arguments)
 
 
 def _run(arguments: list[str]) -> int:
@@ -60,13 +74,17 @@ def _run(arguments: list[str]) -> int:
         if refused is not None:
             return _fail(refused, DestinationError.exit_code, arguments)
         return _internal(error, arguments)
-    except (
-        Exception,
-        SystemExit,
-        KeyboardInterrupt,
-    ) as error:  # the contract: one line, whatever happens
+    except Exception as error:  # the contract: one line, whatever happens
         return _internal(error, arguments)
+    except BaseException as error:
+        return _fail(_raised_by_the_network(error), InputRefused.exit_code, arguments)
     return 0
+
+
+def _raised_by_the_network(error: BaseException) -> str:
+    """Describe what nothing of ours or the converters' raises, since signals do not raise here."""
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return f"the network's own code raised {said}; nothing was written (--debug shows where)"
 
 
 def _internal(error: BaseException, arguments: Sequence[str]) -> int:
@@ -77,8 +95,12 @@ def _internal(error: BaseException, arguments: Sequence[str]) -> int:
 def _fail(message: str, code: int, arguments: Sequence[str]) -> int:
     if "--debug" in arguments:
         sys.stderr.write(printable(traceback.format_exc()))
-    sys.stderr.write(f"cnn-export: {printable(' '.join(message.split()))}\n")
+    _tell(message)
     return code
+
+
+def _tell(message: str) -> None:
+    sys.stderr.write(f"cnn-export: {printable(' '.join(message.split()))}\n")
 
 
 def _reader_left() -> int:
@@ -105,6 +127,9 @@ def _ending_on_signals() -> Generator[None]:
 
     def end(number: int, frame: FrameType | None) -> None:
         del frame
+        for ending in _ENDING:  # Ctrl-C comes twice: from the terminal, and passed on
+            signal.signal(ending, signal.SIG_IGN)
+        TRAIL.end(_BY_SIGNAL + number)
         discard_unfinished()
         word = "interrupted" if number == signal.SIGINT else "terminated"
         progress_away = _CLEAR_LINE if os.isatty(stderr) else ""

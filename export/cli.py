@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,13 @@ import click
 
 from cnn_export import __version__
 from cnn_export.errors import OperatorRefused, UsageError
+from cnn_export.job_trail import TRAIL
 from cnn_export.targets import TARGETS
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from cnn_export.request import ExportResult
+    from cnn_export.request import ExportResult, Step
 
 _PRECISIONS = ("fp32", "fp16")
 _LAYOUTS = ("nchw", "nhwc")
@@ -148,7 +150,7 @@ def command(debug: bool, quiet: bool, as_json: bool, explain: bool, **given: Any
     given |= _parsed(given)
     from cnn_export import display, export
 
-    step = display.steps(hidden=quiet or as_json)
+    step = _noted(display.steps(hidden=quiet or as_json))
     source, targets = given.pop("checkpoint"), given.pop("targets")
     result = _silently(lambda: export(source, targets, step=step, **given))
     if as_json:
@@ -157,6 +159,16 @@ def command(debug: bool, quiet: bool, as_json: bool, explain: bool, **given: Any
         display.show(result, explain=explain)
     if any(result.refusals.values()):
         click.get_current_context().exit(OperatorRefused.exit_code)
+
+
+def _noted(step: Step) -> Step:
+    """Leave each step's name for the process that watches this one."""
+
+    def noted(name: str) -> contextlib.AbstractContextManager[None]:
+        TRAIL.step(name)
+        return step(name)
+
+    return noted
 
 
 def _silently(job: Callable[[], ExportResult]) -> ExportResult:

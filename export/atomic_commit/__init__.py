@@ -19,6 +19,18 @@ from __future__ import annotations
 
 from cnn_export.atomic_commit.recovery import settle
 from cnn_export.atomic_commit.replaceable import require_replaceable
-from cnn_export.atomic_commit.staged_files import Staging, discard_unfinished, staging
+from cnn_export.atomic_commit.staged_files import (
+    Staging,
+    discard_unfinished,
+    remove_empty,
+    staging,
+)
 
-__all__ = ["Staging", "discard_unfinished", "require_replaceable", "settle", "staging"]
+__all__ = [
+    "Staging",
+    "discard_unfinished",
+    "remove_empty",
+    "require_replaceable",
+    "settle",
+    "staging",
+]

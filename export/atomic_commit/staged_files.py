@@ -18,6 +18,7 @@ from cnn_export.atomic_commit.replaceable import require_replaceable
 from cnn_export.atomic_commit.replacing import install, prepared
 from cnn_export.atomic_commit.signals import signals_held_back
 from cnn_export.errors import DestinationError
+from cnn_export.job_trail import TRAIL
 
 _unfinished: dict[Path, Staging] = {}
 """Of every job that runs in this process, by private folder."""
@@ -66,6 +67,7 @@ class Staging:
                 is_package = (self.folder / name).is_dir()
                 require_replaceable(self.private.destination / name, is_package=is_package)
             self._replace([prepared(self.private, name) for name in names])
+            TRAIL.written()
         return notes
 
     def _replace(self, entries: Sequence[Entry]) -> None:
@@ -133,6 +135,7 @@ def remove_empty(folders: Sequence[Path]) -> None:
 
 
 def _started(destination: Path, created: Sequence[Path]) -> Staging:
+    TRAIL.destination(destination, created)
     destination.mkdir(parents=True, exist_ok=True)
     made = Staging(PrivateFolder.create(destination), tuple(created), os.getpid())
     _unfinished[made.private.path] = made

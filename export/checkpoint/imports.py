@@ -51,8 +51,10 @@ def _import_module(name: str) -> Any:
         raise UsageError(
             f"importing {name} fails: it needs the module {error.name!r}; install that first"
         ) from error
+    except KeyboardInterrupt:
+        raise
     # A script parses its arguments and exits on import; that is no reason to exit here.
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise UsageError(
             f"importing {name} fails: {type(error).__name__}: {error}; repair the module"
         ) from error
