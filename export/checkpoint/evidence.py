@@ -11,13 +11,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from torch import nn
+
 from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.catalog import known_models
 from cnn_export.checkpoint.matching import compare, shapes_of
 from cnn_export.checkpoint.recorded import described, recorded_arguments, recorded_names
-from cnn_export.checkpoint.sources import Source, named_source, timm_source
+from cnn_export.checkpoint.sources import Source, named_source, parse_source, timm_source
 from cnn_export.checkpoint.spellings import Spelling
 from cnn_export.checkpoint.timm_models import is_installed, known_name
+from cnn_export.checkpoint.torchvision_models import torchvision_classifiers
 from cnn_export.errors import CheckpointError, UsageError
 from cnn_export.models.registry import Shapes
 
@@ -25,7 +28,7 @@ _SHAPES_ONLY = (
     "tensor names and shapes alone decided, which show no stride, dilation, activation or pooling:"
     " they are those of the published {}"
 )
-_INSTALL_TIMM = "pip install 'cnn-export[timm]'"
+INSTALL_TIMM = "pip install 'cnn-export[timm]'"
 
 Weighed = tuple[Candidate, tuple[str, ...]]
 
@@ -46,25 +49,57 @@ def weighed(
     names = recorded_names(metadata)
     strange = [name for name in names if not any(_is_called(c, name) for c in found)]
     others = {name: source for name in strange if (source := _library(name))}
-    if others:
-        return _other(found, others, names, shapes, metadata)
+    unknown = tuple(_unknown_name(n, found[0]) for n in strange if n not in others)
     named = [c for c in found if any(_is_called(c, name) for name in names)]
+    if others:
+        agreeing = [name for name in names if name not in strange]
+        candidate, notes = _other(found, others, agreeing, shapes, metadata)
+        return candidate, (*unknown, *notes)
     candidate = _only(named or found, metadata, given)
     candidate, notes = _with_arguments(candidate, shapes, metadata)
-    unknown = tuple(_unknown_name(name, candidate) for name in strange)
     if not named:
         notes = (*notes, _SHAPES_ONLY.format(candidate.label))
     return candidate, (*unknown, *notes)
 
 
 def recorded_network(shapes: Shapes, metadata: Mapping[str, Any]) -> Weighed | None:
-    """Return the network the checkpoint names. A name never imports a module of the user's."""
+    """Return the network that the checkpoint names and whose tensors it holds.
+
+    A name never imports a module of the user's.
+
+    Raises:
+        CheckpointError: several names fit, or the recorded arguments make no network.
+    """
+    fitting: dict[str, Weighed] = {}
     for name in recorded_names(metadata):
         source = _library(name)
-        if source is not None:
-            candidate = source.resolve(shapes).with_recorded(recorded_arguments(metadata))
-            return candidate, (f"the network's name {name!r} is recorded in the checkpoint",)
-    return None
+        if source is None:
+            continue
+        candidate = source.resolve(shapes).with_recorded(recorded_arguments(metadata))
+        if not compare(shapes, built_as_recorded(candidate)):
+            note = f"the network's name {name!r} is recorded in the checkpoint"
+            fitting.setdefault(candidate.label, (candidate, (note,)))
+    if len(fitting) > 1:
+        choices = " or ".join(f"--model {label}" for label in fitting)
+        raise CheckpointError(
+            f"the checkpoint records several networks that its tensors fit; choose with {choices}"
+        )
+    return next(iter(fitting.values()), None)
+
+
+def built_as_recorded(candidate: Candidate) -> nn.Module:
+    """Build the network without memory for weights.
+
+    Raises:
+        CheckpointError: the arguments that the checkpoint records forbid it.
+    """
+    try:
+        return candidate.construct(empty=True)
+    except UsageError as error:
+        raise CheckpointError(
+            f"the model_args recorded in the checkpoint do not fit: {error.__cause__ or error};"
+            f" save it with the true ones, or give --model {candidate.label}"
+        ) from error
 
 
 def contradictions(candidate: Candidate, metadata: Mapping[str, Any]) -> tuple[str, ...]:
@@ -85,20 +120,22 @@ def contradictions(candidate: Candidate, metadata: Mapping[str, Any]) -> tuple[s
 def _other(
     found: Sequence[Candidate],
     others: Mapping[str, Source],
-    names: Sequence[str],
+    agreeing: Sequence[str],
     shapes: Shapes,
     metadata: Mapping[str, Any],
 ) -> Weighed:
     """Use the recorded network in place of those that shapes alone would give, or refuse."""
     name, source = next(iter(others.items()))
-    alternatives = " or ".join(f"--model {c.label}" for c in (*found, *_first(source, shapes)))
-    if len(names) > 1:
+    labels = dict.fromkeys(each.label for each in others.values())
+    if agreeing or len(labels) > 1:
+        called = " and ".join(map(repr, [*agreeing, *others]))
+        choices = " or ".join(f"--model {c}" for c in (*(c.label for c in found), *labels))
         raise CheckpointError(
-            f"the checkpoint calls itself {' and '.join(map(repr, names))}, and its tensors fit"
-            f" {found[0].label}; choose with {alternatives}"
+            f"the checkpoint calls itself {called}, and its tensors fit {found[0].label};"
+            f" choose with {choices}"
         )
     candidate = source.resolve(shapes).with_recorded(recorded_arguments(metadata))
-    mismatch = compare(shapes, candidate.construct(empty=True))
+    mismatch = compare(shapes, built_as_recorded(candidate))
     if mismatch:
         raise CheckpointError(
             f"the checkpoint calls itself {name!r}, but its tensors are those of {found[0]}"
@@ -109,10 +146,6 @@ def _other(
         f"the checkpoint calls itself {name!r}, and its tensors fit: it is used in place of"
         f" {found[0].label}, which has the same tensors",
     )
-
-
-def _first(source: Source, shapes: Shapes) -> tuple[Candidate, ...]:
-    return (source.resolve(shapes),)
 
 
 def _with_arguments(candidate: Candidate, shapes: Shapes, metadata: Mapping[str, Any]) -> Weighed:
@@ -150,7 +183,7 @@ def _unknown_name(name: str, candidate: Candidate) -> str:
     if stem and stem[0] in called and not label.startswith(called):
         raise CheckpointError(
             f"the checkpoint calls itself {name!r}, which timm may know and which may be another"
-            f" network with the tensors of {candidate.label}; {_INSTALL_TIMM}, or say what it is"
+            f" network with the tensors of {candidate.label}; {INSTALL_TIMM}, or say what it is"
             f" with --model {candidate.label}"
         )
     return f"the checkpoint calls itself {name!r}, which is unknown here (timm is not installed)"
@@ -162,6 +195,8 @@ def _library(name: str) -> Source | None:
         ours = {_normal(known): known for known in known_models()}
         if known := ours.get(_normal(spelled)):
             return named_source(known)
+        if spelled in torchvision_classifiers():
+            return parse_source(f"torchvision:{spelled}")
     for spelled in _spelled(name):
         if known := known_name(spelled):
             return timm_source(known)

@@ -7,11 +7,12 @@ from typing import Any
 
 from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.detect import Compared, matches, nearest
-from cnn_export.checkpoint.evidence import recorded_network, weighed
+from cnn_export.checkpoint.evidence import INSTALL_TIMM, recorded_network, weighed
 from cnn_export.checkpoint.leftovers import kind_of
-from cnn_export.checkpoint.matching import compare, shapes_of
+from cnn_export.checkpoint.matching import shapes_of
 from cnn_export.checkpoint.recorded import recorded_names
 from cnn_export.checkpoint.spellings import Spelling
+from cnn_export.checkpoint.timm_models import is_installed
 from cnn_export.errors import CheckpointError
 
 _HOW_TO_NAME = (
@@ -43,7 +44,7 @@ def recognise(
             return _with_spelling(weighed(found, spelling, metadata, given), spelling)
     for spelling in spellings:
         named = recorded_network(shapes_of(spelling.tensors), metadata)
-        if named and not compare(shapes_of(spelling.tensors), named[0].construct(empty=True)):
+        if named:
             require_whole(named[0], spelling)
             return _with_spelling(named, spelling)
     raise mixed or _unknown(spellings, metadata)
@@ -74,6 +75,8 @@ def _with_spelling(chosen: tuple[Candidate, tuple[str, ...]], spelling: Spelling
 def _unknown(spellings: Sequence[Spelling], metadata: Mapping[str, Any]) -> CheckpointError:
     names = recorded_names(metadata)
     recorded = f"; the checkpoint calls it {names[0]!r}" if names else ""
+    if names and not is_installed():
+        recorded += f" (timm, which may know it, is not installed: {INSTALL_TIMM})"
     shapes = shapes_of(spellings[0].tensors)
     whole = [s for s in spellings if not s.outside]
     alike = [found for s in whole if (found := nearest(shapes_of(s.tensors)))]

@@ -36,8 +36,9 @@ def recorded_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     places = [metadata, *_configurations(metadata)]
     found = [place.get(key) for place in places for key in _NAME_KEYS]
     names = [value.get("name") if isinstance(value, Mapping) else value for value in found]
-    texts = dict.fromkeys(name.strip() for name in names if isinstance(name, str))
-    return tuple(text for text in texts if text and len(text) <= _SHOWN_MAX)
+    texts = [name.strip() for name in names if isinstance(name, str)]
+    short = (text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…" for text in texts)
+    return tuple(dict.fromkeys(text for text in short if text))
 
 
 def recorded_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from cnn_export.checkpoint.candidates import Candidate
-from cnn_export.checkpoint.evidence import contradictions
+from cnn_export.checkpoint.evidence import built_as_recorded, contradictions
 from cnn_export.checkpoint.filling import adopt, fill, may_be_renamed
 from cnn_export.checkpoint.leftovers import kind_name, kind_of, unused_entries
 from cnn_export.checkpoint.matching import Mismatch, compare, shapes_of
@@ -124,18 +124,8 @@ def _constructed(candidate: Candidate, asked: Candidate) -> nn.Module:
         return asked.construct(empty=True)
     except UsageError:
         if candidate.recorded:
-            _require_buildable(candidate)
+            built_as_recorded(candidate)
         raise
-
-
-def _require_buildable(candidate: Candidate) -> None:
-    try:
-        candidate.construct(empty=True)
-    except UsageError as error:
-        raise CheckpointError(
-            f"the model_args recorded in the checkpoint do not fit: {error.__cause__ or error};"
-            f" save it with the true ones, or give --model {candidate.label}"
-        ) from error
 
 
 def _filled(

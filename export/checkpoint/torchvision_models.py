@@ -43,15 +43,20 @@ def named_candidate(name: str, shapes: Shapes) -> Candidate:
     Raises:
         UsageError: torchvision has no such classification network.
     """
-    from torchvision import models
-
-    known = [*models.list_models(module=models), "mnasnet"]
+    known = [*torchvision_classifiers(), "mnasnet"]
     if name not in known:
         raise UsageError(f"torchvision has no network {name!r}.{nearest(name, known)}")
     family = family_of(name)
     if family is None:
         return _plain(name, {})
     return _candidate(name, family, shapes, next(_width_arguments(family, name, shapes)))
+
+
+def torchvision_classifiers() -> list[str]:
+    """Return the names of all of torchvision's classification networks."""
+    from torchvision import models
+
+    return models.list_models(module=models)
 
 
 def _candidate(
