@@ -18,13 +18,12 @@ _KIBIBYTE = 1024
 def describe_host(root: Path = _ROOT) -> Device:
     """Return the host as results know it, less what a container holds back."""
     limits = read_limits(root)
-    memory = _memory_bytes(root)
     return Device(
         id=HOST,
         kind="host",
         model=cpu_model(root),
         cpus=usable_cpus(limits.cpus),
-        memory_bytes=memory if limits.memory_bytes is None else min(memory, limits.memory_bytes),
+        memory_bytes=memory_bytes(root),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         governor=governor(root),
     )
@@ -89,7 +88,14 @@ def _cpuinfo(root: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in reversed(pairs)}
 
 
-def _memory_bytes(root: Path) -> int:
+def memory_bytes(root: Path = _ROOT) -> int:
+    """Return the memory of this host, less what a container holds back; 0 where unknown."""
+    limit = read_limits(root).memory_bytes
+    total = _total_memory_bytes(root)
+    return total if limit is None else min(total, limit)
+
+
+def _total_memory_bytes(root: Path) -> int:
     lines = _text(root / "proc/meminfo").splitlines()
     totals = [line.split()[1] for line in lines if line.startswith("MemTotal:")]
     return int(totals[0]) * _KIBIBYTE if totals else 0

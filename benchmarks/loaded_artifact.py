@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from cnn_export.benchmarks.probe import probe_inputs, require_probe_outputs
@@ -13,8 +14,10 @@ from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.benchmarks.runtime import Model, Runtime
 from cnn_export.benchmarks.runtime_arguments import arguments_of
 from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
-from cnn_export.errors import InputRefused
+from cnn_export.errors import ExportError, InputRefused, one_line
 from cnn_export.manifest import Manifest
+
+_REASON_LENGTH = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +34,7 @@ def load_checked(path: Path, threads: int, arguments: Mapping[str, str]) -> Load
     ``arguments`` may hold other runtimes' too.
 
     Raises:
-        InputRefused: artifact or manifest is missing, or the runtime cannot load it.
+        InputRefused: artifact or manifest is missing, or the runtime cannot load or run it.
         ParityError: the file is not the proven one, or does not compute what was proven.
         TargetUnavailable: the runtime is not installed.
     """
@@ -40,10 +43,12 @@ def load_checked(path: Path, threads: int, arguments: Mapping[str, str]) -> Load
     manifest = proven_manifest(path)
     own = arguments_of(runtime.package, arguments)
     model, load_ns = _load(runtime, path, manifest, threads, own)
-    start = time.perf_counter_ns()
-    model.infer()
-    first_ns = time.perf_counter_ns() - start
-    require_probe_outputs(manifest, model.outputs())
+    with refusing_failures(runtime.package, "run", path):
+        start = time.perf_counter_ns()
+        model.infer()
+        first_ns = time.perf_counter_ns() - start
+        outputs = model.outputs()
+    require_probe_outputs(manifest, outputs)
     hello = Hello(
         runtime=runtime.package,
         version=version,
@@ -61,10 +66,24 @@ def _load(
     names = [output.name for output in manifest.outputs]
     runtime.import_package()
     inputs = probe_inputs(manifest)
-    start = time.perf_counter_ns()
-    try:
+    with refusing_failures(runtime.package, "load", path):
+        start = time.perf_counter_ns()
         model = runtime.load(path, inputs, names, threads, arguments)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputRefused(f"{runtime.package} cannot load {path}: {reason}") from error
-    return model, time.perf_counter_ns() - start
+        return model, time.perf_counter_ns() - start
+
+
+@contextlib.contextmanager
+def refusing_failures(package: str, doing: str, *paths: Path) -> Generator[None]:
+    """Turn whatever a runtime raises over an artifact, or over one of two, into one refusal.
+
+    Raises:
+        InputRefused: names the runtime, the files and the runtime's reason.
+    """
+    try:
+        yield
+    except ExportError:
+        raise
+    except Exception as error:  # a vendor's runtime raises what it likes
+        files = " or ".join(map(str, paths))
+        reason = one_line(error, _REASON_LENGTH)
+        raise InputRefused(f"{package} cannot {doing} {files}: {reason}") from error

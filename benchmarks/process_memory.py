@@ -36,6 +36,17 @@ def pss_bytes(proc: Path = _SELF) -> int | None:
     return _field_bytes(proc / "smaps_rollup", "Pss")
 
 
+def bound(most: int) -> None:
+    """Refuse this process more than ``most`` bytes of data, where the system can.
+
+    An artifact that asks for more ends its own process by an error, not others by the kernel's
+    choice. Zero is no bound.
+    """
+    if most > 0:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+
+
 def _field_bytes(file: Path, name: str) -> int | None:
     try:
         lines = file.read_text().splitlines()

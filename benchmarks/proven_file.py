@@ -14,6 +14,7 @@ from cnn_export.errors import InputRefused
 from cnn_export.manifest import Manifest, Partitions
 from cnn_export.targets.partition_report import PartitionReport
 
+_PLANNED = ".tflite"
 _PLANNER = "ai-edge-litert"
 """Plans a ``.tflite``'s partitions when it loads it: of another version, it may plan others."""
 
@@ -29,10 +30,20 @@ def proven_file(path: Path) -> tuple[Manifest, Inspection]:
     """
     manifest = proven_manifest(path)
     found = inspect(path)
-    require_same_story(manifest, found.metadata)
-    if found.split is not None and _plans_alike(manifest.versions):
-        _require_same_split(path, manifest.partitions, found.split)
+    require_agreement(path, manifest, found)
     return manifest, found
+
+
+def require_agreement(path: Path, manifest: Manifest, found: Inspection) -> None:
+    """Check that the manifest says nothing else than the file.
+
+    Raises:
+        InputRefused: names the field and both values.
+    """
+    require_same_story(manifest, found.metadata)
+    planned_alike = path.suffix != _PLANNED or _plans_alike(manifest.versions)
+    if found.split is not None and planned_alike:
+        _require_same_split(path, manifest.partitions, found.split)
 
 
 def artifact_record(

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks import process_memory
-from cnn_export.benchmarks.loaded_artifact import load_checked
+from cnn_export.benchmarks.environment import memory_bytes
+from cnn_export.benchmarks.loaded_artifact import load_checked, refusing_failures
 from cnn_export.benchmarks.protocol import (
     End,
     Failure,
@@ -39,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         _pin(options.cpus)
+        process_memory.bound(memory_bytes())
         arguments = _arguments(options)
         if options.memory:
             run_memory(options.artifacts[0], options.threads, _send, arguments)
@@ -97,7 +99,8 @@ def run(
     """
     loaded = load_checked(path, threads, arguments or {})
     send(loaded.hello)
-    timed = timed_inferences(loaded.model.infer, min_time_s)
+    with refusing_failures(loaded.hello.runtime, "run", path):
+        timed = timed_inferences(loaded.model.infer, min_time_s)
     _report(timed, (Sample(ns=ns) for ns in timed.series[0]), send)
 
 
@@ -120,7 +123,8 @@ def run_pair(
     send(a.hello)
     send(b.hello)
     infers = (a.model.infer, b.model.infer)
-    timed = timed_pairs(infers, min_time_s, b_first=b_first, block=block)
+    with refusing_failures(f"{a.hello.runtime} or {b.hello.runtime}", "run", *paths):
+        timed = timed_pairs(infers, min_time_s, b_first=b_first, block=block)
     pairs = zip(*timed.series, strict=True)
     _report(timed, (PairSample(a_ns=first, b_ns=second) for first, second in pairs), send)
 
@@ -139,7 +143,8 @@ def run_memory(
     loaded = load_checked(path, threads, arguments or {})
     readings = [process_memory.pss_bytes()]
     for _ in range(_MEMORY_INFERENCES):
-        loaded.model.infer()
+        with refusing_failures(loaded.hello.runtime, "run", path):
+            loaded.model.infer()
         readings.append(process_memory.pss_bytes())
     send(loaded.hello)
     send(

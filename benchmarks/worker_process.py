@@ -25,12 +25,18 @@ from cnn_export.benchmarks.protocol import (
 from cnn_export.benchmarks.sampler import Sampler
 from cnn_export.benchmarks.session import IncompleteRun, Measurement, Session, complete_session
 from cnn_export.benchmarks.snapshots import Snapshot
-from cnn_export.errors import DeviceUnfit
+from cnn_export.errors import DeviceUnfit, InputRefused
 from cnn_export.untrusted.parent_death import PARENT
 
 _MESSAGES_MAX = 110_000
 """More than any worker sends: a timing loop keeps 100,000 samples."""
 _LOG_BYTES = 300
+
+
+class WorkerBroken(IncompleteRun, InputRefused):
+    """The artifact ended the process that ran it, or kept it from ending."""
+
+    exit_code = InputRefused.exit_code
 
 
 def run_process(
@@ -47,7 +53,8 @@ def run_process(
 
     Raises:
         ExportError: what the worker reported; see :func:`complete_session`.
-        IncompleteRun: it crashed, took longer than ``limit_s``, or its report has a gap.
+        WorkerBroken: it crashed, or took longer than ``limit_s``.
+        IncompleteRun: its report has a gap.
         DeviceUnfit: no process can be started.
     """
     with tempfile.TemporaryFile() as log, _process(command, log, threads) as process:
@@ -59,7 +66,7 @@ def run_process(
                 return _read(process, log, kind, sampler), sampler.snapshots
         except IncompleteRun as error:
             if not watchdog.is_alive():
-                raise IncompleteRun(f"no end after {limit_s:.0f} s: {error}") from None
+                raise WorkerBroken(f"no end after {limit_s:.0f} s: {error}") from None
             raise
         finally:
             watchdog.cancel()
@@ -108,9 +115,10 @@ def _read(
     try:
         session = complete_session(received, kind)
     except IncompleteRun as error:
-        raise IncompleteRun(f"{error} (worker {_ending(exit_code)}){_last_words(log)}") from None
+        failure = WorkerBroken if exit_code else IncompleteRun
+        raise failure(f"{error} (worker {ending(exit_code)}){_last_words(log)}") from None
     if exit_code != 0:
-        raise IncompleteRun(f"the worker {_ending(exit_code)} after its report{_last_words(log)}")
+        raise IncompleteRun(f"the worker {ending(exit_code)} after its report{_last_words(log)}")
     return session
 
 
@@ -126,7 +134,8 @@ def _watched(
         yield message
 
 
-def _ending(exit_code: int) -> str:
+def ending(exit_code: int) -> str:
+    """Return how a process ended, in words."""
     return f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
 
 

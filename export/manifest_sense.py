@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 PROBE_VALUES = 16
 """How many leading values of each output the probe keeps."""
 
+_MANIFEST_PROBE = "uniform"
 _ROUNDING = 1e-9
 """Relative. The figures were computed in float64 from one another."""
 
-_WHOLE_DELEGATES = ("onnx", "coreml")
+_WHOLE = ("onnx", "coreml")
 """Formats that are taken whole: one partition."""
+
+_DELEGATES = {
+    "onnx": "CPUExecutionProvider",
+    "coreml": "Core ML",
+    "tflite": "XNNPACK",
+    "executorch": "XNNPACK",
+}
 
 
 class _Named(Protocol):
@@ -110,6 +118,15 @@ def _limits(manifest: Manifest) -> str | None:
     return None
 
 
+def _probe_tolerance(manifest: Manifest) -> str | None:
+    """The probe is one of those that the proof was made on, so its limit stands there too."""
+    tolerance = manifest.probe.tolerance
+    limits = {f.limit for f in manifest.parity.figures if f.probe == _MANIFEST_PROBE}
+    if tolerance in limits | {TOLERANCES[manifest.target, manifest.precision].base}:
+        return None
+    return f"probe.tolerance is {tolerance:.3g}, the proof on that probe had none of that limit"
+
+
 def _figures(manifest: Manifest) -> str | None:
     outputs = {tensor.name for tensor in manifest.outputs}
     for figure in manifest.parity.figures:
@@ -141,7 +158,9 @@ def _is_relative(absolute: float, relative: float, rms: float) -> str | None:
 
 def _partitions(manifest: Manifest) -> str | None:
     split = manifest.partitions
-    if manifest.target in _WHOLE_DELEGATES:
+    if split.delegate != _DELEGATES[manifest.target]:
+        return f"{split.delegate!r} is no delegate of {manifest.target} files"
+    if manifest.target in _WHOLE:
         if split.partitions != 1:
             return f"{manifest.target} files are one partition, not {split.partitions}"
         return None
@@ -156,6 +175,7 @@ _CHECKS: tuple[Callable[[Manifest], str | None], ...] = (
     _batch,
     _probe_outputs,
     _limits,
+    _probe_tolerance,
     _figures,
     _drift,
     _partitions,

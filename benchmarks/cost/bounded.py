@@ -31,8 +31,8 @@ class Inspection:
     """What an artifact's own bytes tell.
 
     ``metadata`` are the string pairs inside. ``cost`` is ``None`` where the operators cannot be
-    told, and ``unknown`` says why. ``split`` is how the file falls into partitions, where that is
-    in the file (``.pte``) or its runtime plans it here (``.tflite``).
+    told, and ``unknown`` says why. ``split`` is how the file falls into partitions: as it says
+    itself, or for ``.tflite`` as the runtime plans it here; ``None`` without operators.
     """
 
     metadata: dict[str, str]

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cnn_export.benchmarks.cost import mil_package, onnx_file
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.cost.formats import (
     cost_here,
@@ -14,6 +15,7 @@ from cnn_export.benchmarks.cost.formats import (
     refusing_whatever_happens,
 )
 from cnn_export.errors import InputRefused
+from cnn_export.targets import litert_partitions
 from cnn_export.targets.partition_report import OutsideOp, PartitionReport
 
 
@@ -44,16 +46,16 @@ def inspection_of(path: str, folder: str) -> dict[str, Any]:
 def _split(path: Path, cost: ArtifactCost | None) -> PartitionReport | None:
     if cost is None:
         return None
-    match path.suffix:
-        case ".pte":
-            return _stated(cost)
-        case ".tflite":
-            from cnn_export.targets import litert_partitions
-
-            with refusing_whatever_happens(path):
+    with refusing_whatever_happens(path):
+        match path.suffix:
+            case ".tflite":
                 return litert_partitions.read(path)
-        case _:
-            return None
+            case ".onnx":
+                return onnx_file.read_split(path)
+            case ".mlpackage":
+                return mil_package.read_split(path)
+            case _:
+                return _stated(cost)
 
 
 def _stated(cost: ArtifactCost) -> PartitionReport:

@@ -22,6 +22,7 @@ from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor
 from cnn_export.benchmarks.cost.package_folder import package_folder
 from cnn_export.errors import InputRefused
 from cnn_export.targets.packages import require
+from cnn_export.targets.partition_report import PartitionReport
 
 _PROTOS = "cnn_export_mil_protos"
 _WEIGHTS_PREFIX = "@model_path/"
@@ -80,6 +81,20 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise InputRefused("a .mlpackage is a folder; this is a file")
     model, _ = _specification(path)
     return dict(model.description.metadata.userDefined)
+
+
+def read_split(path: Path) -> PartitionReport:
+    """Return the operations that compute; Core ML chooses its unit when it runs them.
+
+    Raises:
+        InputRefused: it is no ML program package, or damaged.
+    """
+    model, _ = _specification(path)
+    with refusing_damage("Core ML program"):
+        function = model.mlProgram.functions["main"]
+        operations = function.block_specializations[function.opset].operations
+        computing = sum(operation.type != "const" for operation in operations)
+    return PartitionReport("Core ML", partitions=1, delegated_ops=computing)
 
 
 @functools.cache

@@ -15,7 +15,9 @@ from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor
 from cnn_export.benchmarks.cost.quantized_groups import fuse_quantized_groups
 from cnn_export.errors import InputRefused
 from cnn_export.targets.packages import require
+from cnn_export.targets.partition_report import OutsideOp, PartitionReport
 
+_PROVIDER = "CPUExecutionProvider"
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
 
@@ -51,6 +53,22 @@ def read_metadata(path: Path) -> dict[str, str]:
                 " as one file"
             )
         return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def read_split(path: Path) -> PartitionReport:
+    """Return what a session takes: every node of the standard, and it loads no other.
+
+    Raises:
+        InputRefused: it is no ONNX model, or damaged.
+    """
+    nodes = _load(path).graph.node
+    foreign = [node.op_type for node in nodes if node.domain not in _STANDARD_DOMAINS]
+    return PartitionReport(
+        delegate=_PROVIDER,
+        partitions=1,
+        delegated_ops=len(nodes) - len(foreign),
+        outside=tuple(OutsideOp(op, foreign.count(op)) for op in sorted(set(foreign))),
+    )
 
 
 def _load(path: Path) -> Any:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.protocol import Failure
 from cnn_export.benchmarks.session import IncompleteRun, complete_session
+from cnn_export.benchmarks.worker_process import WorkerBroken, ending
 from cnn_export.untrusted.parent_death import PARENT
 
 _TIMEOUT_S = 900
@@ -29,7 +30,7 @@ def profiled(
     """Return the profile that a fresh process made.
 
     Raises:
-        IncompleteRun: it crashed, hung, or left no document.
+        WorkerBroken: it crashed, hung, or left no document.
         ExportError: the subclass that the worker's own failure stands for.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -44,13 +45,11 @@ def profiled(
                 check=False, env=os.environ | {PARENT: str(os.getpid())},
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise IncompleteRun(
+            raise WorkerBroken(
                 f"profiling {artifact} took more than {timeout_s:.0f} s; use fewer --inferences"
             ) from error
         if not out.exists():
-            raise IncompleteRun(
-                f"the process that profiled {artifact} ended with {done.returncode}"
-            )
+            raise WorkerBroken(f"the process that profiled {artifact} {ending(done.returncode)}")
         return _document(out.read_bytes(), artifact)
 
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_export.benchmarks.cost import read_cost
+from cnn_export.benchmarks import process_memory
+from cnn_export.benchmarks.environment import memory_bytes
+from cnn_export.benchmarks.loaded_artifact import refusing_failures
 from cnn_export.benchmarks.probe import probe_inputs
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
 from cnn_export.benchmarks.profiles.trace import Trace
 from cnn_export.benchmarks.protocol import Failure
-from cnn_export.benchmarks.proven_artifact import proven_manifest
+from cnn_export.benchmarks.proven_file import proven_file
 from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
 from cnn_export.errors import ExportError, InputRefused, TargetUnavailable, UsageError
 from cnn_export.manifest import Manifest
@@ -38,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(argv)
     try:
+        process_memory.bound(memory_bytes())
         found = profile(options.artifact, options.threads, options.inferences, options.etdump)
     except ExportError as error:
         return _fail(options.out, str(error), error.exit_code)
@@ -62,9 +65,12 @@ def profile(path: Path, threads: int, inferences: int, etdump: Path | None) -> P
     """
     runtime = runtime_of(path)
     version = runtime_version(runtime)
-    manifest = proven_manifest(path)
-    cost = read_cost(path)
-    trace = _trace(path, manifest, (threads, inferences), version, etdump)
+    manifest, inspection = proven_file(path)
+    if inspection.cost is None:
+        raise InputRefused(inspection.unknown or f"{path}: its operators cannot be told")
+    cost = inspection.cost
+    with refusing_failures(runtime.package, "profile", path):
+        trace = _trace(path, manifest, (threads, inferences), version, etdump)
     ops, untimed, notes = joined(trace, cost)
     return Profile(
         artifact=path.name,

@@ -60,7 +60,12 @@ def manifest_of(artifact: Path, target: str, **changes: Any) -> Manifest:
         "passes": [],
         "macs": 0,
         "parameter_bytes": 8,
-        "partitions": {"delegate": "d", "partitions": 1, "delegated_ops": 2, "outside": []},
+        "partitions": {
+            "delegate": "CPUExecutionProvider" if target == "onnx" else "XNNPACK",
+            "partitions": 1,
+            "delegated_ops": 2,
+            "outside": [],
+        },
         "parity": {"runtime": "r", "reference": "f", "tolerance_reason": "t", "figures": []},
         "probe": {
             "seed": 77,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
+from small_artifacts import export_all
 
 
 @pytest.fixture
@@ -12,3 +13,9 @@ def affine_onnx(tmp_path: Path) -> Path:
     write_onnx(path)
     save_manifest(path, manifest_of(path, "onnx"))
     return path
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small network in every format, proven, with manifests."""
+    return export_all(tmp_path_factory.mktemp("whole"))

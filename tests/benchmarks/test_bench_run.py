@@ -183,9 +183,6 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("os.abort()", "never said 'hello' (worker killed by signal 6)"),
-        (f"w({HELLO + _SAMPLES!r}); sys.stdout.flush(); os.abort()", "stopped before its 'end'"),
-        (f"w({HELLO!r}); sys.exit('no space')", "exit code 1): …no space"),
         ("w('rubbish\\n' * 100000)", "never said 'hello' (worker exit code 0)"),
         ("w('\\0' * 10**7)", "never said 'hello'"),
         (
@@ -196,7 +193,6 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> str:
         (f"w({HELLO + _SAMPLES + Sample(ns=0).to_line() + End(count=13).to_line()!r})", "0 ns"),
         (f"w({HELLO + _SAMPLES + End(count=13).to_line()!r})", "12 measurements arrived"),
         (f"w({HELLO + _SAMPLES + _END!r}); sys.stdout.flush(); os._exit(3)", "after its report"),
-        (f"while True: w({Sample(ns=9).to_line()!r} * 1000)", "never said 'hello'"),
     ],
 )
 def test_a_bad_worker_is_one_line_and_nothing_is_lost(
@@ -207,15 +203,49 @@ def test_a_bad_worker_is_one_line_and_nothing_is_lost(
     body: str,
     message: str,
 ) -> None:
+    err = _resumed(affine_onnx, begun, capsys, monkeypatch, body, 1)
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("os.abort()", "never said 'hello' (worker killed by signal 6)"),
+        (f"w({HELLO + _SAMPLES!r}); sys.stdout.flush(); os.abort()", "stopped before its 'end'"),
+        (f"w({HELLO!r}); sys.exit('no space')", "exit code 1): …no space"),
+        (f"while True: w({Sample(ns=9).to_line()!r} * 1000)", "never said 'hello'"),
+    ],
+)
+def test_an_artifact_that_ends_its_worker_is_refused(
+    affine_onnx: Path,
+    begun: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    body: str,
+    message: str,
+) -> None:
+    err = _resumed(affine_onnx, begun, capsys, monkeypatch, body, 4)
+    assert message in err
+
+
+def _resumed(
+    affine_onnx: Path,
+    begun: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    body: str,
+    expected: int,
+) -> str:
+    """Go on with a run, the worker doing as ``body`` says, and return the last words."""
     out = affine_onnx.with_name("r.jsonl")
     out.write_text(begun)
     _worker(monkeypatch, body)
     code, _, err = _run(capsys, "run", affine_onnx, *_FAST, "--resume", "--out", out)
-    assert code == 1
-    assert message in err
+    assert code == expected
     assert err.splitlines()[-1].startswith("cnn-bench: affine.onnx: ")
     assert "1 of 3 processes are kept" in err
     assert out.read_text() == begun
+    return err
 
 
 def test_a_hanging_worker_and_its_children_are_ended(
@@ -231,7 +261,7 @@ def test_a_hanging_worker_and_its_children_are_ended(
     )
     _worker(monkeypatch, body, patience_s=1.5)
     code, _, err = _run(capsys, "run", affine_onnx, *_FAST, "--out", tmp_path / "r.jsonl")
-    assert code == 1
+    assert code == 4
     assert "no end after 2 s: " in err
     deadline = time.monotonic() + 30  # an orphan is gone when init has seen its end
     while any(map(_is_running, map(int, pids.read_text().split()))):

@@ -51,6 +51,7 @@ def package(tmp_path: Path) -> Path:
     write_onnx(tmp_path / "net.onnx")
     digest, size = artifact_digest(folder)
     manifest = manifest_of(tmp_path / "net.onnx", "onnx").model_dump()
+    manifest["partitions"]["delegate"] = "Core ML"
     named = {"artifact": folder.name, "artifact_sha256": digest, "artifact_bytes": size}
     save_manifest(folder, Manifest.model_validate(manifest | named | {"target": "coreml"}))
     return folder

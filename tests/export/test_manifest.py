@@ -50,7 +50,7 @@ def document() -> dict[str, Any]:
         "macs": 10**12,
         "parameter_bytes": 5,
         "partitions": {
-            "delegate": "XNNPACK",
+            "delegate": "CPUExecutionProvider",
             "partitions": 1,
             "delegated_ops": 7,
             "outside": [{"op": "RESHAPE", "count": 1, "reason": "dynamic"}],

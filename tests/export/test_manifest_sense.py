@@ -31,6 +31,7 @@ def _split(**fields: int) -> Change:
 
 def _as_tflite(d: dict[str, Any]) -> None:
     d.update(artifact="net.tflite", target="tflite")
+    d["partitions"].update(delegate="XNNPACK")
 
 
 def _tflite_split(d: dict[str, Any]) -> None:
@@ -97,6 +98,14 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
     "a probe that anything passes": (
         lambda d: d["probe"].update(tolerance=1e308),
         "probe.tolerance is 1e+308",
+    ),
+    "a probe that more passes than the proof": (
+        lambda d: d["probe"].update(tolerance=2e-5),
+        "probe.tolerance is 2e-05, the proof on that probe had none",
+    ),
+    "another delegate": (
+        lambda d: d["partitions"].update(delegate="XNNPACK"),
+        "'XNNPACK' is no delegate of onnx files",
     ),
     "a probe of nothing": (lambda d: d["probe"].update(outputs=[]), "probe.outputs: "),
     "a probe of another output": (_output(name="other"), "probe.outputs are ['other']"),

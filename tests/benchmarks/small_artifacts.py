@@ -1,0 +1,43 @@
+"""A small network exported to every format, proven, each with its manifest."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import networks
+
+from cnn_export import export
+from cnn_export.manifest import manifest_path
+from cnn_export.targets import TARGETS
+
+MEMBERS = (
+    "Data/com.apple.CoreML/model.mlmodel",
+    "Data/com.apple.CoreML/weights/weight.bin",
+    "Manifest.json",
+)
+"""Files of a Core ML package."""
+
+
+def export_all(folder: Path) -> dict[str, Path]:
+    """Return the artifact of each target."""
+    shapes = {"image": (1, 3, 13, 18)}
+    done = export(networks.small_net(), list(TARGETS), output=folder, shapes=shapes)
+    return {artifact.manifest.target: artifact.path for artifact in done.artifacts}
+
+
+def copied(artifact: Path, folder: Path) -> Path:
+    """Copy an artifact and its manifest; return the copy, in place of an earlier one."""
+    target = folder / artifact.name
+    if artifact.is_dir():
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(artifact, target)
+    else:
+        shutil.copyfile(artifact, target)
+    shutil.copyfile(manifest_path(artifact), manifest_path(target))
+    return target
+
+
+def members(artifact: Path) -> list[Path]:
+    """Return the files of an artifact: itself, or those of a package."""
+    return [artifact / name for name in MEMBERS] if artifact.is_dir() else [artifact]

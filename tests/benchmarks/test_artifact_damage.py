@@ -1,0 +1,142 @@
+"""Artifacts with seeded damage: read or refused in one line, and never taken for the proven file.
+
+The damage goes to each format's readers in this process, a share of it through the process with
+limits, the commands, and the runtimes themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from damage import THOROUGH, damaged_bytes, seeds
+from small_artifacts import copied, members
+
+from cnn_export.artifact_digest import artifact_digest
+from cnn_export.benchmarks.cli import main
+from cnn_export.benchmarks.cost import inspect
+from cnn_export.benchmarks.cost.formats import cost_here, metadata_here
+from cnn_export.benchmarks.device import Job
+from cnn_export.benchmarks.host import HostDevice
+from cnn_export.benchmarks.proven_artifact import proven_manifest
+from cnn_export.errors import InputRefused, ParityError
+from cnn_export.manifest import manifest_path
+from cnn_export.targets import TARGETS
+
+BOUNDED = range(200 if THOROUGH else 5)
+RUN = range(200 if THOROUGH else 8)
+HOST_TARGETS = ("onnx", "tflite", "executorch")
+
+
+def damage(artifact: Path, honest: Path, seed: int) -> None:
+    """Damage one file of a copy of ``honest``, the others being whole."""
+    files, originals = members(artifact), members(honest)
+    for file, original in zip(files, originals, strict=True):
+        file.write_bytes(original.read_bytes())
+    place = seed % len(files)
+    files[place].write_bytes(damaged_bytes(originals[place].read_bytes(), seed))
+
+
+def refused(artifact: Path, reader: object) -> bool:
+    """Whether ``reader`` refuses, in one line that names the file; anything else fails the test."""
+    assert callable(reader)
+    try:
+        reader(artifact)
+    except InputRefused as error:
+        text = str(error)
+        assert text.startswith(str(artifact)), text
+        assert "\n" not in text
+        return True
+    return False
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_readers_read_or_refuse(target: str, whole: dict[str, Path], tmp_path: Path) -> None:
+    artifact = copied(whole[target], tmp_path)
+    found = 0
+    for seed in seeds():
+        damage(artifact, whole[target], seed)
+        with pytest.raises(ParityError, match="not the file its manifest was written for"):
+            proven_manifest(artifact)
+        found += refused(artifact, cost_here)
+        refused(artifact, metadata_here)
+    assert 0 < found < len(seeds())
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_the_process_with_limits_reads_or_refuses(
+    target: str, whole: dict[str, Path], tmp_path: Path
+) -> None:
+    artifact = copied(whole[target], tmp_path)
+    for seed in BOUNDED:
+        damage(artifact, whole[target], seed)
+        refused(artifact, inspect)
+
+
+def rehashed(artifact: Path) -> None:
+    """Write the manifest that a careful attacker writes: of the damaged bytes."""
+    place = manifest_path(artifact)
+    manifest = json.loads(place.read_text())
+    manifest["artifact_sha256"], manifest["artifact_bytes"] = artifact_digest(artifact)
+    place.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_commands_end_in_one_line(
+    target: str, whole: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = copied(whole[target], tmp_path)
+    budgets = tmp_path / "budgets.toml"
+    budgets.write_text("[[budget]]\nmacs = 1000000\npartitions = 5\n")
+    for seed in BOUNDED[:2]:
+        damage(artifact, whole[target], seed)
+        rehashed(artifact)
+        gate = ["gate", "--artifact", str(artifact), "--budgets", str(budgets)]
+        for words in (["cost", str(artifact)], gate):
+            code = main(words)
+            err = capsys.readouterr().err
+            assert code in (0, 4, 11), err
+            assert err.count("\n") == 1 or code != 4, err
+
+
+@pytest.mark.parametrize("target", HOST_TARGETS)
+def test_runtimes_compute_what_was_proven_or_nothing(
+    target: str, whole: dict[str, Path], tmp_path: Path
+) -> None:
+    """The hash is right, so only loading and the probe can tell."""
+    artifact = copied(whole[target], tmp_path)
+    honest = json.loads(manifest_path(artifact).read_text())["probe"]
+    for seed in RUN if THOROUGH else RUN[: len(RUN) // len(HOST_TARGETS)]:
+        damage(artifact, whole[target], seed)
+        rehashed(artifact)
+        assert json.loads(manifest_path(artifact).read_text())["probe"] == honest
+        assert "\n" not in run_or_reason(artifact)
+
+
+def run_or_reason(artifact: Path) -> str:
+    """Return why the artifact was not measured, if it was not; nothing else may be raised."""
+    try:
+        HostDevice(patience_s=15).run(Job("time", (artifact,), 1, 0.01))
+    except (InputRefused, ParityError) as error:
+        return str(error)
+    return ""
+
+
+def test_a_weight_that_was_changed_is_told_by_the_probe(
+    whole: dict[str, Path], tmp_path: Path
+) -> None:
+    artifact = copied(whole["onnx"], tmp_path)
+    import onnx
+
+    model = onnx.load(artifact)
+    weight = onnx.numpy_helper.to_array(model.graph.initializer[0]).copy()
+    weight *= 1.5
+    name = model.graph.initializer[0].name
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weight, name))
+    onnx.save(model, artifact)
+    with pytest.raises(ParityError, match="not the file its manifest was written for"):
+        proven_manifest(artifact)
+    rehashed(artifact)
+    with pytest.raises(ParityError, match="off by"):
+        HostDevice().run(Job("time", (artifact,), 1, 0.01))
