@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnn_export.checkpoint.described import Unread
 from cnn_export.checkpoint.matching import listed, state_of
 from cnn_export.checkpoint.names import words
 from cnn_export.errors import CheckpointError
@@ -54,11 +53,6 @@ def kind_of(names: Iterable[str]) -> str | None:
         if any(part in name for name in listed for part in parts):
             return said
     return None
-
-
-def kind_name(entry: object) -> str:
-    """Return the class of an entry, also of one that was not read."""
-    return entry.kind if isinstance(entry, Unread) else type(entry).__name__
 
 
 def unused_entries(module: nn.Module, entries: Mapping[str, Any]) -> tuple[str, ...]:

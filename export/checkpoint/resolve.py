@@ -11,7 +11,7 @@ from torch import nn
 from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.evidence import built_as_recorded, contradictions
 from cnn_export.checkpoint.filling import adopt, fill, may_be_renamed
-from cnn_export.checkpoint.leftovers import kind_name, kind_of, unused_entries
+from cnn_export.checkpoint.leftovers import kind_of, unused_entries
 from cnn_export.checkpoint.matching import Mismatch, compare, shapes_of
 from cnn_export.checkpoint.multiplier import Hints, with_multiplier
 from cnn_export.checkpoint.recognise import recognise, require_whole
@@ -171,6 +171,8 @@ def _mismatched(
     kind = kind_of(mismatch.unexpected)
     advice = [kind] if kind else []
     odd = [name for name in mismatch.missing if name in spelling.entries]
-    advice += [f"{name} is a {kind_name(spelling.entries[name])}, no tensor" for name in odd[:1]]
+    advice += [
+        f"{name} is a {type(spelling.entries[name]).__name__}, no tensor" for name in odd[:1]
+    ]
     reason = "; ".join([*conflicts, str(mismatch), *advice])
     return CheckpointError(f"does not match {asked}: {reason}")

@@ -26,6 +26,7 @@ _UNCERTAIN = {"swa", "avg", "average", "averaged", "averaging", "polyak"}
 _SAME = 0.5
 """Share of the tensors that make two groups sets of the same weights."""
 _WHOLE_FILE = "."
+_SHOWN_MAX = 80
 
 Chosen = tuple[Group, tuple[str, ...]]
 
@@ -70,7 +71,8 @@ def choose(groups: Sequence[Group], key: str | None, *, openmmlab: bool = False)
 
 def shown(group: Group) -> str:
     """Return the path as :data:`OPTION` takes it."""
-    return group.path or _WHOLE_FILE
+    path = group.path or _WHOLE_FILE
+    return path if len(path) <= _SHOWN_MAX else f"{path[:_SHOWN_MAX]}…"
 
 
 def says_averaged(path: str) -> bool:
@@ -118,7 +120,9 @@ def _keyed(groups: Sequence[Group], key: str) -> Group:
     exact = next((g for g in groups if g.path == path and g.named), None)
     if exact is not None:
         return exact
-    for group in (g for g in groups if g.named and not g.of_training):
+    named = [g for g in groups if g.named and not g.of_training]
+    plain = [dataclasses.replace(g, tensors=plain_names(g.tensors)) for g in named]
+    for group in (*named, *plain):
         for prefix in (f"{path.removeprefix(f'{group.path}.')}.", f"{path}."):
             if any(name.startswith(prefix) for name in group.tensors):
                 return _part(group, prefix, f"{group.path}.{prefix[:-1]}".lstrip("."))

@@ -87,6 +87,7 @@ def test_averaged_weights_are_found_and_said(kind: str) -> None:
         ({**RAW, "ema": EMA}, "."),
         ({"generator": RAW, "critic": EMA}, "generator"),
         ({**_under("online_model.", RAW), **_under("ema_model.", EMA)}, "online_model"),
+        ({"w": {**_under("module.net.", RAW), **_under("module.ema.", EMA)}}, "net"),
         ({"state_dict": {**_under("a.b.", RAW), **_under("ema.", EMA)}}, "state_dict.a.b"),
     ],
 )
