@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from cnn_export.atomic_commit import replace_text
 from cnn_export.benchmarks.gate_outputs.own_streams import (
     is_of_kernel,
     own_descriptor,
@@ -45,7 +44,7 @@ def save_text(path: Path, text: str) -> None:
         elif is_of_kernel(path) or (path.exists() and not path.is_file()):
             path.write_text(text, encoding="utf-8")
         else:
-            _replace(path.resolve(), text)
+            replace_text(path.resolve(), text)
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {error.strerror}") from error
 
@@ -65,16 +64,3 @@ def append_text(path: Path, text: str) -> None:
             opened.write(text)
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {error.strerror}") from error
-
-
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with part.open("x", encoding="utf-8") as opened:  # with the mode that the umask leaves
-            opened.write(text)
-        if path.exists():
-            part.chmod(stat.S_IMODE(path.stat().st_mode))
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise

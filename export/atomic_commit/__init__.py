@@ -23,6 +23,7 @@ from cnn_export.atomic_commit.staged_files import (
     Staging,
     discard_unfinished,
     remove_empty,
+    replace_text,
     staging,
 )
 
@@ -30,6 +31,7 @@ __all__ = [
     "Staging",
     "discard_unfinished",
     "remove_empty",
+    "replace_text",
     "require_replaceable",
     "settle",
     "staging",

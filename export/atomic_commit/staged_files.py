@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import os
+import stat
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -121,6 +122,26 @@ def staging(destination: Path) -> Generator[Staging]:
                 remove_empty(created)
 
 
+def replace_text(path: Path, text: str) -> None:
+    """Write one file into an existing folder at once or not at all; its mode stays as it was.
+
+    Raises:
+        OSError: it cannot be written; what was there is as it was.
+        DestinationError: there is a folder, or another process keeps the folder locked.
+    """
+    with signals_held_back():
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+        made = _started(path.parent, ())
+        try:
+            staged = made.folder / path.name
+            staged.write_text(text, encoding="utf-8")
+            if mode is not None:
+                staged.chmod(mode)
+            made.commit([path.name])
+        finally:
+            made.discard()
+
+
 def discard_unfinished() -> None:
     """Remove what this process's jobs have half made, for a process that ends at once."""
     for made in list(_unfinished.values()):
@@ -136,7 +157,8 @@ def remove_empty(folders: Sequence[Path]) -> None:
 
 def _started(destination: Path, created: Sequence[Path]) -> Staging:
     TRAIL.destination(destination, created)
-    destination.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(created):
+        folder.mkdir(exist_ok=True)
     made = Staging(PrivateFolder.create(destination), tuple(created), os.getpid())
     _unfinished[made.private.path] = made
     return made

@@ -15,7 +15,7 @@ import pytest
 from command_checks import tree
 from file_sets import FILE_SETS, FileSet, stage
 
-from cnn_export.atomic_commit import replacing, settle, staging
+from cnn_export.atomic_commit import replace_text, replacing, settle, staging
 from cnn_export.errors import DestinationError
 
 PACKAGE_TOO = FILE_SETS["four targets"]
@@ -230,3 +230,27 @@ def test_a_folder_that_came_in_between_is_not_replaced(out: Path) -> None:
         with pytest.raises(DestinationError, match="it is a folder"):
             staged.commit(files.names)
     assert tree(out) == {"net.onnx": None, "net.onnx/thesis.tex": b"precious"}
+
+
+def test_one_text_is_replaced_at_once_and_keeps_its_mode(out: Path) -> None:
+    (out / "page.html").write_text("old")
+    (out / "page.html").chmod(0o640)
+    replace_text(out / "page.html", "new")
+    assert tree(out) == {"page.html": b"new"}
+    assert (out / "page.html").stat().st_mode & 0o777 == 0o640
+    with pytest.raises(FileNotFoundError):
+        replace_text(out / "none" / "page.html", "new")
+    assert tree(out) == {"page.html": b"new"}
+
+
+def test_one_text_that_cannot_be_written_leaves_the_old(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (out / "page.html").write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        replace_text(out / "page.html", "new")
+    assert tree(out) == {"page.html": b"old"}
