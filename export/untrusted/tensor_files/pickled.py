@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _compat_pickle
 import pickle
 from collections.abc import Callable, Mapping
 from typing import IO, Any, cast
@@ -34,7 +35,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         """Return what the name stands for: never what it names."""
-        path = f"{_RENAMED.get(module_name, module_name)}.{global_name}"
+        path = _path(module_name, global_name)
         if self._find_storage is None or path not in self._known:
             raise UnsafeName(path.removeprefix("builtins."))
         return self._known[path]
@@ -44,6 +45,13 @@ class _Unpickler(pickle.Unpickler):
         if self._find_storage is None:
             raise NotPlain("a storage where none is expected")
         return self._find_storage(pid)
+
+
+def _path(module: str, name: str) -> str:
+    """Return a name as today's Python and torch spell it; protocol 2 writes Python 2's."""
+    module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
+    module = _compat_pickle.IMPORT_MAPPING.get(module, module)
+    return f"{_RENAMED.get(module, module)}.{name}"
 
 
 def unpickle(file: Any, find_storage: FindStorage | None = None, only_tensors: bool = False) -> Any:
