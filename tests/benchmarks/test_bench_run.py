@@ -244,7 +244,9 @@ def _resumed(
     assert code == expected
     assert err.splitlines()[-1].startswith("cnn-bench: affine.onnx: ")
     assert "1 of 3 processes are kept" in err
-    assert out.read_text() == begun
+    assert out.read_text().startswith(begun)
+    ending = json.loads(out.read_text().removeprefix(begun))
+    assert (ending["cnn_bench"], ending["outcome"]) == ("ending", "failed")
     return err
 
 
