@@ -2,7 +2,8 @@
 
 The code of a network may call ``os._exit(0)``, a converter may crash, the system may run out of
 memory: the process is gone then, and nobody in it can tell. Its parent, forked off before anything
-was loaded (1 ms, 10 MB), passes signals on, waits, tells what happened, and settles what is left.
+was loaded (about 10 ms, 20 MB), passes signals on, waits, tells what happened, and settles what is
+left.
 """
 
 from __future__ import annotations
