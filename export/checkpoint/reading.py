@@ -80,7 +80,7 @@ def _unpickle(snapshot: Snapshot, kind: str) -> Any:
             f"{snapshot.path} needs the Python module {error.name!r} to unpickle;"
             " run where that module can be imported, or save the state_dict instead"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit, GeneratorExit) as error:  # it is the file's code that runs
         raise CheckpointError(
             f"{snapshot.path} is damaged or cut short ({one_line(error)}); fetch or save it again"
         ) from error
