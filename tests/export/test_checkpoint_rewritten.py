@@ -48,7 +48,7 @@ def test_a_real_writer_beside(tmp_path: Path) -> None:
     writer = context.Process(target=_write_for_ever, args=(str(path), contents), daemon=True)
     writer.start()
     try:
-        for _ in range(40):
+        for _ in range(12):
             try:
                 loaded = load_model(path, model="networks:SmallNet")
             except checkpoint.load.CheckpointError:
