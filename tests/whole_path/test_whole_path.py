@@ -12,7 +12,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from affine_artifact import write_stand_in
+from cost_networks import save_onnx
 from phone.adb_fixture import Phones
 from phone.fake_phone import FakePhone
 from whole_path_calls import Bench, Jvm
@@ -100,7 +103,9 @@ def test_a_file_that_is_not_the_proven_one_is_refused_by_the_app(
     shutil.copy(skipnet[1], path)
     manifest = json.loads(manifest_path(skipnet[1]).read_text())
     [output] = manifest["probe"]["outputs"]
-    output["values"][0] += 100 * output["rms"]
+    values = output["values"]
+    place = max(range(len(values)), key=lambda each: abs(values[each]))
+    values[place] *= -1  # the RMS stays, so that the manifest alone tells nothing
     manifest_path(path).write_text(json.dumps(manifest))
     run = bench("run", path, "--device", "adb", "--app", apk, "--min-time", "20ms", "--repeats", 1)
     assert (run.code, "is off by" in run.err) == (3, True), run.err
@@ -110,10 +115,16 @@ def test_a_file_that_is_not_the_proven_one_is_refused_by_the_app(
 def test_a_file_that_the_runtime_rejects(
     app_phone: FakePhone, skipnet: list[Path], bench: Bench, apk: Path, tmp_path: Path, index: int
 ) -> None:
-    """The right file for its manifest, but no model."""
+    """The right file for its manifest, and well formed, but no model that runs."""
     path = tmp_path / skipnet[index].name
-    path.write_bytes(b"no model at all" * 100)
+    if path.suffix == ".tflite":
+        write_stand_in(path)
+    else:
+        node = onnx.helper.make_node("NoSuchOperator", ["image"], ["logits"])
+        save_onnx(path, [node], {"image": [1, 1, 28, 28]}, {"logits": [1, 10]})
     manifest = json.loads(manifest_path(skipnet[index]).read_text())
+    manifest["producer"] = "another tool"  # what cnn-export writes tells where it is from
+    manifest["partitions"].update(delegated_ops=1, outside=[])
     manifest["artifact_sha256"], manifest["artifact_bytes"] = artifact_digest(path)
     manifest_path(path).write_text(json.dumps(manifest))
     run = bench("run", path, "--device", "adb", "--app", apk, "--min-time", "20ms", "--repeats", 1)
