@@ -182,5 +182,5 @@ def test_a_foreign_profile_document_is_refused(tmp_path: Path, text: str) -> Non
 
 
 def test_a_missing_profile_document_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="cannot read the profile"):
+    with pytest.raises(InputRefused, match="does not exist"):
         read_profile(tmp_path / "none.json")
