@@ -17,7 +17,7 @@ from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
 from cnn_export.errors import ExportError, InputRefused, one_line
 from cnn_export.manifest import Manifest
 
-_REASON_LENGTH = 600
+_REASON_LENGTH = 240
 
 
 @dataclasses.dataclass(frozen=True)
