@@ -45,7 +45,14 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 class _Strict(BaseModel):
     # Strict: neither ``true`` nor ``1.0`` is a count.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        strict=True,
+        # A copy with other values was never looked at.
+        revalidate_instances="always",
+    )
 
 
 class _Record(_Strict):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -75,9 +76,10 @@ def measure(
         if _group(turn) in given_up:
             continue
         try:
-            outcome = device.run(job_of(turn, run))
-            _require_same_machine(outcome, turn)
-            record = record_of(turn, run, outcome)
+            with only_possible():
+                outcome = device.run(job_of(turn, run))
+                _require_same_machine(outcome, turn)
+                record = record_of(turn, run, outcome)
         except (DeviceUnfit, Interrupted, UsageError):
             raise
         except ExportError as error:
@@ -105,18 +107,24 @@ def job_of(turn: Turn, run: results.Run) -> Job:
 
 
 def record_of(turn: Turn, run: results.Run, outcome: Outcome) -> results.Record:
-    """Return the line that keeps this turn.
+    """Return the line that keeps this turn."""
+    kinds = {"memory": _memory, "pair": _pair, "time": _repeat}
+    return kinds[turn.kind](turn, run, outcome)
+
+
+@contextlib.contextmanager
+def only_possible() -> Generator[None]:
+    """Refuse what a device reports and no record can hold.
 
     Raises:
-        IncompleteRun: the worker reported what cannot be.
+        IncompleteRun: names the field.
     """
-    kinds = {"memory": _memory, "pair": _pair, "time": _repeat}
     try:
-        return kinds[turn.kind](turn, run, outcome)
+        yield
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise IncompleteRun(f"the worker reported an impossible {where}: {first['msg']}") from None
+        raise IncompleteRun(f"the device reported an impossible {where}: {first['msg']}") from None
 
 
 def _repeat(turn: Turn, run: results.Run, outcome: Outcome) -> results.Repeat:

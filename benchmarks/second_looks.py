@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.device import Job
 from cnn_export.benchmarks.plan import Turn
-from cnn_export.benchmarks.runner import Lost, Sink, job_of
+from cnn_export.benchmarks.runner import Lost, Sink, job_of, only_possible
+from cnn_export.benchmarks.session import IncompleteRun
 from cnn_export.errors import DeviceUnfit, ExportError, UsageError
 
 if TYPE_CHECKING:
@@ -122,12 +123,19 @@ def look_again(
     for turn in _turns(run, subjects):
         key = (turn.subjects[0].sha256, turn.threads)
         if ("traffic", *key) not in known:
-            sink.append(_traffic(run, turn, looks))
+            try:
+                with only_possible():
+                    traffic = _traffic(run, turn, looks)
+                sink.append(traffic)
+            except IncompleteRun as error:
+                lost.append(Lost(turn, error))
         for own in tools:
             if own.tool.runtime != turn.subjects[0].runtime or (own.tool.name, *key) in known:
                 continue
             try:
-                sink.append(_opinion(run, turn, looks, own, sink.records))
+                with only_possible():
+                    opinion = _opinion(run, turn, looks, own, sink.records)
+                sink.append(opinion)
             except (DeviceUnfit, UsageError):
                 raise
             except ExportError as error:

@@ -338,6 +338,36 @@ def test_a_worker_that_ran_something_else_does_not_count(request_: Request) -> N
     assert "threads" in str(finished.lost[0].error)
 
 
+@pytest.mark.parametrize(
+    ("place", "changes", "named"),
+    [
+        ("hello", {"load_ns": 10**16}, "load_ns"),
+        ("conditions", {"clock_khz": [-5]}, r"conditions\.clock_khz"),
+        ("conditions", {"others_load": float("nan")}, r"conditions\.others_load"),
+    ],
+)
+def test_what_no_record_can_hold_does_not_count(
+    request_: Request, place: str, changes: dict[str, Any], named: str
+) -> None:
+    """Everything else goes on, and what is written can be read."""
+
+    def odd(job: Any) -> Any:
+        outcome = good_outcome(job)
+        if place == "conditions":
+            conditions = outcome.conditions.model_copy(update=changes)
+            return dataclasses.replace(outcome, conditions=conditions)
+        hellos = tuple(each.model_copy(update=changes) for each in outcome.session.hellos)
+        session = dataclasses.replace(outcome.session, hellos=hellos)
+        return dataclasses.replace(outcome, session=session)
+
+    finished = perform(request_, ScriptedDevice({4: odd}))
+    assert len(finished.lost) == 1
+    assert isinstance(finished.lost[0].error, IncompleteRun)
+    assert re.search(f"impossible {named}", str(finished.lost[0].error))
+    assert finished.processes == 16 - 3
+    assert all(record.cnn_bench for record in _records(request_.out))
+
+
 def test_pairs_swap_their_order_from_process_to_process(request_: Request) -> None:
     device = ScriptedDevice()
     perform(dataclasses.replace(request_, compare=True, repeats=6, threads=(1,)), device)
