@@ -40,7 +40,14 @@ class CheckpointError(InputRefused):
 
 
 class OperatorRefused(InputRefused):
-    """A target has no lowering for an operator of the program."""
+    """A target cannot lower, or its runtime cannot run, an operator of the program.
+
+    ``reasons`` holds one text per reason where they are known: the operators by name and line.
+    """
+
+    def __init__(self, message: str, reasons: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.reasons = tuple(reasons)
 
 
 class DestinationError(InputRefused):

@@ -7,6 +7,7 @@ files renamed to where they belong.
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +27,6 @@ from cnn_export.errors import (
     ExportError,
     InputRefused,
     OperatorRefused,
-    ParityError,
     UsageError,
     one_line,
 )
@@ -44,6 +44,7 @@ from cnn_export.rewriting import Formed, reparameterize, spell
 from cnn_export.subject import Subject, capture_subject, default_stem, load_subject
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target, TargetOptions
+from cnn_export.targets.trial import explained, opened
 from cnn_export.tolerances import TOLERANCES, Tolerance
 
 _T = TypeVar("_T")
@@ -85,8 +86,7 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
         target.refuse_options(request.options)
     if request.dry_run:
         prepared = _prepare(request, targets, step)
-        refusals = {t.name: _refusals(t, prepared, step) for t in targets}
-        return _result(prepared, (), refusals)
+        return _result(prepared, (), {t.name: _refusals(t, prepared, step) for t in targets})
     destination = plan_destination(request.output, default_stem(request), targets)
     settled = settle(destination.folder)
     prepared = _prepare(request, targets, step)
@@ -157,10 +157,13 @@ def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[
 
 
 def _refusals(target: Target, prepared: _Prepared, step: Step) -> tuple[str, ...]:
-    with step(f"{target.name}: check operators"):
-        program = prepared.forms[target.name].program
-        found = _vendor(target.name, lambda: target.refusals(program, prepared.options))
-    return tuple(str(refusal) for refusal in found)
+    """Make and prove the artifact where nothing is kept; what a job would say is said here too."""
+    with tempfile.TemporaryDirectory(prefix="cnn-export-") as folder:
+        try:
+            _made(target, prepared, Path(folder) / f"dry{target.suffix}", step)
+        except OperatorRefused as error:
+            return error.reasons
+    return ()
 
 
 def _make(
@@ -169,25 +172,31 @@ def _make(
     """Make, prove and record one artifact in the private folder."""
     final = destination.artifact(target)
     staged = folder / final.name
-    with step(f"{target.name}: convert"):
-        _convert(target, prepared, staged)
-    with step(f"{target.name}: verify"):
-        manifest = _vendor(target.name, lambda: _prove(target, prepared, staged, final.name))
+    manifest = _made(target, prepared, staged, step)
     manifest_path(staged).write_text(manifest.to_json(), encoding="utf-8")
     return Artifact(final, manifest_path(final), manifest)
 
 
-def _convert(target: Target, prepared: _Prepared, staged: Path) -> None:
+def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Manifest:
+    """Convert and prove.
+
+    Raises:
+        OperatorRefused: converter or runtime cannot take an operator; names it and its line.
+    """
+    program = prepared.forms[target.name].program
     try:
-        _vendor(
-            target.name,
-            lambda: target.export(
-                prepared.forms[target.name].program, _with_metadata(target, prepared), staged
-            ),
-        )
+        with step(f"{target.name}: convert"):
+            with_metadata = _with_metadata(target, prepared)
+            _vendor(target.name, lambda: target.export(program, with_metadata, staged))
+        with step(f"{target.name}: verify"):
+            return _vendor(target.name, lambda: _prove(target, prepared, staged, staged.name))
     except OperatorRefused as error:
-        named = _vendor(target.name, lambda: _named(target, prepared))
-        raise OperatorRefused("; ".join(named) if named else one_line(error)) from error
+        refused = error
+    with step(f"{target.name}: find the operator"):
+        options = prepared.options
+        raise _vendor(
+            target.name, lambda: explained(refused, target, program, options)
+        ) from refused
 
 
 def _with_metadata(target: Target, prepared: _Prepared) -> TargetOptions:
@@ -200,15 +209,6 @@ def _with_metadata(target: Target, prepared: _Prepared) -> TargetOptions:
         approximation=prepared.approximation,
     )
     return dataclasses.replace(prepared.options, metadata=metadata)
-
-
-def _named(target: Target, prepared: _Prepared) -> list[str]:
-    """Return the operators behind a failed conversion, where the target can tell."""
-    try:
-        found = target.refusals(prepared.forms[target.name].program, prepared.options)
-    except Exception:  # the conversion's own message is then all there is
-        return []
-    return [f"{target.name}: no lowering for {refusal}" for refusal in found]
 
 
 def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Manifest:
@@ -242,18 +242,8 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
 def _measured(
     target: Target, prepared: _Prepared, staged: Path, tolerance: Tolerance
 ) -> list[OutputParity]:
-    try:
-        session = target.load(staged)
-        return measure(
-            session, prepared.program, prepared.options.layout, prepared.expected, tolerance
-        )
-    except (ExportError, OSError):
-        raise
-    except Exception as error:
-        raise ParityError(
-            f"{target.name}: the artifact does not run in {target.runtime}: {one_line(error)}; "
-            "nothing was written"
-        ) from error
+    session = opened(target, staged)
+    return measure(session, prepared.program, prepared.options.layout, prepared.expected, tolerance)
 
 
 def _vendor(name: str, call: Callable[[], _T]) -> _T:

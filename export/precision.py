@@ -11,7 +11,7 @@ import copy
 import torch
 from torch import nn
 
-from cnn_export.errors import OperatorRefused
+from cnn_export.errors import OperatorRefused, one_line
 from cnn_export.program import Program, capture
 
 
@@ -38,7 +38,6 @@ def to_half(program: Program) -> Program:
             inner, program.example_inputs_of_one(), dynamic_batch=program.dynamic_batch
         )
     except Exception as error:
-        raise OperatorRefused(
-            f"the network cannot run in float16: {error}; use --precision fp32"
-        ) from error
+        reason = f"the network cannot run in float16: {one_line(error)}; use --precision fp32"
+        raise OperatorRefused(reason, [reason]) from error
     return program.with_graph(halved.graph_module)

@@ -16,6 +16,24 @@ _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
 _LIBRARY = "/torch/"
 
 
+_DUMP = re.compile(
+    r"m?hlo\b|m?hlo\.|stablehlo|mlir|loc\(|%\w+ ?=|site-packages|/torch/| at 0x", re.IGNORECASE
+)
+"""What a line for a user does not hold: a converter's inner code, and paths of this machine."""
+_LONGEST = 200
+
+
+def plain(error: BaseException) -> str:
+    """Return ``: …`` with the first line of a vendor's message if it is fit for a user, or ``""``.
+
+    ``--debug`` shows all of it.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines or len(lines[0]) > _LONGEST or _DUMP.search(lines[0]):
+        return ""
+    return f": {lines[0]}"
+
+
 def source_line(node: fx.Node) -> str | None:
     """Return ``file.py:LINE`` of the user's innermost frame behind a node, where known."""
     trace = node.meta.get("stack_trace")

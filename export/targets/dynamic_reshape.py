@@ -15,6 +15,7 @@ from torch import fx
 
 from cnn_export.errors import OperatorRefused
 from cnn_export.program import Program
+from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.diagnosis import source_line
 from cnn_export.targets.graph_copy import with_edited_copy
 
@@ -50,10 +51,9 @@ def _replace(node: fx.Node) -> None:
     source: Any = node.args[0]
     before, after = source.meta["val"].shape, node.meta["val"].shape
     if _without_ones(before) != _without_ones(after):
-        raise OperatorRefused(
-            f"tflite: {node.target} (node {node.name} at {source_line(node)}) cannot be converted "
-            "with a dynamic batch; use --batch N"
-        )
+        reason = "it cannot be converted with a dynamic batch; use --batch N"
+        refusal = str(OpRefusal(str(node.target), node.name, reason, source_line(node)))
+        raise OperatorRefused(refusal, [refusal])
     with graph.inserting_before(node):
         value = graph.call_function(torch.ops.aten.squeeze.dims, (source, _ones(before)))
         for axis in _ones(after):

@@ -57,7 +57,7 @@ class ExecuTorch:
             lowered = _lower(program, options)
             manager = lowered.to_executorch()
         except Exception as error:
-            raise OperatorRefused(f"ExecuTorch cannot lower the program: {error}") from error
+            raise OperatorRefused(f"ExecuTorch cannot lower it{diagnosis.plain(error)}") from error
         with path.open("wb") as file:
             manager.write_to_file(file)
 

@@ -17,6 +17,7 @@ from torch._ops import OpOverload
 from torch.utils import _pytree as pytree
 
 from cnn_export.program import Program, TensorSpec
+from cnn_export.reparam.operators import operator_name
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.diagnosis import source_line
 
@@ -97,7 +98,7 @@ def alone(program: Program, node: fx.Node) -> Program | None:
 def _input(graph: fx.Graph, node: fx.Node, name: str, example: torch.Tensor) -> fx.Node:
     placeholder = graph.placeholder(name)
     placeholder.meta["val"] = example
-    if not isinstance(node.target, OpOverload) or not node.target._schema.is_mutable:
+    if not operator_name(node).endswith("_"):
         return placeholder
     # An operator that writes to its input would write to the program's.
     copied = graph.call_function(torch.ops.aten.clone.default, (placeholder,))

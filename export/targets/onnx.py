@@ -111,7 +111,9 @@ def _convert(program: Program, options: TargetOptions) -> Any:
             output_names=[spec.name for spec in program.outputs],
         )
     except Exception as error:
-        raise OperatorRefused(f"torch's ONNX exporter cannot convert: {error}") from error
+        raise OperatorRefused(
+            f"torch's ONNX exporter cannot convert it{diagnosis.plain(error)}"
+        ) from error
     model = converted.model_proto
     onnx_model.require_opset(model, opset)
     return model

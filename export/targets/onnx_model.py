@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cnn_export.errors import OperatorRefused, UsageError
+from cnn_export.targets import diagnosis
 from cnn_export.targets.base import Array, Tensors
 from cnn_export.targets.onnx_runtime import import_onnxruntime
 
@@ -90,10 +91,12 @@ def finish(model: Any, metadata: Mapping[str, str], ir_version: int | None) -> N
         onnx.checker.check_model(model, full_check=True)
         session(model.SerializeToString())
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = diagnosis.plain(error)
         if ir_version is not None:
-            raise UsageError(f"--ir-version {ir_version} does not fit: {reason}") from error
-        raise OperatorRefused(f"the ONNX checker rejects the model: {reason}") from error
+            raise UsageError(f"--ir-version {ir_version} does not fit{reason}") from error
+        raise OperatorRefused(
+            f"ONNX Runtime or the ONNX checker rejects what it becomes{reason}"
+        ) from error
 
 
 def _strip(model: Any) -> None:

@@ -151,7 +151,7 @@ def _convert(program: Program, options: TargetOptions) -> bytes:
         )
         return _with_metadata(model, options)
     except Exception as error:
-        raise OperatorRefused(f"litert-torch cannot convert: {error}") from error
+        raise OperatorRefused(f"litert-torch cannot convert it{diagnosis.plain(error)}") from error
     finally:
         # litert-torch lowers the root logger's level for good.
         logging.getLogger().setLevel(level)

@@ -109,12 +109,12 @@ def test_onnxsim_itself_removes_an_identity() -> None:
     assert [node.op_type for node in result.graph.node] == ["Relu"]
 
 
-def test_a_checker_without_a_message_is_named_by_its_error(
+def test_a_checker_without_a_message_adds_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def silent(*_: Any, **__: Any) -> None:
         raise ValueError
 
     monkeypatch.setattr(onnx.checker, "check_model", silent)
-    with pytest.raises(OperatorRefused, match=r"rejects the model: ValueError$"):
+    with pytest.raises(OperatorRefused, match=r"rejects what it becomes$"):
         onnx_model.finish(graph("Relu"), {}, None)

@@ -29,7 +29,7 @@ def convert(program: Program, options: TargetOptions) -> tuple[Any, Path | None]
     ct = coremltools()
     exported = decompose(program)
     if refused := unconverted(exported):
-        raise OperatorRefused("; ".join(map(str, refused)))
+        raise OperatorRefused("; ".join(map(str, refused)), map(str, refused))
     target = options.minimum_deployment_target or DEFAULT_DEPLOYMENT_TARGET
     try:
         with quiet():
@@ -44,7 +44,7 @@ def convert(program: Program, options: TargetOptions) -> tuple[Any, Path | None]
             )
     except Exception as error:
         # The vendor raises whatever its internals raise; the user needs the operator.
-        raise OperatorRefused(_conversion_failure(error)) from error
+        raise _conversion_failure(error) from error
     spec = model.get_spec()
     _refuse_fixed_batch(program, spec)
     return spec, Path(model.weights_dir) if model.weights_dir else None
@@ -68,17 +68,13 @@ def _image_type(ct: Any, spec: TensorSpec) -> Any:
     )
 
 
-def _conversion_failure(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = lines[0] if lines else type(error).__name__
+def _conversion_failure(error: Exception) -> OperatorRefused:
+    reason = f"coremltools cannot convert it{diagnosis.plain(error)}"
     node = _converted_node(error)
     if node is None:
-        return f"coremltools cannot convert the program: {reason}"
-    return str(
-        OpRefusal(
-            f"aten.{node.kind}", node.name, f"coremltools: {reason}", diagnosis.source_line(node)
-        )
-    )
+        return OperatorRefused(reason)
+    refusal = OpRefusal(f"aten.{node.kind}", node.name, reason, diagnosis.source_line(node))
+    return OperatorRefused(str(refusal), [str(refusal)])
 
 
 def _converted_node(error: Exception) -> Any:
@@ -97,7 +93,8 @@ def _refuse_fixed_batch(program: Program, spec: Any) -> None:
     for feature in spec.description.input:
         sizes = feature.type.multiArrayType.shapeRange.sizeRanges
         if not sizes or (sizes[0].lowerBound, sizes[0].upperBound) != (1, BATCH_MAX):
-            raise OperatorRefused(
+            reason = (
                 f"the batch of input {feature.name} did not stay dynamic (1..{BATCH_MAX}) "
                 "in the conversion; export with a fixed batch"
             )
+            raise OperatorRefused(reason, [reason])
