@@ -62,6 +62,16 @@ def _batch_norm(node: fx.Node, bound: _Bound) -> Spelling | str | None:
     return Spelling(_aten.batch_norm.default, (*tensors, False, momentum, epsilon, False))
 
 
+def _instance_norm(node: fx.Node, bound: _Bound) -> Spelling | str | None:
+    """In evaluation with stored statistics an instance norm is a batch norm."""
+    if bound["use_input_stats"]:
+        return None
+    tensors = [bound[name] for name in ("input", "weight", "bias", "running_mean", "running_var")]
+    return Spelling(
+        _aten.batch_norm.default, (*tensors, False, bound["momentum"], bound["eps"], False)
+    )
+
+
 def _addmm(node: fx.Node, bound: _Bound) -> Spelling | str | None:
     bias = bound["self"]
     columns = value_of(bound["mat2"]).shape[1]
@@ -134,6 +144,7 @@ RULES: dict[str, Rule] = {
     "convolution": _convolution,
     "_convolution": _convolution,
     **dict.fromkeys(_BATCH_NORMS, _batch_norm),
+    "instance_norm": _instance_norm,
     "addmm": _addmm,
     "mm": _matmul,
     "matmul": _matmul,

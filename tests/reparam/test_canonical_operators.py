@@ -186,3 +186,29 @@ def test_keeps(case):
     result = CanonicalOperators()(graph_module)
     assert not result.modified
     assert result.refusals == ()
+
+
+class _InstanceNorm(nn.Module):
+    def __init__(self, tracked: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3, stride=(2, 1))
+        self.norm = nn.InstanceNorm2d(5, affine=True, track_running_stats=tracked)
+        nn.init.normal_(self.norm.weight)
+        nn.init.normal_(self.norm.bias)
+        if tracked:
+            nn.init.normal_(self.norm.running_mean)
+            nn.init.uniform_(self.norm.running_var, 0.5, 2)
+
+    def forward(self, x):
+        return self.norm(self.conv(x))
+
+
+@pytest.mark.parametrize(
+    ("tracked", "left"), [(True, ["conv2d"]), (False, ["conv2d", "instance_norm"])]
+)
+def test_an_instance_norm_with_stored_statistics_is_a_batch_norm(tracked, left):
+    module, image = _InstanceNorm(tracked).eval(), torch.randn(2, 3, 7, 10)
+    graph_module = graph_of(module, image)
+    reparameterize_graph(graph_module)
+    assert operators(graph_module) == left
+    assert torch.allclose(graph_module(image)[0], module(image), atol=1e-5)

@@ -59,10 +59,6 @@ CASES = {
         ),
         lambda x: F.avg_pool2d(x, (3, 2), 2, 1, count_include_pad=False),
     ),
-    "avg_pool ceil": (
-        pool("avg_pool", **MIL_CEIL),
-        lambda x: F.avg_pool2d(x, **CEIL),
-    ),
     "avg_pool ceil exclude": (
         pool("avg_pool", **MIL_CEIL, exclude_padding_from_average=True),
         lambda x: F.avg_pool2d(x, **CEIL, count_include_pad=False),

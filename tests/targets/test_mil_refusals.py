@@ -43,6 +43,17 @@ INDICES = torch.tensor([[1, 0]])
     ("kernel", "arguments", "message"),
     [
         (gelu, {"x": X, "mode": "QUICK"}, "QUICK"),
+        (
+            avg_pool,
+            {
+                "x": X,
+                "kernel_sizes": (2, 2),
+                "strides": (3, 3),
+                "pad_type": "valid",
+                "ceil_mode": True,
+            },
+            "disputed",
+        ),
         (cast, {"x": X, "dtype": "bf16"}, "bf16"),
         (pad, {"x": X, "pad": (1, 1), "mode": "circular"}, "circular"),
         (pad, {"x": X, "pad": (5, 0), "mode": "reflect"}, "padding of 5"),

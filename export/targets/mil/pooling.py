@@ -44,15 +44,21 @@ def avg_pool(
     exclude_padding_from_average: bool = False,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """Return every window's sum over the number of its elements, with or without the padding."""
+    """Return every window's sum over the number of its elements, with or without the padding.
+
+    Raises:
+        UnsupportedArgument: a window overhangs and padding counts: two public reports measured that
+            Core ML divides it by the whole kernel, where MIL's definition promises PyTorch's count.
+    """
     strides = strides or (1,) * len(kernel_sizes)
     pads = resolve_pads(pad_type, pad, x.shape[2:], kernel_sizes, strides)
     overhang = _overhang(x.shape[2:], pads, kernel_sizes, strides, ceil_mode)
+    if not exclude_padding_from_average and any(after for _, after in overhang):
+        raise UnsupportedArgument("ceil_mode where padding counts: Core ML's divisor is disputed")
     counted = torch.ones_like(x[:1, :1])
-    if exclude_padding_from_average:
-        counted = pad_spatial(counted, _sum(pads, overhang), 0.0)
-    else:
-        counted = pad_spatial(pad_spatial(counted, pads, 1.0), overhang, 0.0)
+    counted = pad_spatial(
+        counted, _sum(pads, overhang), 0.0 if exclude_padding_from_average else 1.0
+    )
     mean = _AVERAGE[len(kernel_sizes)]
     total = mean(pad_spatial(x, _sum(pads, overhang), 0.0), kernel_sizes, strides)
     return total / mean(counted, kernel_sizes, strides)
