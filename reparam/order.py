@@ -9,6 +9,7 @@ from cnn_export.reparam.passes.canonical_operators import CanonicalOperators
 from cnn_export.reparam.passes.canonical_reshape import CanonicalReshape
 from cnn_export.reparam.passes.constant_border import ConstantBorder
 from cnn_export.reparam.passes.constant_folding import FoldConstants
+from cnn_export.reparam.passes.explicit_ceil_pools import ExplicitCeilPools
 from cnn_export.reparam.passes.fold_affine_before import FoldAffineBefore
 from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
 from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
@@ -86,6 +87,10 @@ ORDER: tuple[OrderedPass, ...] = (
     OrderedPass(
         StaticPools(),
         "after RemoveNoOps, which may have to remove a cast between a pool and its size",
+    ),
+    OrderedPass(
+        ExplicitCeilPools(overhanging=()),
+        "before all that reads pools: formats round sizes up by formulas of their own",
     ),
     OrderedPass(
         CanonicalAverages(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from cnn_export.reparam.order import OrderedPass
 from cnn_export.reparam.passes.carry_split import CarrySplit
+from cnn_export.reparam.passes.explicit_ceil_pools import ExplicitCeilPools
 from cnn_export.reparam.passes.mask_residual import MaskResidual
 from cnn_export.reparam.passes.simplify_slices import SimplifySlices
 
@@ -33,6 +34,11 @@ _SHORTENED = OrderedPass(
 
 ONNX: Form = (
     OrderedPass(
+        ExplicitCeilPools(("avg",)),
+        "by itself: ONNX Runtimes differ in the divisor (microsoft/onnxruntime 29629), and the one "
+        "on a phone is another; of maxima there is no dispute, and a pad costs time",
+    ),
+    OrderedPass(
         MaskResidual(CACHED_MAP_BYTES),
         "before CarrySplit, which takes what is left: ONNX Runtime adds a whole map inside the "
         "convolution before it, and on small maps an operator costs more than a mask",
@@ -45,6 +51,11 @@ ONNX: Form = (
 )
 
 COREML: Form = (
+    OrderedPass(
+        ExplicitCeilPools(),
+        "by itself: on devices, Core ML's overhanging averages were measured to be other than "
+        "PyTorch's (apple/coremltools 2772, 2844)",
+    ),
     OrderedPass(
         MaskResidual(),
         "first: two operators where slices take four and carried parts five; no Core ML was at "

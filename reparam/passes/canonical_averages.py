@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import fx
 
@@ -11,9 +9,9 @@ from cnn_export.reparam.operators import (
     arguments,
     expand_list,
     operator_name,
-    static_sizes,
     value_of,
 )
+from cnn_export.reparam.pool_windows import overhang
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 from cnn_export.reparam.surgery import insert_call, replace
 
@@ -62,25 +60,10 @@ def _pool_obstacle(node: fx.Node) -> str | None:
     padding = expand_list(bound["padding"], 2)
     if any(padding) and bound["count_include_pad"]:
         return f"its averages count a padding of {padding[0]}x{padding[1]}"
-    if bound["ceil_mode"] and not _ends_with_the_map(node, bound):
+    beyond = overhang(node, 2)
+    if bound["ceil_mode"] and (beyond is None or any(beyond)):
         return "it rounds its size up: its last windows reach beyond the map"
     return None
-
-
-def _ends_with_the_map(node: fx.Node, bound: dict[str, Any]) -> bool:
-    """Whether rounding down gives as many windows."""
-    sizes = static_sizes(value_of(bound["self"]).shape[-2:])
-    result = static_sizes(value_of(node).shape[-2:])
-    if sizes is None or result is None:
-        return False
-    kernel = expand_list(bound["kernel_size"], 2)
-    stride = expand_list(bound["stride"] or kernel, 2)
-    padding = expand_list(bound["padding"], 2)
-    floor = tuple(
-        (size + 2 * pad - window) // step + 1
-        for size, pad, window, step in zip(sizes, padding, kernel, stride, strict=True)
-    )
-    return floor == result
 
 
 def _discount_padding(node: fx.Node) -> None:

@@ -47,8 +47,8 @@ def avg_pool(
     """Return every window's sum over the number of its elements, with or without the padding.
 
     Raises:
-        UnsupportedArgument: a window overhangs and padding counts: two public reports measured that
-            Core ML divides it by the whole kernel, where MIL's definition promises PyTorch's count.
+        UnsupportedArgument: a window overhangs and padding counts: devices were measured to divide
+            it by the whole kernel (apple/coremltools 2772, 2844), PyTorch by what is there.
     """
     strides = strides or (1,) * len(kernel_sizes)
     pads = resolve_pads(pad_type, pad, x.shape[2:], kernel_sizes, strides)
