@@ -117,7 +117,7 @@ def test_runtimes_compute_what_was_proven_or_nothing(
 def run_or_reason(artifact: Path) -> str:
     """Return why the artifact was not measured, if it was not; nothing else may be raised."""
     try:
-        HostDevice(patience_s=15).run(Job("time", (artifact,), 1, 0.01))
+        HostDevice(patience_s=120).run(Job("time", (artifact,), 1, 0.01))
     except (InputRefused, ParityError) as error:
         return str(error)
     return ""
