@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from mil_checks import check_case, evaluate_cases, mb, t
+from mil_checks import check_case, ct, evaluate_cases, mb, t
+
+from cnn_export.errors import OperatorRefused
 
 INDEX = np.array([2, 0, -1], np.int32)
 ROWS = np.array([[1, 0, 2, 1, 0, 1, 1]] * 2, np.int32).reshape(2, 1, 7, 1)
@@ -52,3 +54,11 @@ def results(tmp_path_factory):
 @pytest.mark.parametrize("name", CASES)
 def test_kernel(name, results):
     check_case(CASES[name], results[name])
+
+
+def test_negative_index_is_refused_where_the_newer_definition_holds(tmp_path):
+    inside = {"gather": (lambda x: mb.gather(x=x, indices=[2, 0], axis=1), lambda x: x[:, [2, 0]])}
+    got = evaluate_cases(inside, tmp_path / "inside.mlpackage", ct.target.iOS17)
+    check_case(inside["gather"], got["gather"])
+    with pytest.raises(OperatorRefused, match=r"gather .*index -1 is outside of 0\.\.5"):
+        evaluate_cases({"gather": CASES["gather"]}, tmp_path / "outside.mlpackage", ct.target.iOS17)

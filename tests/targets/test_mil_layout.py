@@ -18,6 +18,7 @@ LAYOUT = {
     ),
     "flatten2d": (lambda x: mb.flatten2d(x=x, axis=2), lambda x: x.reshape(12, 35)),
     "reshape": (lambda x: mb.reshape(x=x, shape=[0, 3, -1, 10]), lambda x: x.reshape(2, 3, 7, 10)),
+    "reverse none": (lambda x: mb.reverse(x=x, axes=np.zeros(0, np.int32)), lambda x: x),
     "reverse": (lambda x: mb.reverse(x=x, axes=[1, -1]), lambda x: x.flip(1, 3)),
     "slice_by_index": (
         lambda x: mb.slice_by_index(
@@ -30,6 +31,16 @@ LAYOUT = {
             squeeze_mask=[False, False, False, True],
         ),
         lambda x: x[:, -5:-1:2][:, :, [6, 3], 2],
+    ),
+    "slice_by_index masked": (
+        lambda x: mb.slice_by_index(
+            x=x,
+            begin=[0, 2, 0, 0],
+            end=[2, 0, 7, 5],
+            begin_mask=[False, True, False, False],
+            squeeze_mask=[False, True, False, False],
+        ),
+        lambda x: x[:, 0],
     ),
     "slice_by_size": (
         lambda x: mb.slice_by_size(x=x, begin=[0, -3, 1, 2], size=[2, 2, -1, 1]),

@@ -18,7 +18,14 @@ from cnn_export.targets.mil.activation import gelu, relu
 from cnn_export.targets.mil.binary import KERNELS as BINARY
 from cnn_export.targets.mil.convolution import conv, conv_transpose
 from cnn_export.targets.mil.evaluator import evaluate, refuse_unknown
-from cnn_export.targets.mil.gathering import gather, gather_nd, scatter_along_axis, scatter_nd
+from cnn_export.targets.mil.gathering import (
+    gather,
+    gather_along_axis,
+    gather_nd,
+    scatter,
+    scatter_along_axis,
+    scatter_nd,
+)
 from cnn_export.targets.mil.layout import reshape, split
 from cnn_export.targets.mil.package import write_package
 from cnn_export.targets.mil.padding import pad
@@ -101,6 +108,27 @@ INDICES = torch.tensor([[1, 0]])
 def test_kernel_refuses_what_it_does_not_compute(kernel, arguments, message):
     with pytest.raises(UnsupportedArgument, match=message):
         kernel(**arguments)
+
+
+@pytest.mark.parametrize("kernel", [gather, gather_along_axis, gather_nd])
+@pytest.mark.parametrize(("index", "extra"), [(-2, {}), (1, {}), (-1, {"validate_indices": False})])
+def test_gathering_from_outside_is_refused(kernel, index, extra):
+    """From iOS 17 on, where ``validate_indices`` is given, negative indices are outside too."""
+    with pytest.raises(UnsupportedArgument, match=f"index {index} is outside"):
+        kernel(x=X, indices=torch.tensor([[[[index]]]], dtype=torch.int32), **extra)
+
+
+@pytest.mark.parametrize("mode", ["add", "update"])
+@pytest.mark.parametrize(("index", "extra"), [(-2, {}), (1, {}), (-1, {"validate_indices": False})])
+def test_scattering_to_outside_is_refused(mode, index, extra):
+    row, point = torch.tensor([index]), torch.tensor([[[[index]]]])
+    for kernel, indices, updates in [
+        (scatter, row, X),
+        (scatter_along_axis, point.expand(X.shape), X),
+        (scatter_nd, row[None], X),
+    ]:
+        with pytest.raises(UnsupportedArgument, match=f"index {index} is outside"):
+            kernel(data=X, indices=indices, updates=updates, mode=mode, **extra)
 
 
 def test_unknown_and_missing_parameters_are_refused():

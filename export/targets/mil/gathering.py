@@ -1,4 +1,8 @@
-"""Gather and scatter. ``validate_indices`` only asks the runtime to check; torch always does."""
+"""Gather and scatter. An index outside of the tensor is refused, asked for or not.
+
+Packages for iOS 17 and later always hold ``validate_indices``, and there a negative index is
+outside; in older ones, which lack the parameter, it counts from the end.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +17,30 @@ def gather(
     indices: Tensor,
     axis: int = 0,
     batch_dims: int = 0,
-    validate_indices: bool = False,
+    validate_indices: bool | None = None,
 ) -> Tensor:
-    """Return the slices of x at ``indices`` along ``axis``; negative indices count from the end."""
+    """Return the slices of x at ``indices`` along ``axis``."""
     if batch_dims:
         raise UnsupportedArgument(f"batch_dims {batch_dims}")
     axis %= x.dim()
-    picked = x.index_select(axis, _positive(indices.flatten(), x.shape[axis]))
+    picked = x.index_select(axis, _inside(indices.flatten(), x.shape[axis], validate_indices))
     return picked.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
 def gather_along_axis(
-    x: Tensor, indices: Tensor, axis: int = 0, validate_indices: bool = False
+    x: Tensor, indices: Tensor, axis: int = 0, validate_indices: bool | None = None
 ) -> Tensor:
     """Return x at ``indices`` along ``axis``, position by position."""
-    return torch.gather(x, axis, _positive(indices, x.shape[axis]))
+    return torch.gather(x, axis, _inside(indices, x.shape[axis], validate_indices))
 
 
 def gather_nd(
-    x: Tensor, indices: Tensor, batch_dims: int = 0, validate_indices: bool = False
+    x: Tensor, indices: Tensor, batch_dims: int = 0, validate_indices: bool | None = None
 ) -> Tensor:
     """Return the slices of x at the index tuples in the last dimension of ``indices``."""
     if batch_dims:
         raise UnsupportedArgument(f"batch_dims {batch_dims}")
-    return x[tuple(indices.long().unbind(-1))]
+    return x[_places(indices, x, validate_indices)]
 
 
 def scatter(
@@ -45,11 +49,12 @@ def scatter(
     updates: Tensor,
     axis: int = 0,
     mode: str = "add",
-    validate_indices: bool = False,
+    validate_indices: bool | None = None,
 ) -> Tensor:
     """Write ``updates`` into the slices of data at ``indices`` (rank 1) along ``axis``."""
+    _refuse_mode(mode)
     axis %= data.dim()
-    places = (slice(None),) * axis + (_positive(indices, data.shape[axis]),)
+    places = (slice(None),) * axis + (_inside(indices, data.shape[axis], validate_indices),)
     return _write(data, places, updates, mode)
 
 
@@ -59,15 +64,13 @@ def scatter_along_axis(
     updates: Tensor,
     axis: int = 0,
     mode: str = "add",
-    validate_indices: bool = False,
+    validate_indices: bool | None = None,
 ) -> Tensor:
     """Write ``updates`` to ``indices`` along ``axis``, position by position."""
-    places = _positive(indices, data.shape[axis])
-    if mode == "update":
-        return data.scatter(axis, places, updates)
-    if mode == "add":
-        return data.scatter_add(axis, places, updates)
-    raise UnsupportedArgument(f"mode {mode!r}")
+    _refuse_mode(mode)
+    places = _inside(indices, data.shape[axis], validate_indices)
+    write = data.scatter_add if mode == "add" else data.scatter
+    return write(axis, places, updates)
 
 
 def scatter_nd(
@@ -75,15 +78,19 @@ def scatter_nd(
     indices: Tensor,
     updates: Tensor,
     mode: str = "add",
-    validate_indices: bool = False,
+    validate_indices: bool | None = None,
 ) -> Tensor:
     """Write ``updates`` at the index tuples in the last dimension of ``indices``."""
-    return _write(data, tuple(indices.long().unbind(-1)), updates, mode)
+    _refuse_mode(mode)
+    return _write(data, _places(indices, data, validate_indices), updates, mode)
+
+
+def _refuse_mode(mode: str) -> None:
+    if mode not in ("add", "update"):
+        raise UnsupportedArgument(f"mode {mode!r}")
 
 
 def _write(data: Tensor, places: tuple[slice | Tensor, ...], updates: Tensor, mode: str) -> Tensor:
-    if mode not in ("add", "update"):
-        raise UnsupportedArgument(f"mode {mode!r}")
     if any(isinstance(place, slice) for place in places):
         positions = torch.arange(data.numel()).reshape(data.shape)[places]
         flat = _write(data.flatten(), (positions.flatten(),), updates.flatten(), mode)
@@ -92,8 +99,20 @@ def _write(data: Tensor, places: tuple[slice | Tensor, ...], updates: Tensor, mo
     return data.index_put(indices, updates, accumulate=mode == "add")
 
 
-def _positive(indices: Tensor, size: int) -> Tensor:
+def _places(indices: Tensor, x: Tensor, validate_indices: bool | None) -> tuple[Tensor, ...]:
+    """Return the indices into every leading dimension of x, from tuples in the last dimension."""
+    return tuple(
+        _inside(index, x.shape[dimension], validate_indices)
+        for dimension, index in enumerate(indices.unbind(-1))
+    )
+
+
+def _inside(indices: Tensor, size: int, validate_indices: bool | None) -> Tensor:
+    lowest = -size if validate_indices is None else 0
     wide = indices.long()
+    outside = wide[(wide < lowest) | (wide >= size)]
+    if outside.numel():
+        raise UnsupportedArgument(f"index {int(outside[0])} is outside of {lowest}..{size - 1}")
     return torch.where(wide < 0, wide + size, wide)
 
 

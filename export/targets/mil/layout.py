@@ -73,7 +73,7 @@ def tile(x: Tensor, reps: Ints) -> Tensor:
 
 def reverse(x: Tensor, axes: Ints | None = None) -> Tensor:
     """Reverse the order along ``axes`` (all when absent)."""
-    return x.flip(axes or tuple(range(x.dim())))
+    return x.flip(tuple(range(x.dim())) if axes is None else axes)
 
 
 def pixel_shuffle(x: Tensor, upscale_factor: int) -> Tensor:

@@ -67,7 +67,7 @@ def _indices(
         last = None if end_mask and end_mask[d] else end[d]
         positions = range(size)[first : last : stride[d] if stride else 1]
         if squeeze_mask and squeeze_mask[d]:
-            positions = range(size)[begin[d] :][:1]
+            positions = range(size)[first:][:1]
         selected.append(torch.tensor(list(positions), dtype=torch.int64))
     return selected
 
