@@ -14,7 +14,7 @@ import torch
 from torch import fx
 from torch._ops import OpOverload
 
-from cnn_export.reparam.operators import arguments, operator_name, value_of
+from cnn_export.reparam.operators import arguments, expand_list, operator_name, value_of
 from cnn_export.reparam.surgery import insert_call
 
 _aten = torch.ops.aten
@@ -51,6 +51,26 @@ def _convolution(node: fx.Node, bound: _Bound) -> Spelling | str | None:
     dilation, groups = bound["dilation"], bound["groups"]
     rest = [bound["output_padding"], groups, dilation] if key[1] else [dilation, groups]
     return Spelling(_CONVOLUTIONS[key], (*first, *rest))
+
+
+def _padded_by_name(node: fx.Node, bound: _Bound) -> Spelling | str | None:
+    """Numbers for "same" and "valid": formats put the odd row of "same" on either side."""
+    if not isinstance(bound["padding"], str):
+        return None
+    kernel = tuple(value_of(bound["weight"]).shape[2:])
+    dilation = expand_list(bound["dilation"], len(kernel))
+    is_same = bound["padding"] == "same"
+    totals = [d * (k - 1) if is_same else 0 for d, k in zip(dilation, kernel, strict=True)]
+    source = bound["input"]
+    if any(total % 2 for total in totals):  # torch puts the odd row behind
+        behind = [side for total in reversed(totals) for side in (0, total % 2)]
+        source = insert_call(
+            node.graph, _aten.pad.default, (source, behind), before=node, like=node
+        )
+    tensors, groups = (source, bound["weight"], bound["bias"]), bound["groups"]
+    padding = [total // 2 for total in totals]
+    target = _CONVOLUTIONS[len(kernel), False]
+    return Spelling(target, (*tensors, bound["stride"], padding, list(dilation), groups))
 
 
 def _batch_norm(node: fx.Node, bound: _Bound) -> Spelling | str | None:
@@ -143,6 +163,7 @@ _BATCH_NORMS = (
 RULES: dict[str, Rule] = {
     "convolution": _convolution,
     "_convolution": _convolution,
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _padded_by_name),
     **dict.fromkeys(_BATCH_NORMS, _batch_norm),
     "instance_norm": _instance_norm,
     "addmm": _addmm,

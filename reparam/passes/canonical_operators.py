@@ -18,8 +18,9 @@ class CanonicalOperators(ProgramPass):
 
     *Given* ``convolution``, the batch normalizations that return statistics too, ``addmm``, ``mm``
     and ``matmul`` with a stored matrix, max pools that return indices nobody reads,
-    ``constant_pad_nd``, ``native_dropout``, and clips from 0 up or to 6 under other names. *Result*
-    the operators that a trace of the network holds, the only ones that the other passes know.
+    ``constant_pad_nd``, ``native_dropout``, clips from 0 up or to 6 under other names, and
+    convolutions that pad by name ("same", "valid"). *Result* the operators that a trace of the
+    network holds, the only ones that the other passes know.
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:

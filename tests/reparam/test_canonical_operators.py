@@ -212,3 +212,39 @@ def test_an_instance_norm_with_stored_statistics_is_a_batch_norm(tracked, left):
     reparameterize_graph(graph_module)
     assert operators(graph_module) == left
     assert torch.allclose(graph_module(image)[0], module(image), atol=1e-5)
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "dilation", "padding", "odd"),
+    [
+        ((2, 4), (3, 1), "same", True),
+        ((3, 2), (1, 2), "same", False),
+        ((1, 3), (1, 1), "same", False),
+        ((2, 3), (1, 2), "valid", False),
+    ],
+)
+def test_a_convolution_pads_by_numbers(kernel, dilation, padding, odd, dynamic):
+    """What "same" puts on either side of an even kernel differs between formats."""
+    conv = nn.Conv2d(4, 6, kernel, padding=padding, dilation=dilation, groups=2).double()
+    image = torch.randn(16, 4, 11, 13, dtype=torch.float64)
+    graph_module = capture(conv, (image,), dynamic_batch=dynamic).graph_module
+    assert CanonicalOperators()(graph_module).modified
+    assert not CanonicalOperators()(graph_module).modified
+    assert operators(graph_module) == (["pad", "conv2d"] if odd else ["conv2d"])
+    assert aten.conv2d.padding not in [node.target for node in graph_module.graph.nodes]
+    other = torch.randn(3 if dynamic else 16, 4, 11, 13, dtype=torch.float64)
+    with torch.no_grad():
+        assert relative_error((conv(other),), graph_module(other)) <= 1e-12
+
+
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv3d])
+def test_other_dimensions_pad_by_numbers_too(kind):
+    dimensions = 1 if kind is nn.Conv1d else 3
+    conv = kind(2, 3, 4, padding="same").double()
+    image = torch.randn(2, 2, *(9, 7, 6)[:dimensions], dtype=torch.float64)
+    graph_module = graph_of(conv, image)
+    assert CanonicalOperators()(graph_module).modified
+    assert operators(graph_module) == ["pad", f"conv{dimensions}d"]
+    with torch.no_grad():
+        assert relative_error((conv(image),), graph_module(image)) <= 1e-12

@@ -48,7 +48,7 @@ LAYERS = {
     "conv_padded": nn.Conv2d(6, 4, (3, 2), stride=(2, 1), padding=(1, 2), bias=False),
     "conv_grouped": nn.Conv2d(6, 8, 3, groups=2, dilation=(1, 2)),
     "conv_depthwise": nn.Conv2d(6, 12, (5, 1), groups=6, padding=(2, 0)),
-    "conv_same": nn.Conv2d(6, 4, (2, 3), padding="same"),
+    "conv_same": nn.Conv2d(6, 4, (5, 3), padding="same"),
     "conv_reflect": nn.Conv2d(6, 4, 3, padding=1, padding_mode="reflect"),
     "conv_replicate": nn.Conv2d(6, 4, 3, padding=1, padding_mode="replicate"),
     "transposed": nn.ConvTranspose2d(6, 4, 3, stride=2, padding=1, output_padding=1),

@@ -30,10 +30,11 @@ CASES = {
         conv(pad_type="custom", pad=[2, 0, 1, 3], dilations=[1, 2]),
         conv_reference((1, 3, 2, 0), dilation=(1, 2)),
     ),
-    # 7 rows at stride 2 make 4: (4 − 1)·2 + 3 − 7 = 2 to pad; 5 columns at stride 2 make 3: 1.
+    # 7 rows at stride 2 make 4: (4 − 1)·2 + 3 − 7 = 2 to pad; 5 columns at stride 2 make 3: 1, or 2
+    # where the kernel's two columns lie two apart.
     "conv same": (
-        conv(pad_type="same", strides=[2, 2]),
-        conv_reference((0, 1, 1, 1), stride=(2, 2)),
+        conv(pad_type="same", strides=[2, 2], dilations=[1, 2]),
+        conv_reference((1, 1, 1, 1), stride=(2, 2), dilation=(1, 2)),
     ),
     "conv same_lower": (
         conv(pad_type="same_lower", strides=[2, 2]),

@@ -30,8 +30,8 @@ CASES = {
         lambda x: F.max_pool2d(F.pad(x, (1, 0, 2, 0), value=-math.inf), (3, 2), (1, 2)),
     ),
     "max_pool same": (
-        pool("max_pool", pad_type="same", strides=[2, 2]),
-        lambda x: F.max_pool2d(F.pad(x, (0, 1, 1, 1), value=-math.inf), (3, 2), 2),
+        pool("max_pool", kernel_sizes=[3, 3], pad_type="same", strides=[2, 2]),
+        lambda x: F.max_pool2d(F.pad(x, (1, 1, 1, 1), value=-math.inf), 3, 2),
     ),
     "max_pool same_lower": (
         pool("max_pool", pad_type="same_lower", strides=[2, 2]),

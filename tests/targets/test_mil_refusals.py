@@ -65,6 +65,7 @@ INDICES = torch.tensor([[1, 0]])
         (pad, {"x": X, "pad": (1, 1), "mode": "circular"}, "circular"),
         (pad, {"x": X, "pad": (5, 0), "mode": "reflect"}, "padding of 5"),
         (conv, {"x": X, "weight": X, "pad_type": "full"}, "full"),
+        (conv, {"x": X, "weight": torch.ones(4, 6, 3, 2), "pad_type": "same"}, "disputed"),
         (conv, {"x": X, "weight": X, "pad_type": "custom"}, "needs parameter 'pad'"),
         (
             conv_transpose,

@@ -51,10 +51,11 @@ def resolve_pads(
 ) -> Pads:
     """Return the pads of a convolution or pool whose (dilated) kernel is ``kernel_sizes``.
 
-    ``same`` pads to ⌈size/stride⌉ outputs and puts an odd element after, ``same_lower`` before.
+    ``same`` pads to ⌈size/stride⌉ outputs, ``same_lower`` puts an odd element before.
 
     Raises:
-        UnsupportedArgument: ``pad_type`` is none of valid, custom, same, same_lower.
+        UnsupportedArgument: ``pad_type`` is none of valid, custom, same, same_lower, or it is
+            ``same`` with an odd element, which its definition puts on either side.
     """
     if pad_type == "valid":
         return ((0, 0),) * len(sizes)
@@ -74,7 +75,11 @@ def _same(size: int, kernel: int, stride: int, *, lower: bool) -> tuple[int, int
     outputs = -(-size // stride)
     total = max(0, (outputs - 1) * stride + kernel - size)
     less, more = total // 2, total - total // 2
-    return (more, less) if lower else (less, more)
+    if less != more and not lower:
+        raise UnsupportedArgument(
+            "pad_type 'same' with an odd row of padding: its side is disputed"
+        )
+    return more, less
 
 
 def pad_spatial(x: Tensor, pads: Pads, value: float) -> Tensor:
