@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Where a system keeps Python from storing compiled modules, each of the many processes that import
+# torch compiles it anew, which doubles its start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test test-thorough lint clean
 
