@@ -19,7 +19,7 @@ from cnn_export.layout import from_artifact, to_artifact
 from cnn_export.probes import Probe
 from cnn_export.program import Program, TensorSpec, flatten
 from cnn_export.reparam.one_thread import one_thread
-from cnn_export.targets.base import Array, Layout, Session, Tensors
+from cnn_export.targets.base import Array, Layout, Precision, Session, Tensors
 from cnn_export.tolerances import FLOOR_MULTIPLE, Tolerance
 
 
@@ -162,8 +162,8 @@ def _figure(
     )
 
 
-def judge(figures: Sequence[OutputParity], target: str) -> None:
-    """Raise unless every figure is within its limit.
+def judge(figures: Sequence[OutputParity], target: str, precision: Precision = "fp32") -> None:
+    """Raise unless every figure is within its limit; ``precision`` is the artifact's.
 
     Raises:
         ParityError: names the worst output, its error, the limit and torch's own float32 error.
@@ -171,8 +171,8 @@ def judge(figures: Sequence[OutputParity], target: str) -> None:
     failed = [figure for figure in figures if not figure.passed]
     if failed:
         worst = max(failed, key=lambda f: np.nan_to_num(f.relative_error, nan=np.inf))
-        told = _told if worst.differing is None else _whole_told
-        raise ParityError(f"{target}: {told(worst)}; nothing was written")
+        told = _told(worst) if worst.differing is None else _whole_told(worst, precision)
+        raise ParityError(f"{target}: {told}; nothing was written")
 
 
 def _told(figure: OutputParity) -> str:
@@ -187,17 +187,22 @@ def _told(figure: OutputParity) -> str:
     return ours
 
 
-def _whole_told(figure: OutputParity) -> str:
-    undecided = (
-        "; torch's own float32 differs as well: near-ties that it cannot decide; return the "
-        "scores, and choose outside the network"
-        if figure.float32_error
-        else ", torch's own float32 in none"
-    )
+def _whole_told(figure: OutputParity, precision: Precision) -> str:
+    """Say how many elements differ; where the digits decide near-ties, say that."""
     return (
         f"output {figure.output!r}, whole numbers, differs in {figure.differing} of "
-        f"{figure.elements} elements on the {figure.probe} probe{undecided}"
+        f"{figure.elements} elements on the {figure.probe} probe{_undecided(figure, precision)}"
     )
+
+
+def _undecided(figure: OutputParity, precision: Precision) -> str:
+    advice = "return the scores, and choose outside the network"
+    if figure.float32_error:
+        return f"; torch's own float32 differs as well: near-ties that it cannot decide; {advice}"
+    own = ", torch's own float32 in none"
+    if precision == "fp32":
+        return own
+    return f"{own}: float16 has not the digits to decide near-ties; {advice}, or use fp32"
 
 
 def compare_references(

@@ -215,7 +215,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
     options = prepared.options
     tolerance = TOLERANCES[target.name, options.precision]
     figures = _measured(target, prepared, staged, tolerance)
-    judge(figures, target.name)
+    judge(figures, target.name, options.precision)
     formed = prepared.forms[target.name]
     try:
         return build_manifest(

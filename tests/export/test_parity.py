@@ -119,6 +119,15 @@ def test_judge_counts_whole_numbers() -> None:
         judge([whole(3, 0.1)], "onnx")
 
 
+def test_judge_gives_float16_for_the_reason_of_another_class() -> None:
+    with pytest.raises(ParityError) as caught:
+        judge([whole(3, 0.0)], "onnx", "fp16")
+    told = "none: float16 has not the digits to decide near-ties; return the scores, and choose"
+    assert told in str(caught.value)
+    with pytest.raises(ParityError, match="own float32 in none; nothing was written"):
+        judge([whole(3, 0.0)], "onnx", "fp32")
+
+
 class Classes(nn.Module):
     """Scores, the best class as integer and as float, and where a score is positive."""
 

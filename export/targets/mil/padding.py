@@ -16,6 +16,8 @@ from cnn_export.targets.mil.signature import Ints, UnsupportedArgument
 
 Pads = tuple[tuple[int, int], ...]
 """(before, after) per spatial dimension."""
+ADVICE = "an export without --no-reparam spells it out"
+"""What a user does where a spelling's meaning is disputed."""
 
 
 def pad(x: Tensor, pad: Ints, mode: str = "constant", constant_val: float = 0.0) -> Tensor:
@@ -77,7 +79,7 @@ def _same(size: int, kernel: int, stride: int, *, lower: bool) -> tuple[int, int
     less, more = total // 2, total - total // 2
     if less != more and not lower:
         raise UnsupportedArgument(
-            "pad_type 'same' with an odd row of padding: its side is disputed"
+            f"pad_type 'same' with an odd row of padding: its side is disputed; {ADVICE}"
         )
     return more, less
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cnn_export.targets.mil.padding import Pads, pad_spatial, resolve_pads
+from cnn_export.targets.mil.padding import ADVICE, Pads, pad_spatial, resolve_pads
 from cnn_export.targets.mil.signature import Ints, UnsupportedArgument
 
 _MAX: dict[int, Callable[..., Tensor]] = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -47,20 +47,18 @@ def avg_pool(
     """Return every window's sum over the number of its elements, with or without the padding.
 
     Raises:
-        UnsupportedArgument: a window overhangs and padding counts: devices were measured to divide
-            it by the whole kernel (apple/coremltools 2772, 2844), PyTorch by what is there.
+        UnsupportedArgument: a window overhangs: devices were measured to divide it by the whole
+            kernel (apple/coremltools 2772, 2844), PyTorch by what is there.
     """
     strides = strides or (1,) * len(kernel_sizes)
     pads = resolve_pads(pad_type, pad, x.shape[2:], kernel_sizes, strides)
     overhang = _overhang(x.shape[2:], pads, kernel_sizes, strides, ceil_mode)
-    if not exclude_padding_from_average and any(after for _, after in overhang):
-        raise UnsupportedArgument("ceil_mode where padding counts: Core ML's divisor is disputed")
+    if any(after for _, after in overhang):
+        raise UnsupportedArgument(f"ceil_mode: Core ML's divisor is disputed; {ADVICE}")
     counted = torch.ones_like(x[:1, :1])
-    counted = pad_spatial(
-        counted, _sum(pads, overhang), 0.0 if exclude_padding_from_average else 1.0
-    )
+    counted = pad_spatial(counted, pads, 0.0 if exclude_padding_from_average else 1.0)
     mean = _AVERAGE[len(kernel_sizes)]
-    total = mean(pad_spatial(x, _sum(pads, overhang), 0.0), kernel_sizes, strides)
+    total = mean(pad_spatial(x, pads, 0.0), kernel_sizes, strides)
     return total / mean(counted, kernel_sizes, strides)
 
 
