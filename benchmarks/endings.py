@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from cnn_export.benchmarks.plan_coverage import PartKey, part_of, planned_parts
 from cnn_export.benchmarks.results import Ending, Memory, Pair, Record, Repeat, Run
-from cnn_export.errors import one_line
+from cnn_export.errors import ExportError, one_line
 
 
 def failed_endings(
-    run: Run, failed: PartKey, error: Exception, records: Sequence[Record]
+    run: Run, failed: PartKey, error: ExportError, records: Sequence[Record]
 ) -> list[Ending]:
     """Return a record per part that was given up; ``records`` are what is kept of the run.
 
@@ -19,7 +19,7 @@ def failed_endings(
     """
     kept = _kept(records)
     return [
-        _ending(part, kept[part], planned, one_line(error), failed=True)
+        _ending(part, kept[part], planned, one_line(error), error.exit_code)
         for part, planned in planned_parts(run).items()
         if part.artifacts == failed.artifacts
         and part.threads == failed.threads
@@ -36,7 +36,7 @@ def endings(run: Run, records: Sequence[Record], stopped_by: Exception | None) -
     told = {part_of(each): each for each in records if isinstance(each, Ending)}
     reason = "the call ended before it" if stopped_by is None else one_line(stopped_by)
     found = [
-        (told.get(part), _ending(part, kept[part], planned, reason, failed=False))
+        (told.get(part), _ending(part, kept[part], planned, reason))
         for part, planned in planned_parts(run).items()
     ]
     return [now for before, now in found if before is None or not _still_holds(before, now)]
@@ -55,8 +55,11 @@ def _kept(records: Sequence[Record]) -> Counter[PartKey]:
     )
 
 
-def _ending(part: PartKey, kept: int, planned: int, reason: str, *, failed: bool) -> Ending:
-    outcome = "measured" if kept == planned else "failed" if failed else "lost"
+def _ending(
+    part: PartKey, kept: int, planned: int, reason: str, exit_code: int | None = None
+) -> Ending:
+    """Return the ending of a part; one that failed has the ``exit_code`` of its failure."""
+    outcome = "measured" if kept == planned else "lost" if exit_code is None else "failed"
     return Ending(
         run_id=part.run_id,
         kind=part.kind,
@@ -65,4 +68,5 @@ def _ending(part: PartKey, kept: int, planned: int, reason: str, *, failed: bool
         outcome=outcome,
         processes=kept,
         reason=None if outcome == "measured" else reason,
+        exit_code=exit_code if outcome == "failed" else None,
     )

@@ -137,6 +137,7 @@ class Coverage:
         self._artifacts: dict[tuple[str, str], Artifact] = {}
         self._kept: dict[PartKey, set[int]] = {}
         self._endings: dict[PartKey, Ending] = {}
+        self._failures: dict[PartKey, Ending] = {}
         for record in records:
             self.add(record)
 
@@ -178,13 +179,14 @@ class Coverage:
         return None
 
     def _add_ending(self, record: Ending) -> None:
-        """Keep the one that tells of the most processes; of equal ones, that of a failure.
+        """Keep the one that tells of the most processes, and of failures that as well.
 
         A part only ever gains processes, so lines in another order mean the same.
         """
         key = part_of(record)
-        if key not in self._endings or _weight(record) > _weight(self._endings[key]):
-            self._endings[key] = record
+        for kept in (self._endings, *([self._failures] if record.outcome == "failed" else [])):
+            if key not in kept or _weight(record) > _weight(kept[key]):
+                kept[key] = record
 
     def _damage(self, run: Run, key: PartKey, *, ended: bool) -> str | None:
         where = f"run {run.run_id}"
@@ -209,6 +211,9 @@ class Coverage:
         ending = self._endings.get(key)
         if ending is not None and ending.processes != kept:
             ending = None  # there are more processes than it tells of: a later call was killed
+        # What failed once is good when it is whole: no later call or cut makes it merely lost.
+        failure = self._failures.get(key)
+        reason = "the run was killed, or its end cut off" if ending is None else ending.reason
         return PartCoverage(
             run=run,
             kind=key.kind,
@@ -216,8 +221,8 @@ class Coverage:
             threads=key.threads,
             planned=planned,
             kept=kept,
-            outcome="failed" if ending is not None and ending.outcome == "failed" else "lost",
-            reason="the run was killed, or its end cut off" if ending is None else ending.reason,
+            outcome="lost" if failure is None else "failed",
+            reason=reason if failure is None else failure.reason,
             resumable=self._is_last(run),
         )
 

@@ -29,6 +29,10 @@ _FEWEST_SAMPLES, _FEWEST_TIMES = 16, 4
 """From so many inferences with so many different times, no two processes are alike by chance."""
 _LOOKED_AT = 256
 """Inferences among which different times are sought."""
+_OF_THE_FILE = {"model", "target", "precision", "file_bytes", "macs", "mac_bytes"}
+"""What the bytes of an artifact and its manifest tell, on every device and in every run."""
+_OF_THE_RUNTIME = {"delegate", "partitions", "ops_outside"}
+"""What a runtime makes of a file when it loads it, another version perhaps otherwise."""
 _MIDDLE = "do not cut or join results files in the middle of a run"
 
 
@@ -41,7 +45,8 @@ class RecordCheck:
         self._seen: set[tuple[object, ...]] = set()
         self._times: dict[bytes, tuple[str, int]] = {}
         self._ran: dict[tuple[object, ...], tuple[object, ...]] = {}
-        self._files: dict[str, tuple[object, ...]] = {}
+        self._files: dict[tuple[str, str], dict[str, object]] = {}
+        self._splits: dict[tuple[str, str], dict[str, object]] = {}
 
     def problem(self, record: Record) -> str | None:
         """Return why ``record`` does not count; ``None``: it does, and is remembered."""
@@ -78,7 +83,10 @@ class RecordCheck:
             case Opinion() | Traffic():
                 planned = not run.compare and record.threads in run.threads
             case Ending():
-                planned = record.processes <= parts.get(part_of(record), -1)
+                processes = parts.get(part_of(record), -1)
+                whole = record.outcome == "measured"
+                planned = record.processes <= processes
+                planned = planned and whole == (record.processes == processes)
             case Memory():
                 planned = part_of(record) in parts
             case Repeat() | Pair():
@@ -93,9 +101,10 @@ class RecordCheck:
     def _contradicted(self, record: Record) -> str | None:
         """Return what a record says otherwise than those before it, of one file or one part."""
         if isinstance(record, Artifact):
-            facts = (record.model, record.target, record.precision, record.file_bytes)
-            if self._files.setdefault(record.sha256, facts) != facts:
-                return f"two 'artifact' lines of {record.sha256[:_SHOWN]}… contradict each other"
+            facts = record.model_dump(include=_OF_THE_FILE, exclude_none=True)
+            split = record.model_dump(include=_OF_THE_RUNTIME, exclude_none=True)
+            self._splits.setdefault((record.run_id, record.sha256), split)
+            return self._otherwise(record.sha256, "", facts)
         if isinstance(record, Repeat | Memory | Pair):
             for key, setting in _settings(record).items():
                 if self._ran.setdefault(key, setting) != setting:
@@ -103,6 +112,22 @@ class RecordCheck:
                         f"run {record.run_id} measured {_artifacts(record)[-1][:_SHOWN]}… in two"
                         " runtimes, versions or with two sets of arguments; a run has one"
                     )
+            for sha256, ran in _loaded(record):
+                split = self._splits[record.run_id, sha256]
+                if words := self._otherwise(sha256, ran, split):
+                    return words
+        return None
+
+    def _otherwise(self, sha256: str, ran: str, facts: dict[str, object]) -> str | None:
+        """Return which of a file's figures were told otherwise before; those unknown never are."""
+        before = self._files.setdefault((sha256, ran), {})
+        differing = [key for key in facts if before.get(key, facts[key]) != facts[key]]
+        if differing:
+            return (
+                f"two 'artifact' lines of {sha256[:_SHOWN]}… contradict each other in"
+                f" {', '.join(differing)}; measure again into a new --out"
+            )
+        before.update(facts)
         return None
 
     def _repeated(self, record: Record) -> str | None:
@@ -165,6 +190,14 @@ def _artifacts(record: Record) -> tuple[str, ...]:
             return tuple(record.artifacts)
         case _:
             return (record.artifact,)
+
+
+def _loaded(record: Repeat | Memory | Pair) -> list[tuple[str, str]]:
+    """Return the artifacts of a process, each with what loaded it."""
+    if isinstance(record, Pair):
+        ran = zip(record.runtimes, record.runtime_versions, strict=True)
+        return list(zip(_artifacts(record), map(" ".join, ran), strict=True))
+    return [(record.artifact, f"{record.runtime} {record.runtime_version}")]
 
 
 def _settings(record: Repeat | Memory | Pair) -> dict[tuple[object, ...], tuple[object, ...]]:

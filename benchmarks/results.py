@@ -260,12 +260,13 @@ class Memory(_Record):
 
 
 class Ending(_Record):
-    """How a part of the plan came out in one call: of several, that with most processes counts.
+    """How a part of the plan came out in one call; a part that failed is whole or stays failed.
 
     A part is what ``kind`` of processes does with ``artifacts`` (two of a pair, base first) at
     ``threads``. ``processes`` of it are in the file by now; all of them where it is ``measured``.
-    ``failed`` parts were given up, ``lost`` ones were never reached; ``reason`` says why. A part
-    that has no ending and too few processes is lost as well: its run was killed.
+    ``failed`` parts were given up, ``lost`` ones were never reached; ``reason`` says why, and
+    ``exit_code`` is that of the failure, so that one word cannot turn the one into the other. A
+    part that has no ending and too few processes is lost as well: its run was killed.
     """
 
     cnn_bench: Literal["ending"] = "ending"
@@ -276,6 +277,13 @@ class Ending(_Record):
     outcome: Literal["measured", "failed", "lost"]
     processes: Count
     reason: str | None = Field(default=None, max_length=1000)
+    exit_code: int | None = Field(default=None, ge=1, le=255)
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        if (self.outcome == "failed") != (self.exit_code is not None):
+            raise ValueError("exactly what failed has an exit code")
+        return self
 
 
 class Opinion(_Record):

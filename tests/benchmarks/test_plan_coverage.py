@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import made_results as made
 import pytest
@@ -38,7 +39,8 @@ def lines(missing: int = 0) -> Lines:
 
 
 def ending(sha256: str, outcome: str, processes: int, **fields: object) -> Ending:
-    given = {"run_id": made.RUN_ID, "kind": "time", "artifacts": [sha256], "threads": 1} | fields
+    given = {"run_id": made.RUN_ID, "kind": "time", "artifacts": [sha256], "threads": 1}
+    given |= ({"exit_code": 3} if outcome == "failed" else {}) | fields
     return Ending.model_validate(given | {"outcome": outcome, "processes": processes})
 
 
@@ -83,9 +85,72 @@ def test_a_later_ending_counts(tmp_path: Path):
     assert gated(tmp_path, [*lines(4), early, *lines()[-4:], late, *of_a]) == 0
 
 
-def test_a_kill_after_an_ending_is_lost_not_what_the_ending_says(tmp_path: Path):
-    early = ending(B, "failed", 2, reason="crashed")
-    assert gated(tmp_path, [*lines(4), early, *lines()[-4:-2]]) == 11
+@pytest.mark.parametrize("told", [0, 1, 2, 3])
+def test_what_failed_and_is_not_whole_stays_failed(
+    tmp_path: Path, told: int, capsys: pytest.CaptureFixture[str]
+):
+    """Whatever number its ending tells, and whether a later call was killed or stopped."""
+    early = ending(B, "failed", told, reason="crashed")
+    assert gated(tmp_path, [*lines(3), early]) == 10
+    assert "b.tflite at 1 thread on host: failed: crashed (3 of 6" in capsys.readouterr().err
+    assert gated(tmp_path, [*lines(4), early, *lines()[-4:-2]]) == 10
+    later = [ending(A, "measured", 6), ending(B, "lost", 4, reason="interrupted"), *NO_MEMORY]
+    assert gated(tmp_path, [*lines(4), early, *lines()[-4:-2], *later]) == 10
+
+
+@pytest.mark.parametrize(
+    ("outcome", "processes", "fields"),
+    [
+        ("lost", 3, {"exit_code": 3}),
+        ("measured", 6, {"exit_code": 3}),
+        ("failed", 3, {"exit_code": None}),
+        ("measured", 3, {}),
+        ("measured", 7, {}),
+        ("failed", 6, {}),
+        ("lost", 6, {}),
+    ],
+)
+def test_an_ending_at_odds_with_itself_or_its_plan_is_refused(
+    tmp_path: Path, outcome: str, processes: int, fields: dict[str, object]
+):
+    odd = json.loads(ending(B, "lost", 0).to_line())
+    odd |= {"outcome": outcome, "processes": processes}
+    odd |= {"exit_code": 3} if outcome == "failed" else {}
+    path = made.save_as_is(tmp_path / "r.jsonl", lines(3))
+    path.write_text(path.read_text() + json.dumps(odd | fields) + "\n")
+    (tmp_path / "b.toml").write_text(BOUND)
+    assert main(["gate", str(path), "--budgets", str(tmp_path / "b.toml")]) == 4
+
+
+OTHERWISE = [
+    {"macs": 0},
+    {"mac_bytes": 0},
+    {"partitions": 4},
+    {"ops_outside": 3},
+    {"delegate": "none"},
+]
+
+
+@pytest.mark.parametrize("figures", OTHERWISE, ids=str)
+def test_figures_of_one_file_that_contradict_each_other_are_refused(
+    tmp_path: Path, figures: dict[str, Any], capsys: pytest.CaptureFixture[str]
+):
+    """In two runs of one file; what is unknown contradicts nothing, another runtime may differ."""
+    told = {"delegate": "XNNPACK", "ops_outside": 0}
+
+    def two_runs(second: dict[str, Any], version: str = "2.3.0") -> Lines:
+        other = "f" * 16
+        again = made.repeats_ms([1.003 * each for each in MEDIANS], run_id=other)
+        again = [each.model_copy(update={"runtime_version": version}) for each in again]
+        opening = [made.run(), made.artifact(**told), *made.repeats_ms(MEDIANS)]
+        return [*opening, made.run(other), made.artifact(run_id=other, **told | second), *again]
+
+    assert gated(tmp_path, two_runs({})) == 0
+    assert gated(tmp_path, two_runs(figures)) == 4
+    assert f"contradict each other in {next(iter(figures))}" in capsys.readouterr().err
+    assert gated(tmp_path, two_runs(dict.fromkeys(figures))) == 0
+    of_the_runtime = not figures.keys() & {"macs", "mac_bytes"}
+    assert gated(tmp_path, two_runs(figures, "2.4.0")) == (0 if of_the_runtime else 4)
 
 
 @pytest.mark.parametrize(
