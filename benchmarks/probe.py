@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 
 _VALUES_MAX = 2**28
 """Values of one input; a manifest could ask for more than a machine's memory."""
+_EQUAL = 1e-12
+"""Of the RMS: whole numbers that are equal differ by the rounding of a sum of squares at most."""
 
 
 def probe_inputs(manifest: Manifest) -> dict[str, Array]:
@@ -54,6 +56,8 @@ def _probe_input(tensor: Tensor, probe: ProbeRecord, index: int) -> Array:
 def require_probe_outputs(manifest: Manifest, outputs: Mapping[str, Array]) -> None:
     """Compare a run's outputs with the recorded ones: names, shapes, leading values, RMS.
 
+    Whole numbers (classes, masks) must be equal: the next class is another answer.
+
     Raises:
         ParityError: names the output, the error and the limit.
     """
@@ -73,7 +77,8 @@ def _require_output(manifest: Manifest, expected: ProbeOutput, actual: Array) ->
             f"{manifest.artifact}: output {expected.name!r} has shape {list(actual.shape)}, "
             f"its manifest says {expected.shape}; export it again"
         )
-    error, limit = _relative_error(expected, actual), manifest.probe.tolerance
+    whole = expected.name in manifest.whole_outputs
+    error, limit = _relative_error(expected, actual), _EQUAL if whole else manifest.probe.tolerance
     # A NaN compares false with everything, so it must not be what passes.
     if not error <= limit:
         raise ParityError(

@@ -16,22 +16,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cnn_export.exact_numbers import EXACT_MAX
+
 SCHEMA_VERSION = 3
 READABLE_VERSIONS = (2, SCHEMA_VERSION)
 """Version 2 has no ``ending``: what is missing of its plans is told by what is there."""
 
 MAX_NS = 10**15
 """No process measures longer than these eleven days, so sums of times fit 64 bits."""
-_EXACT = 2**53
-"""Counts up to here are exact as floats."""
 
 FIXED_PERFORMANCE = "fixed_performance"
 """The setting of Android's fixed-performance mode."""
 
 Nanoseconds = Annotated[int, Field(gt=0, le=MAX_NS)]
 """Zero is no time: the clock did not tell it."""
-Bytes = Annotated[int, Field(gt=0, le=_EXACT)]
-Count = Annotated[int, Field(ge=0, le=_EXACT)]
+Bytes = Annotated[int, Field(gt=0, le=EXACT_MAX)]
+Count = Annotated[int, Field(ge=0, le=EXACT_MAX)]
 Threads = Annotated[int, Field(ge=1, le=10_000)]
 Cpu = Annotated[int, Field(ge=0, le=1_000_000)]
 Kilohertz = Annotated[int, Field(ge=0, le=10**9)]
@@ -302,7 +302,7 @@ class Opinion(_Record):
     tool: str
     tool_sha256: Sha256
     runtime_args: dict[str, str] = {}
-    count: int = Field(ge=1, le=_EXACT)
+    count: int = Field(ge=1, le=EXACT_MAX)
     warm_up: Count | None = None
     average_ns: ToolNanoseconds
     median_ns: ToolNanoseconds | None = None
@@ -322,7 +322,7 @@ class Level(_Record):
 
     level: str
     event: str
-    per_inference: float = Field(ge=0, le=_EXACT)
+    per_inference: float = Field(ge=0, le=EXACT_MAX)
     bytes_per_event: int = Field(ge=1, le=1_000_000)
 
     @property

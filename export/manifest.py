@@ -24,6 +24,7 @@ from pydantic import (
 
 from cnn_export import manifest_sense
 from cnn_export.errors import InputRefused, one_line
+from cnn_export.exact_numbers import EXACT_MAX
 from cnn_export.manifest_sense import PROBE_VALUES
 from cnn_export.splitmix64 import ProbeKind
 from cnn_export.terminal import printable
@@ -39,8 +40,6 @@ _MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 _SIZE_MAX = 2**31
 _RANK_MAX = 8
 _NHWC_RANK = 4
-_COUNT_MAX = 2**53
-"""Larger whole numbers are not the same in every reader of JSON."""
 
 
 def _checked_size(size: int) -> int:
@@ -58,7 +57,7 @@ def _checked_name(name: str) -> str:
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Shape = Annotated[list[Annotated[int, AfterValidator(_checked_size)]], Field(max_length=_RANK_MAX)]
 FileName = Annotated[str, Field(max_length=1024), AfterValidator(_checked_name)]
-Count = Annotated[int, Field(ge=0, le=_COUNT_MAX)]
+Count = Annotated[int, Field(ge=0, le=EXACT_MAX)]
 Magnitude = Annotated[float, Field(ge=0)]
 DTypeName = Literal[
     "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"
@@ -158,7 +157,8 @@ class ProbeRecord(_Model):
 
     Values are generated in NCHW and reordered where an input is NHWC. With ``kind`` ``unit`` a
     floating input holds the generated u in [0, 1), with ``pixel`` the whole number floor(256·u);
-    integer inputs hold floor(2·u). ``tolerance`` bounds |value − expected| / rms.
+    integer inputs hold floor(2·u). ``tolerance`` bounds |value − expected| / rms of outputs that
+    are not whole numbers; those (:attr:`Manifest.whole_outputs`) must be equal.
     """
 
     generator: Literal["splitmix64-top24"] = "splitmix64-top24"
@@ -173,7 +173,7 @@ class OutsideOperator(_Model):
     """An operator that the delegate leaves to the runtime's own kernels."""
 
     op: str
-    count: Annotated[int, Field(ge=1, le=_COUNT_MAX)]
+    count: Annotated[int, Field(ge=1, le=EXACT_MAX)]
     reason: str = ""
 
 
@@ -250,6 +250,12 @@ class Manifest(_Model):
         if self.approximation is None:
             document.pop("approximation", None)
         return document
+
+    @property
+    def whole_outputs(self) -> frozenset[str]:
+        """Names of outputs that hold whole numbers, also as floats: proven by a limit of 0."""
+        integers = {each.name for each in self.outputs if not each.dtype.startswith("float")}
+        return frozenset(integers | {f.output for f in self.parity.figures if f.limit == 0})
 
     def to_json(self) -> str:
         """Return the file's text."""

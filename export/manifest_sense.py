@@ -142,6 +142,15 @@ def _figures(manifest: Manifest) -> str | None:
     return f"no figure shows that output {unproven[0]!r} was proven" if unproven else None
 
 
+def _whole_numbers(manifest: Manifest) -> str | None:
+    """An output holds whole numbers, which must be equal, on every probe or on none."""
+    exact = {f.output for f in manifest.parity.figures if f.limit == 0}
+    near = {f.output for f in manifest.parity.figures if f.limit != 0}
+    if both := sorted(exact & near):
+        return f"output {both[0]!r} must be equal on one probe, and not on another"
+    return None
+
+
 def _drift(manifest: Manifest) -> str | None:
     for drift in manifest.approximation.drift if manifest.approximation else ():
         if fault := _is_relative(drift.max_abs_error, drift.relative_error, drift.rms):
@@ -177,6 +186,7 @@ _CHECKS: tuple[Callable[[Manifest], str | None], ...] = (
     _limits,
     _probe_tolerance,
     _figures,
+    _whole_numbers,
     _drift,
     _partitions,
 )

@@ -111,7 +111,7 @@ def build_manifest(
             tolerance_reason=tolerance.reason,
             figures=[_figure(figure) for figure in figures],
         ),
-        probe=_probe(uniform, program, options, tolerance, subject.takes_pixels),
+        probe=_probe(uniform, figures, program, options, tolerance, subject.takes_pixels),
         approximation=approximation,
     )
 
@@ -182,11 +182,14 @@ def _figure(figure: OutputParity) -> ParityFigure:
 
 def _probe(
     uniform: Reference,
+    figures: Sequence[OutputParity],
     program: Program,
     options: TargetOptions,
     tolerance: Tolerance,
     takes_pixels: bool,
 ) -> ProbeRecord:
+    # Whole numbers, whose limit is 0, must be equal: how far float32 is off them widens nothing.
+    limits = [figure.limit for figure in figures if figure.probe == uniform.probe.name]
     expected = to_artifact(uniform.outputs, program.outputs, options.layout)
     return ProbeRecord(
         kind="pixel" if takes_pixels else "unit",
@@ -201,5 +204,5 @@ def _probe(
             )
             for name, value in expected.items()
         ],
-        tolerance=tolerance.limit(max(uniform.float32_floor.values())),
+        tolerance=max([tolerance.base, *limits]),
     )

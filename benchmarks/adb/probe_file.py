@@ -36,7 +36,7 @@ def probe_file(manifest: Manifest, runtime: str) -> str:
     for index, tensor in enumerate(manifest.inputs):
         pairs += _input(f"input.{index}", tensor, probe.batch)
     for index, (tensor, expected) in enumerate(_outputs(manifest)):
-        pairs += _output(f"output.{index}", tensor, expected)
+        pairs += _output(f"output.{index}", tensor, expected, tensor.name in manifest.whole_outputs)
     return "".join(f"{key}={_one_line(key, value, manifest)}\n" for key, value in pairs)
 
 
@@ -55,12 +55,16 @@ def _input(prefix: str, tensor: Tensor, batch: int) -> list[tuple[str, str]]:
     ]
 
 
-def _output(prefix: str, tensor: Tensor, expected: ProbeOutput) -> list[tuple[str, str]]:
+def _output(
+    prefix: str, tensor: Tensor, expected: ProbeOutput, whole: bool
+) -> list[tuple[str, str]]:
     return [
         (f"{prefix}.name", tensor.name),
         (f"{prefix}.shape", _numbers(expected.shape)),
         (f"{prefix}.dtype", tensor.dtype),
         (f"{prefix}.rms", repr(expected.rms)),
+        # Not last: a file that lost it must be told.
+        *([(f"{prefix}.whole", "true")] if whole else []),
         (f"{prefix}.values", _numbers(expected.values)),
     ]
 

@@ -29,6 +29,7 @@ def test_a_probe_file_holds_the_manifests_probe(tmp_path: Path) -> None:
     assert float(pairs["tolerance"]) == 1e-5
     assert (pairs["input.0.shape"], pairs["input.0.layout"]) == ("1,2,3,5", "nchw")
     assert pairs["output.0.dtype"] == "float32"
+    assert "output.0.whole" not in pairs
     assert float(pairs["output.0.rms"]) == expected.rms
     assert [float(each) for each in pairs["output.0.values"].split(",")] == expected.values
 
@@ -55,4 +56,5 @@ def test_outputs_go_in_the_artifacts_order(tmp_path: Path) -> None:
     both = _manifest(tmp_path, outputs=outputs, probe=probe | {"outputs": probes})
     text = probe_file(both, "onnxruntime")
     assert "output.0.name=b\noutput.0.shape=1\noutput.0.dtype=int64\noutput.0.rms=2.0" in text
+    assert text.count(".whole=true\n") == 2
     assert "output.1.name=a\noutput.1.shape=1\noutput.1.dtype=bool\noutput.1.rms=1.0" in text

@@ -116,3 +116,25 @@ def test_a_probe_beyond_memory_is_refused(shape: list[int], tmp_path: Path) -> N
     manifest = manifest_of(path, "onnx", inputs=inputs, probe=probe)
     with pytest.raises(InputRefused, match="'image' of shape"):
         probe_inputs(manifest)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float32"])
+def test_whole_numbers_must_be_equal(tmp_path: Path, dtype: str) -> None:
+    """In float16 the next class is within the tolerance: 281 for 280 is 0.0036 of the RMS."""
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"any")
+    figure = {"probe": "uniform", "max_abs_error": 0.0, "relative_error": 0.0, "rms": 280.0}
+    parity = {"runtime": "r", "reference": "f", "tolerance_reason": "t"}
+    probe = manifest_of(path, "onnx").probe.model_dump()
+    output = {"name": "y", "shape": [1], "values": [280.0], "rms": 280.0}
+    manifest = manifest_of(
+        path,
+        "onnx",
+        precision="fp16",
+        outputs=[{"name": "y", "shape": [1], "dtype": dtype}],
+        parity=parity | {"figures": [figure | {"output": "y", "limit": 0.0}]},
+        probe=probe | {"outputs": [output], "tolerance": 5e-3},
+    )
+    require_probe_outputs(manifest, {"y": np.array([280], dtype)})
+    with pytest.raises(ParityError, match=r"off by 0\.0036"):
+        require_probe_outputs(manifest, {"y": np.array([281], dtype)})

@@ -95,7 +95,8 @@ final class ProbeReader {
             String prefix = "output." + i + ".";
             outputs.add(new ExpectedOutput(
                 pairs.text(prefix + "name"), shape(prefix + "shape"), type(prefix + "dtype"),
-                pairs.decimal(prefix + "rms"), leading(prefix + "values")));
+                pairs.decimal(prefix + "rms"), leading(prefix + "values"),
+                pairs.has(prefix + "whole") && pairs.flag(prefix + "whole")));
         }
         return atLeastOne(outputs, "output.0.name");
     }

@@ -15,8 +15,12 @@ final class ProbeCheckTest {
     private static final double RMS = Math.sqrt(7.5);
 
     private static ProbeFile probe(double rms, double... leading) {
+        return probe(rms, false, leading);
+    }
+
+    private static ProbeFile probe(double rms, boolean whole, double... leading) {
         return new ProbeFile("m.onnx", ProbeFiles.SHA256, "onnxruntime", 0, false, 1e-3, List.of(),
-            List.of(new ExpectedOutput("y", SHAPE, ElementType.FLOAT32, rms, leading)));
+            List.of(new ExpectedOutput("y", SHAPE, ElementType.FLOAT32, rms, leading, whole)));
     }
 
     private static Map<String, Output> outputs(long[] shape, float... values) {
@@ -62,6 +66,17 @@ final class ProbeCheckTest {
     void anOutputOfZerosIsComparedAbsolutely() throws Failure {
         ProbeCheck.require(probe(0, 0, 0), outputs(SHAPE, 0, 0, 0, 0));
         refusal(probe(0, 0, 0), outputs(SHAPE, 0, 0, 0, 0.1f));
+    }
+
+    @Test
+    void wholeNumbersMustBeEqual() throws Failure {
+        double rms = Math.sqrt((280.0 * 280 + 13) / 4);
+        ProbeCheck.require(probe(rms, true, 280, 2), outputs(SHAPE, 280, 2, 3, 0));
+        double next = Math.sqrt((281.0 * 281 + 13) / 4);
+        ProbeFile wide = new ProbeFile("m.onnx", ProbeFiles.SHA256, "onnxruntime", 0, false, 0.1,
+            List.of(), probe(rms, true, 280, 2).outputs());
+        assertTrue(Math.abs(next - rms) / rms < wide.tolerance());
+        refusal(wide, outputs(SHAPE, 281, 2, 3, 0));
     }
 
     @Test

@@ -29,6 +29,7 @@ final class ProbeFiles {
         "output.1.shape=",
         "output.1.dtype=int32",
         "output.1.rms=0.0",
+        "output.1.whole=true",
         "output.1.values=") + "\n";
 
     private ProbeFiles() {

@@ -10,6 +10,7 @@ import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,6 +39,8 @@ final class ProbeReaderTest {
         assertEquals(new File("/data/x.bin"), probe.inputs().get(1).file());
         assertArrayEquals(new double[] {0.5, -2000, 1}, probe.outputs().get(0).values());
         assertEquals(0, probe.outputs().get(1).shape().length);
+        assertEquals(List.of(false, true),
+            probe.outputs().stream().map(ExpectedOutput::whole).toList());
     }
 
     @ParameterizedTest
