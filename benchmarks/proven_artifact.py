@@ -7,6 +7,7 @@ from pathlib import Path
 from cnn_export.artifact_digest import artifact_bytes, artifact_digest
 from cnn_export.errors import InputRefused, ParityError
 from cnn_export.manifest import Manifest, manifest_path, read_manifest
+from cnn_export.untrusted import regular_file
 
 
 def proven_manifest(path: Path) -> Manifest:
@@ -17,7 +18,7 @@ def proven_manifest(path: Path) -> Manifest:
             manifest contradicts itself or is of another name.
         ParityError: the file is not the one its manifest was written for.
     """
-    if not path.exists():
+    if regular_file.kind_at(path) is None:
         raise InputRefused(f"there is no artifact {path}; export it again")
     manifest = read_manifest(manifest_path(path))
     _require_same_name(path, manifest)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.cost import Inspection, inspect
 from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.embedded import require_same_story
 from cnn_export.errors import InputRefused
-from cnn_export.manifest import Manifest, Partitions
+from cnn_export.manifest import Manifest, Partitions, wrong_field
 from cnn_export.targets.partition_report import PartitionReport
 
 _PLANNED = ".tflite"
@@ -22,6 +24,8 @@ _PLANNER = "ai-edge-litert"
 def proven_file(path: Path) -> tuple[Manifest, Inspection]:
     """Return the manifest of ``path`` and what the file itself says, which agree.
 
+    Where partitions cannot be planned here, a line on stderr says so.
+
     Raises:
         InputRefused: artifact or manifest is missing, damaged, no regular file or hostile, or they
             contradict each other; names the field and both values.
@@ -31,6 +35,10 @@ def proven_file(path: Path) -> tuple[Manifest, Inspection]:
     manifest = proven_manifest(path)
     found = inspect(path)
     require_agreement(path, manifest, found)
+    if found.unplanned is not None:
+        from cnn_export.benchmarks.console import warn
+
+        warn(f"{found.unplanned}; the manifest's are taken")
     return manifest, found
 
 
@@ -49,25 +57,34 @@ def require_agreement(path: Path, manifest: Manifest, found: Inspection) -> None
 def artifact_record(
     manifest: Manifest, found: Inspection, name: str, run_id: str
 ) -> results.Artifact:
-    """Return what a results file says of an artifact; figures are the file's where it has them."""
+    """Return what a results file says of an artifact; figures are the file's where it has them.
+
+    Raises:
+        InputRefused: a figure is beyond what results hold; names it.
+    """
+    try:
+        return results.Artifact.model_validate(_record(manifest, found, name, run_id))
+    except ValidationError as error:
+        raise InputRefused(f"{name}: results cannot hold {wrong_field(error)}") from error
+
+
+def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> dict[str, object]:
     split = found.split or manifest.partitions
     cost = found.cost
-    return results.Artifact.model_validate(
-        {
-            "run_id": run_id,
-            "sha256": manifest.artifact_sha256,
-            "name": name,
-            "model": manifest.source.model,
-            "target": manifest.target,
-            "precision": manifest.precision,
-            "file_bytes": manifest.artifact_bytes,
-            "macs": cost and cost.macs,
-            "mac_bytes": cost and cost.mac_bytes,
-            "delegate": split.delegate,
-            "partitions": split.partitions,
-            "ops_outside": sum(outside.count for outside in split.outside),
-        }
-    )
+    return {
+        "run_id": run_id,
+        "sha256": manifest.artifact_sha256,
+        "name": name,
+        "model": manifest.source.model,
+        "target": manifest.target,
+        "precision": manifest.precision,
+        "file_bytes": manifest.artifact_bytes,
+        "macs": cost and cost.macs,
+        "mac_bytes": cost and cost.mac_bytes,
+        "delegate": split.delegate,
+        "partitions": split.partitions,
+        "ops_outside": sum(outside.count for outside in split.outside),
+    }
 
 
 def _plans_alike(versions: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ from cnn_export.benchmarks.resume import last_run
 from cnn_export.benchmarks.run_request import Finished, Request
 from cnn_export.benchmarks.runner import Progress
 from cnn_export.errors import UsageError
+from cnn_export.untrusted import regular_file
 
 
 def perform(
@@ -35,6 +36,7 @@ def require_resumable(request: Request) -> None:
 
     Raises:
         UsageError: there is none.
+        InputRefused: the system does not tell.
     """
-    if request.resume and not request.out.exists():
+    if request.resume and regular_file.kind_at(request.out) is None:
         raise UsageError(f"there is no {request.out} to resume; leave --resume out")

@@ -26,7 +26,7 @@ def artifact_digest(path: Path) -> tuple[str, int]:
             else than regular files and folders (a link too: what it leads to may change).
     """
     digest = hashlib.sha256()
-    if not path.is_dir():
+    if regular_file.kind_at(path) != regular_file.FOLDER:
         total = _add(path, digest.update)
         return digest.hexdigest(), total
     total = 0
@@ -41,7 +41,8 @@ def artifact_bytes(path: Path) -> int:
     Raises:
         InputRefused: as :func:`artifact_digest`.
     """
-    files = package_files(path) if path.is_dir() else [path]
+    kind = regular_file.kind_at(path)
+    files = package_files(path) if kind == regular_file.FOLDER else [path]
     total = 0
     for file in files:
         with regular_file.opened(file) as opened:

@@ -11,6 +11,8 @@ from typing import Any
 
 from cnn_export.errors import CheckpointError
 
+_taken: list[bytes] = []
+
 
 def content(*contents: bytes, **arguments: Any) -> Any:
     return [[bytes(each[:20]).decode() for each in contents], arguments]
@@ -18,6 +20,16 @@ def content(*contents: bytes, **arguments: Any) -> Any:
 
 def refuses(name: str) -> None:
     raise CheckpointError(f"{name} is bad\nin two lines")
+
+
+def takes_first() -> None:
+    """Take more memory than a reader may have, before there are limits."""
+    _taken.append(bytes(100 * 2**20))
+
+
+def taken_first() -> int:
+    """Return what was taken before the limits were set."""
+    return sum(map(len, _taken))
 
 
 def fails() -> None:

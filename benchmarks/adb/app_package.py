@@ -12,6 +12,7 @@ from pathlib import Path
 from cnn_export.artifact_digest import artifact_digest
 from cnn_export.benchmarks.adb.facts import PhoneFacts
 from cnn_export.errors import DestinationError, DeviceUnfit, InputRefused, TargetUnavailable
+from cnn_export.untrusted import regular_file
 
 PACKAGE = "org.cnnexport.bench"
 MIN_API_LEVEL = 26
@@ -110,7 +111,7 @@ def read_app(path: Path | None) -> AppPackage:
         InputRefused: it is no APK.
     """
     found = path or _built()
-    if not found.is_file():
+    if regular_file.kind_at(found) != regular_file.FILE:
         raise TargetUnavailable(
             f"there is no app for phones at {found}: run 'make app', or give --app PATH"
         )

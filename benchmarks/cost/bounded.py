@@ -15,15 +15,24 @@ from pydantic import TypeAdapter, ValidationError
 from cnn_export.artifact_digest import artifact_bytes
 from cnn_export.benchmarks.cost import formats
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.benchmarks.environment import memory_bytes
 from cnn_export.errors import InputRefused
 from cnn_export.targets.partition_report import PartitionReport
 from cnn_export.untrusted.bounded_process import Limits, run_reader
 
+_READERS = "cnn_export.benchmarks.cost.bounded_readers"
 _GB = 2**30
 _BYTES_PER_BYTE = 8
 """Of memory for one of the file: a protobuf is read whole and copied for its shapes."""
 _CPU_S = 60
 """Twenty times what the largest networks take."""
+_PLANNED = ".tflite"
+"""Falls into partitions only where a runtime loads it."""
+_ACTIVATIONS = 4
+"""Of memory for one byte of the most that is alive at once: planning allocates them.
+
+Measured: once is enough; a runtime may share less than the count does.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,17 +41,20 @@ class Inspection:
 
     ``metadata`` are the string pairs inside. ``cost`` is ``None`` where the operators cannot be
     told, and ``unknown`` says why. ``split`` is how the file falls into partitions: as it says
-    itself, or for ``.tflite`` as the runtime plans it here; ``None`` without operators.
+    itself, or for ``.tflite`` as the runtime plans it here; ``None`` without operators, or
+    where planning failed, and ``unplanned`` says why.
     """
 
     metadata: dict[str, str]
     cost: ArtifactCost | None
     unknown: str | None
     split: PartitionReport | None
+    unplanned: str | None = None
 
 
 _COST = TypeAdapter(ArtifactCost)
 _INSPECTION = TypeAdapter(Inspection)
+_SPLIT = TypeAdapter(PartitionReport)
 
 
 def read_cost(path: Path) -> ArtifactCost:
@@ -60,18 +72,33 @@ def inspect(path: Path) -> Inspection:
     """Return everything that the artifact at ``path`` tells by itself.
 
     Raises:
-        ExportError: as :func:`read_cost`; but operators that cannot be told are no reason.
+        ExportError: as :func:`read_cost`; but operators that cannot be told are no reason, nor are
+            partitions that cannot be planned here.
     """
-    return _read(path, "inspection_of", _INSPECTION)
+    found: Inspection = _read(path, "inspection_of", _INSPECTION)
+    if path.suffix != _PLANNED or found.cost is None:
+        return found
+    try:
+        split = _read(path, "planned_split_of", _SPLIT, _activation_bytes(found.cost))
+    except InputRefused as error:  # large maps are no damage
+        return dataclasses.replace(found, unplanned=str(error))
+    return dataclasses.replace(found, split=split)
 
 
-def _read(path: Path, reader: str, answer: TypeAdapter[Any]) -> Any:
+def _activation_bytes(cost: ArtifactCost) -> int:
+    """Return the memory that planning may take for activations: half of the machine's at most."""
+    return min(_ACTIVATIONS * cost.peak_activation_bytes, memory_bytes() // 2)
+
+
+def _read(path: Path, reader: str, answer: TypeAdapter[Any], more_bytes: int = 0) -> Any:
+    """Return what ``reader`` finds with ``more_bytes`` of memory beyond what the file takes."""
     formats.require_readable(path)
-    memory = _GB + _BYTES_PER_BYTE * artifact_bytes(path)
+    memory = _GB + _BYTES_PER_BYTE * artifact_bytes(path) + more_bytes
     limits = Limits(memory_bytes=memory, cpu_s=_CPU_S, libraries=True)
-    place = f"cnn_export.benchmarks.cost.bounded_readers:{reader}"
+    place = f"{_READERS}:{reader}"
+    first = f"{_READERS}:load_{path.suffix.removeprefix('.')}"
     arguments = {"path": str(path), "folder": str(Path.cwd())}
-    found = run_reader(place, arguments, path=path, limits=limits)
+    found = run_reader(place, arguments, path=path, limits=limits, first=first)
     try:
         return answer.validate_python(found)
     except ValidationError as error:

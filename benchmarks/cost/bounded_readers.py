@@ -11,12 +11,34 @@ from cnn_export.benchmarks.cost import mil_package, onnx_file
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.cost.formats import (
     cost_here,
+    load_vendor,
     metadata_here,
     refusing_whatever_happens,
 )
-from cnn_export.errors import InputRefused
+from cnn_export.errors import InputRefused, one_line
 from cnn_export.targets import litert_partitions
 from cnn_export.targets.partition_report import OutsideOp, PartitionReport
+
+
+def load_tflite() -> None:
+    """Import what reading and planning a ``.tflite`` file takes."""
+    load_vendor(".tflite")
+    litert_partitions.load_vendor()
+
+
+def load_onnx() -> None:
+    """Import what reading an ``.onnx`` file takes."""
+    load_vendor(".onnx")
+
+
+def load_pte() -> None:
+    """Import what reading a ``.pte`` file takes."""
+    load_vendor(".pte")
+
+
+def load_mlpackage() -> None:
+    """Import what reading an ``.mlpackage`` takes."""
+    load_vendor(".mlpackage")
 
 
 def cost_of(path: str, folder: str) -> dict[str, Any]:
@@ -26,7 +48,7 @@ def cost_of(path: str, folder: str) -> dict[str, Any]:
 
 
 def inspection_of(path: str, folder: str) -> dict[str, Any]:
-    """Return an :class:`~.bounded.Inspection` as values of JSON."""
+    """Return an :class:`~.bounded.Inspection` as values of JSON, less what is to be planned."""
     os.chdir(folder)
     file = Path(path)
     metadata = metadata_here(file)
@@ -43,13 +65,26 @@ def inspection_of(path: str, folder: str) -> dict[str, Any]:
     }
 
 
+def planned_split_of(path: str, folder: str) -> dict[str, Any]:
+    """Return how LiteRT plans the partitions of a ``.tflite`` file, as values of JSON.
+
+    Raises:
+        InputRefused: it does not plan them within these limits.
+    """
+    os.chdir(folder)
+    try:
+        return dataclasses.asdict(litert_partitions.read(Path(path)))
+    except Exception as error:  # of too little memory it says no more than of damage
+        raise InputRefused(
+            f"{path}: its partitions cannot be planned here ({one_line(error, 160)})"
+        ) from error
+
+
 def _split(path: Path, cost: ArtifactCost | None) -> PartitionReport | None:
-    if cost is None:
+    if cost is None or path.suffix == ".tflite":  # the latter is planned once the cost is known
         return None
     with refusing_whatever_happens(path):
         match path.suffix:
-            case ".tflite":
-                return litert_partitions.read(path)
             case ".onnx":
                 return onnx_file.read_split(path)
             case ".mlpackage":

@@ -51,7 +51,7 @@ def file_inside(folder: Path, name: str) -> Path:
     try:
         inside = found.resolve().is_relative_to(folder.resolve())
         regular = found.is_file()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # the last: a link to itself
         raise InputRefused(f"it names a file {name[:80]!r}, which cannot be") from error
     if not inside:
         raise InputRefused(f"it names {name[:80]!r}, which lies outside of its folder")

@@ -11,7 +11,9 @@ from types import ModuleType
 from cnn_export.benchmarks.cost.accounting import account
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.errors import InputRefused, TargetUnavailable, one_line
+from cnn_export.exact_numbers import EXACT_MAX
 from cnn_export.targets.packages import require
+from cnn_export.untrusted import regular_file
 
 _READERS = {
     ".tflite": ("tflite_file", "bench", "ai-edge-litert"),
@@ -24,9 +26,6 @@ _READERS = {
 SUFFIXES = tuple(_READERS)
 """File types with a reader."""
 
-_FIGURE_MAX = 2**63
-"""No network has more of anything; sizes that multiply to more are damage or worse."""
-
 
 def require_readable(path: Path) -> None:
     """Check that there is something at ``path``, of a file type that can be read here.
@@ -37,13 +36,19 @@ def require_readable(path: Path) -> None:
     """
     if path.suffix not in _READERS:
         raise InputRefused(f"{path} is none of {', '.join(SUFFIXES)}; give an exported artifact")
-    if not path.exists():
+    kind = regular_file.kind_at(path)
+    if kind is None:
         raise InputRefused(f"{path} does not exist; give an exported artifact")
     # A pipe would never end, a device neither.
-    if not path.is_file() and not path.is_dir():
+    if kind not in (regular_file.FILE, regular_file.FOLDER):
         raise InputRefused(f"{path} is neither a file nor a folder; give an exported artifact")
     _, extra, package = _READERS[path.suffix]
     require(extra, [package])
+
+
+def load_vendor(suffix: str) -> None:
+    """Import what reading this format imports late."""
+    _module(suffix).load_vendor()
 
 
 def cost_here(path: Path) -> ArtifactCost:
@@ -58,7 +63,7 @@ def cost_here(path: Path) -> ArtifactCost:
     with refusing_whatever_happens(path):
         cost = account(_reader(path).read_graph(path), path.name)
         totals = (cost.counted_macs, cost.mac_bytes, cost.weight_bytes, cost.peak_activation_bytes)
-        if max(totals) >= _FIGURE_MAX or min(totals) < 0:
+        if max(totals) > EXACT_MAX or min(totals) < 0:  # neither results nor manifests hold more
             raise InputRefused("its sizes make no sense together; export it again")
         return cost
 
@@ -99,5 +104,9 @@ def refusing_whatever_happens(path: Path) -> Generator[None]:
 
 
 def _reader(path: Path) -> ModuleType:
+    return _module(path.suffix)
+
+
+def _module(suffix: str) -> ModuleType:
     """Import the reader of this format alone: the others bring their vendor's package."""
-    return importlib.import_module(f"{__package__}.{_READERS[path.suffix][0]}")
+    return importlib.import_module(f"{__package__}.{_READERS[suffix][0]}")

@@ -97,6 +97,12 @@ def read_split(path: Path) -> PartitionReport:
     return PartitionReport("Core ML", partitions=1, delegated_ops=computing)
 
 
+def load_vendor() -> None:
+    """Import Core ML's protobuf classes."""
+    _protos()
+    importlib.import_module("google.protobuf.message")
+
+
 @functools.cache
 def _protos() -> ModuleType:
     """Return the module of class ``Model``.

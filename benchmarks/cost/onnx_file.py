@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,12 @@ def read_split(path: Path) -> PartitionReport:
         delegated_ops=len(nodes) - len(foreign),
         outside=tuple(OutsideOp(op, foreign.count(op)) for op in sorted(set(foreign))),
     )
+
+
+def load_vendor() -> None:
+    """Import ONNX's classes and functions."""
+    for name in ("onnx", "onnx.helper", "google.protobuf.message"):
+        importlib.import_module(name)
 
 
 def _load(path: Path) -> Any:

@@ -14,8 +14,8 @@ from cnn_export.benchmarks.cost.file_content import mapped
 from cnn_export.benchmarks.cost.flatbuffer_table import Table
 from cnn_export.benchmarks.cost.op_graph import Op, OpGraph, Tensor, at_batch_one
 from cnn_export.benchmarks.cost.package_folder import package_folder
-from cnn_export.benchmarks.cost.pte_program import PteProgram
-from cnn_export.benchmarks.cost.xnnpack_graph import Payload, read_payload
+from cnn_export.benchmarks.cost.pte_program import PteProgram, program_schema
+from cnn_export.benchmarks.cost.xnnpack_graph import Payload, graph_schema, read_payload
 from cnn_export.errors import InputRefused
 from cnn_export.targets.packages import require
 
@@ -81,6 +81,12 @@ def read_metadata(path: Path) -> dict[str, str]:
             if value is not None and value.name == "String":
                 found[plan["name"].removeprefix(_METADATA_PREFIX)] = value["string_val"]
         return found
+
+
+def load_vendor() -> None:
+    """Read the schemas."""
+    program_schema()
+    graph_schema(package_folder("executorch"))
 
 
 def _opened(path: Path) -> memoryview:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ def read_metadata(path: Path) -> dict[str, str]:
             content = b"" if buffer.DataIsNone() else buffer.DataAsNumpy().tobytes()
             entries[bytes(entry.Name() or b"").decode()] = content.decode(errors="replace")
         return entries
+
+
+def load_vendor() -> None:
+    """Import the vendor's classes of the schema."""
+    importlib.import_module("ai_edge_litert.schema_py_generated")
 
 
 def _opened(path: Path) -> tuple[Any, memoryview]:

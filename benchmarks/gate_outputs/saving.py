@@ -20,13 +20,20 @@ def require_apart(read: Iterable[Path | None], written: Iterable[Path | None]) -
     Raises:
         UsageError: names the file.
     """
-    taken = [path.resolve() for path in read if path is not None]
+    taken = [_resolved(path) for path in read if path is not None]
     for path in written:
         if path is None:
             continue
-        if path.resolve() in taken:
+        if _resolved(path) in taken:
             raise UsageError(f"{path} is given twice, and would be overwritten; change the output")
-        taken.append(path.resolve())
+        taken.append(_resolved(path))
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself: whoever opens it says so
+        return path.absolute()
 
 
 def save_text(path: Path, text: str) -> None:
@@ -47,6 +54,8 @@ def save_text(path: Path, text: str) -> None:
             replace_text(path.resolve(), text)
     except OSError as error:
         raise DestinationError(f"cannot write {path}: {error.strerror}") from error
+    except RuntimeError as error:
+        raise DestinationError(f"cannot write {path}: it is a link that leads to itself") from error
 
 
 def append_text(path: Path, text: str) -> None:

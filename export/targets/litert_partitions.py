@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 from cnn_export.targets.partition_report import OutsideOp, PartitionReport
 
 _DELEGATE = "DELEGATE"
+
+
+def load_vendor() -> None:
+    """Import the interpreter."""
+    importlib.import_module("ai_edge_litert.interpreter")
 
 
 def read(path: Path) -> PartitionReport:

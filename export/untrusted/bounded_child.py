@@ -52,15 +52,22 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     sys.path += job["paths"]
     sys.meta_path.insert(0, _Packages(job["packages"]))
-    module, _, name = job["reader"].partition(":")
-    reader = getattr(importlib.import_module(module), name)
+    reader = _named(job["reader"])
     importlib.import_module("cnn_export.untrusted.parent_death").end_with_parent()
     failure = importlib.import_module("cnn_export.errors").ExportError
+    if job["first"] is not None:
+        with contextlib.suppress(Exception):  # the reader meets it again, and tells
+            _named(job["first"])()
     contents = [_mapped(descriptor) for descriptor in job["descriptors"]]
     gc.disable()  # a reader builds and ends: a collector would walk all of it again and again
     limit(job["limits"])
     send(_ANSWER, outcome(lambda: reader(*contents, **job["arguments"]), failure))
     os._exit(0)  # nothing is left to be done, and no code of the file's is to run on the way out
+
+
+def _named(place: str) -> Callable[..., Any]:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _mapped(descriptor: int) -> mmap.mmap | bytes:

@@ -11,6 +11,26 @@ from typing import BinaryIO
 
 from cnn_export.errors import InputRefused
 
+FILE = "a file"
+FOLDER = "a folder"
+
+
+def kind_at(path: Path) -> str | None:
+    """Return what stands at ``path``: ``FILE``, ``FOLDER``, or a pipe's name; None if nothing does.
+
+    ``Path.exists`` and its like raise what the system says of a name that is too long, or of a
+    folder that may not be searched.
+
+    Raises:
+        InputRefused: the system does not tell; names ``path`` and the reason.
+    """
+    try:
+        return _kind(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+        raise _unreadable(path, error) from error
+
 
 @contextlib.contextmanager
 def opened(path: Path) -> Generator[BinaryIO]:
@@ -35,7 +55,7 @@ def read_bytes(path: Path, most: int) -> bytes:
         try:
             content = file.read(most + 1)
         except OSError as error:
-            raise InputRefused(f"{path} cannot be read: {error.strerror or error}") from error
+            raise _unreadable(path, error) from error
     if len(content) > most:
         raise InputRefused(f"{path} has more than {most:,} bytes; is it the right file?")
     return content
@@ -48,8 +68,7 @@ def _descriptor(path: Path) -> int:
     except FileNotFoundError:
         raise InputRefused(f"{path} does not exist; check the path") from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise InputRefused(f"{path} cannot be read: {reason or error}") from error
+        raise _unreadable(path, error) from error
     if stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
@@ -57,5 +76,15 @@ def _descriptor(path: Path) -> int:
 
 
 def _kind(mode: int) -> str:
-    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    kinds = {
+        stat.S_ISREG: FILE,
+        stat.S_ISDIR: FOLDER,
+        stat.S_ISFIFO: "a pipe",
+        stat.S_ISSOCK: "a socket",
+    }
     return next((name for test, name in kinds.items() if test(mode)), "a device")
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> InputRefused:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return InputRefused(f"{path} cannot be read: {reason or error}")

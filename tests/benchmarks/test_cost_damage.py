@@ -152,6 +152,18 @@ def test_onnx_shapes_that_contradict_or_are_absurd(tmp_path: Path) -> None:
     assert "damaged" in refusal(path)
 
 
+def test_figures_beyond_what_results_hold_are_refused(tmp_path: Path) -> None:
+    """2**56 multiply-accumulates: more than a float, or another reader of JSON, tells exactly."""
+    ends = {"x": [2**20, 2**18]}, {"y": [2**20, 2**18]}
+    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
+    value = onnx.helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, [2**18, 2**18])
+    path = save_onnx(tmp_path / "m.onnx", [node], *ends)
+    model = onnx.load(path)
+    model.graph.input.append(value)
+    onnx.save(model, path)
+    assert "make no sense together" in refusal(path)
+
+
 def test_onnx_shape_that_depends_on_values(tmp_path: Path) -> None:
     nodes = [
         onnx.helper.make_node("NonZero", ["x"], ["n"]),

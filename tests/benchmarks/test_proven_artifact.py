@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 
-from cnn_export.artifact_digest import artifact_digest
+from cnn_export.artifact_digest import artifact_bytes, artifact_digest
 from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.errors import InputRefused, ParityError
 from cnn_export.manifest import Manifest, manifest_path
+from cnn_export.untrusted import regular_file
 
 
 def test_the_manifest_of_the_right_file(affine_onnx: Path) -> None:
@@ -112,3 +113,40 @@ def test_no_command_reads_what_is_no_file(
         refused = code in (3, 4) if kind == "folder" else code == 4
         assert (refused, err.count("\n")) == (True, 1), (words, code, err)
         assert affine_onnx.name in err
+
+
+@pytest.mark.parametrize("kind", ["long", "circular", "below a file"])
+def test_a_path_that_the_system_does_not_follow_is_one_line(
+    kind: str, affine_onnx: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``Path.exists`` raises for the first, and for folders that may not be searched."""
+    folder, loop = tmp_path / ("x" * 5000), tmp_path / "loop"
+    loop.symlink_to(loop)
+    place = {"long": folder, "circular": loop, "below a file": affine_onnx}[kind]
+    path, out = str(place / "a.onnx"), str(tmp_path / "r.jsonl")
+    budgets = tmp_path / "budgets.toml"
+    budgets.write_text("[[budget]]\nfile_bytes = 10000\n")
+    calls = [
+        ["run", path, "--out", out],
+        ["run", str(affine_onnx), "--resume", "--out", path],
+        ["run", str(affine_onnx), "--out", path],
+        ["gate", "--artifact", path, "--budgets", str(budgets)],
+        ["gate", "--artifact", str(affine_onnx), "--budgets", path],
+        ["gate", path, "--budgets", str(budgets)],
+        ["cost", path],
+        ["profile", path],
+        ["compare", path, path],
+        ["report", path],
+    ]
+    for words in calls:
+        code = main(words)
+        err = capsys.readouterr().err
+        assert code in (2, 4), (words, code, err)
+        assert err.count("\n") == 1, (words, err)
+
+
+def test_what_the_system_does_not_tell_is_refused_with_its_reason(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 5000)
+    for look in (regular_file.kind_at, artifact_digest, artifact_bytes, proven_manifest):
+        with pytest.raises(InputRefused, match=r"cannot be read: File name too long"):
+            look(path)

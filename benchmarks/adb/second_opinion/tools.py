@@ -13,6 +13,7 @@ from cnn_export.benchmarks.adb.second_opinion.benchmark_model import BenchmarkMo
 from cnn_export.benchmarks.adb.second_opinion.executor_runner import ExecutorRunner
 from cnn_export.benchmarks.adb.second_opinion.onnxruntime_perf_test import OnnxRuntimePerfTest
 from cnn_export.errors import InputRefused, UsageError, nearest
+from cnn_export.untrusted import regular_file
 
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool for tool in (BenchmarkModel(), OnnxRuntimePerfTest(), ExecutorRunner())
@@ -69,7 +70,7 @@ def own_tools(given: Iterable[str]) -> list[OwnTool]:
             raise UsageError(f"there is no runner {name!r} (known: {known}).{nearest(name, TOOLS)}")
         if name in own:
             raise UsageError(f"--runner {name} is given twice; give it once")
-        if not Path(path).is_file():
+        if regular_file.kind_at(Path(path)) != regular_file.FILE:
             raise InputRefused(f"there is no {name} at {path}")
         own[name] = OwnTool(TOOLS[name], Path(path))
     return list(own.values())
