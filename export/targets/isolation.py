@@ -33,12 +33,20 @@ def failing_operators(program: Program, attempt: Attempt) -> list[OpRefusal]:
     """
     if attempt(_control()) is not None:
         return []
-    return _failing(program, attempt, sized=False) or _failing(program, attempt, sized=True)
+    tried: set[str] = set()
+    return _failing(program, attempt, tried, sized=False) or _failing(
+        program, attempt, tried, sized=True
+    )
 
 
-def _failing(program: Program, attempt: Attempt, *, sized: bool) -> list[OpRefusal]:
+def _failing(
+    program: Program, attempt: Attempt, tried: set[str], *, sized: bool
+) -> list[OpRefusal]:
     refusals: list[OpRefusal] = []
     for node in _kinds(program.graph_module.graph, sized=sized):
+        if node.name in tried:
+            continue
+        tried.add(node.name)
         single = alone(program, node)
         reason = None if single is None else attempt(single)
         if reason is not None:

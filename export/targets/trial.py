@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -45,36 +46,66 @@ def _running(target: Target, call: Callable[[], _T]) -> _T:
 def explained(
     error: OperatorRefused, target: Target, program: Program, options: TargetOptions
 ) -> OperatorRefused:
-    """Return the refusal with the operators behind it, by name and source line, where known."""
+    """Return the refusal with the operators behind it, by name and source line, where known.
+
+    What the converter itself named comes first. A table of what it knows only says which operators
+    to try alone: it also lists what the converter decomposes.
+    """
+    alone = dataclasses.replace(options, layout="nchw", image_input=False, metadata={})
     reasons = (
-        _without_lowering(target, program, options)
-        or list(error.reasons)
-        or _failing(target, program, options)
-        or [f"{one_line(error)}; each operator alone is taken: --debug shows the vendor's message"]
+        list(error.reasons)
+        or _without_lowering(target, program, alone)
+        or _failing(error, target, program, alone)
+        or [f"{one_line(error)}; no operator alone does: --debug shows the vendor's message"]
     )
     named = [f"{target.name}: {reason}" for reason in reasons]
     return OperatorRefused("; ".join(named) + "; nothing was written", reasons)
 
 
 def _without_lowering(target: Target, program: Program, options: TargetOptions) -> list[str]:
+    if not _table_hits(target, program, options):
+        return []
+
+    def attempt(single: Program) -> str | None:
+        hits = _table_hits(target, single, options)
+        return ", ".join(hits) if hits and _fault(target, single, options) else None
+
+    return [f"no lowering for {refusal}" for refusal in failing_operators(program, attempt)]
+
+
+def _table_hits(target: Target, program: Program, options: TargetOptions) -> list[str]:
     try:
         found = target.refusals(program, options)
     except Exception:  # decompositions fail on what the converter failed on
         return []
-    return [f"no lowering for {refusal}" for refusal in found]
+    return [f"{refusal.reason} ({refusal.op})" for refusal in found]
 
 
-def _failing(target: Target, program: Program, options: TargetOptions) -> list[str]:
-    plain_options = dataclasses.replace(options, layout="nchw", image_input=False, metadata={})
-    return [
-        str(refusal)
-        for refusal in failing_operators(
-            program, lambda single: _fault(target, single, plain_options)
-        )
-    ]
+def _failing(
+    error: OperatorRefused, target: Target, program: Program, options: TargetOptions
+) -> list[str]:
+    def attempt(single: Program) -> str | None:
+        fault = _fault(target, single, options)
+        return one_line(fault) if fault and _alike(fault, error) else None
+
+    return [str(refusal) for refusal in failing_operators(program, attempt)]
 
 
-def _fault(target: Target, program: Program, options: TargetOptions) -> str | None:
+def _alike(fault: OperatorRefused, original: OperatorRefused) -> bool:
+    """Whether an operator alone fails at the same step as the network, by the same kind of error.
+
+    Some fail only because they are alone: ExecuTorch's pass for a batch norm without a convolution.
+    """
+    first, second = ((_step(each), type(each.__cause__)) for each in (fault, original))
+    return first == second
+
+
+def _step(error: OperatorRefused) -> str:
+    """Return who refuses what: ``MIL op conv`` of ``MIL op conv (output_0): …``."""
+    return re.split(r"[:(]", str(error), maxsplit=1)[0].strip()
+
+
+def _fault(target: Target, program: Program, options: TargetOptions) -> OperatorRefused | None:
     """Convert and run a program; return what went wrong."""
     with tempfile.TemporaryDirectory(prefix="cnn-export-") as folder:
         path = Path(folder) / f"alone{target.suffix}"
@@ -82,7 +113,7 @@ def _fault(target: Target, program: Program, options: TargetOptions) -> str | No
             target.export(program, options, path)
             opened(target, path)(_inputs(program))
         except OperatorRefused as error:
-            return one_line(error)
+            return error
         except Exception:  # another difficulty of an operator alone, which says nothing of it
             return None
     return None

@@ -8,6 +8,7 @@ from typing import Any
 import networks
 import pytest
 import torch
+from refused_twice import refused
 from torch import nn
 
 from cnn_export import export
@@ -30,9 +31,9 @@ IMAGE = torch.randn(1, 3, 13, 18)
     ],
 )
 def test_refused(settings: dict[str, Any], message: str, out: Path) -> None:
-    with pytest.raises(UsageError, match=message):
-        export(networks.small_net(), "onnx", output=out, **settings)
-    assert list(out.iterdir()) == []
+    error = refused(networks.small_net(), "onnx", out, **settings)
+    assert isinstance(error, UsageError)
+    assert message in str(error)
 
 
 class Counting(nn.Module):
@@ -74,6 +75,6 @@ class Failing(nn.Module):
 
 
 def test_a_network_that_fails_on_a_probe_is_refused(out: Path) -> None:
-    with pytest.raises(InputRefused, match="fails on a probe: KeyError"):
-        export(Failing(), "onnx", output=out, example_inputs=(torch.ones(1, 3, 13, 18),))
-    assert list(out.iterdir()) == []
+    error = refused(Failing(), "onnx", out, example_inputs=(torch.ones(1, 3, 13, 18),))
+    assert isinstance(error, InputRefused)
+    assert "fails on a probe: KeyError" in str(error)
