@@ -40,6 +40,14 @@ class Checked:
     cpus: tuple[int, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """A call on several ``devices``, by their ids."""
+
+    name: str
+    devices: tuple[str, ...]
+
+
 class _Kept:
     """Appends to the file, and remembers."""
 
@@ -79,7 +87,7 @@ def work_off(
     appender: Appender,
     earlier: Earlier | None = None,
     *,
-    group: str | None = None,
+    group: Group | None = None,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Finished:
     """Measure what the plan still lacks; ``earlier`` is the run to take up.
@@ -159,7 +167,7 @@ def _wanted(
     request: Request,
     checked: Checked,
     changes: Sequence[results.SettingChange],
-    group: str | None,
+    group: Group | None,
 ) -> results.Run:
     runtimes = {subject.runtime: None for subject in checked.subjects}
     return results.Run(
@@ -176,7 +184,8 @@ def _wanted(
         runtime_args=parse_arguments(request.runtime_args, runtimes),
         compare=request.compare,
         block=request.block,
-        group=group,
+        group=group and group.name,
+        group_devices=group and list(group.devices),
         settings=list(changes) or None,
     )
 

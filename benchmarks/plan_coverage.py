@@ -8,7 +8,7 @@ the run's own table ask here. A *part* of a plan is what one kind of process doe
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from cnn_export.benchmarks.results import Artifact, Ending, Memory, Pair, Part, Record, Repeat, Run
@@ -158,10 +158,17 @@ class Coverage:
                 return
 
     def missing(self) -> list[PartCoverage]:
-        """Return the parts that lack processes and whose artifacts are described."""
+        """Return the parts of a file that lack processes and whose artifacts are described."""
+        return self._lacking([*self._runs.values(), *self._never_begun()])
+
+    def unfinished(self) -> list[PartCoverage]:
+        """Return those of the runs at hand: the records of one call may not be all of its file."""
+        return self._lacking(self._runs.values())
+
+    def _lacking(self, runs: Iterable[Run]) -> list[PartCoverage]:
         return [
             self._part(run, key, planned)
-            for run in self._runs.values()
+            for run in runs
             for key, planned in planned_parts(run).items()
             if self._count(key) < planned and self._described(key)
         ]
@@ -177,6 +184,30 @@ class Coverage:
                 if self._count(key) < planned and (words := self._damage(run, key, ended=ended)):
                     return words
         return None
+
+    def _never_begun(self) -> Iterator[Run]:
+        """Return the runs of devices that a call names and that none of its runs is on.
+
+        Each has the plan and the artifacts of another run of the call, and no process.
+        """
+        asked_for: dict[tuple[str, str], Run] = {}
+        begun: set[tuple[str, str]] = set()
+        for run in self._runs.values():
+            if run.group is not None:
+                begun.add((run.group, run.device.id))
+                asked_for |= {(run.group, each): run for each in run.group_devices or ()}
+        for (group, name), run in asked_for.items():
+            if (group, name) not in begun:
+                yield self._unbegun(run, name)
+
+    def _unbegun(self, run: Run, device: str) -> Run:
+        run_id = f"{run.run_id} on {device}"
+        for sha256 in run.artifacts:
+            if (described := self._artifacts.get((run.run_id, sha256))) is not None:
+                self._artifacts[run_id, sha256] = described
+        facts = {"id": device, "model": "unknown", "system": "unknown"}
+        on_device = run.device.model_copy(update=facts)
+        return run.model_copy(update={"run_id": run_id, "device": on_device})
 
     def _add_ending(self, record: Ending) -> None:
         """Keep the one that tells of the most processes, and of failures that as well.
@@ -233,8 +264,12 @@ class Coverage:
         return all((key.run_id, each) in self._artifacts for each in key.artifacts)
 
     def _is_last(self, run: Run) -> bool:
-        later = [each for each in self._runs.values() if each.device.id == run.device.id]
-        return later[-1] is run or (run.group is not None and later[-1].group == run.group)
+        def of_group(other: Run) -> bool:
+            return run.group is not None and other.group == run.group
+
+        runs = self._runs.values()
+        later = [each for each in runs if each.device.id == run.device.id or of_group(each)]
+        return later[-1] is run or of_group(later[-1])
 
 
 def _weight(ending: Ending) -> tuple[int, bool]:

@@ -100,8 +100,8 @@ class Run(_Record):
 
     ``artifacts`` are the SHA-256 of the files in the order given; every one is timed ``repeats``
     times at each number of ``threads``, or, with ``compare``, each in turns with the first. Runs
-    of one call on several devices share a ``group``. ``settings`` were changed on the device as
-    the run began.
+    of one call on several devices share a ``group``, and each names all of ``group_devices``, so
+    that none is lost without a word. ``settings`` were changed on the device as the run began.
     """
 
     cnn_bench: Literal["run"] = "run"
@@ -120,6 +120,7 @@ class Run(_Record):
     compare: bool = False
     block: int = Field(default=1, ge=1, le=1_000_000)
     group: str | None = None
+    group_devices: list[str] | None = Field(default=None, min_length=1, max_length=1000)
     settings: list[SettingChange] | None = None
 
     @property
@@ -133,6 +134,10 @@ class Run(_Record):
             raise ValueError("a number of threads is planned twice")
         if self.compare and len(self.artifacts) < 2:
             raise ValueError("a comparison needs two artifacts")
+        if self.schema_version > 2 and (self.group is None) != (self.group_devices is None):
+            raise ValueError("exactly a run of several devices names them")
+        if self.group_devices is not None and self.device.id not in self.group_devices:
+            raise ValueError("a run on several devices is on none of them")
         twins = self.compare and len(self.artifacts) == 2
         if not twins and len(set(self.artifacts)) != len(self.artifacts):
             raise ValueError("an artifact is planned twice")

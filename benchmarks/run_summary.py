@@ -88,7 +88,7 @@ def pair_rows(records: Sequence[Record]) -> list[PairRow]:
         InputRefused: as :func:`~cnn_export.benchmarks.recorded_pairs.compare_recorded`.
     """
     artifacts, devices = _artifacts(records), _devices(records)
-    places = missing_places(Coverage(records).missing())
+    places = missing_places(Coverage(records).unfinished())
     pairs = [record for record in records if isinstance(record, Pair)]
     groups = _grouped(pairs, [(p.run_id, p.a, p.b, p.threads) for p in pairs])
     return [
@@ -108,7 +108,7 @@ def document(records: Sequence[Record]) -> dict[str, Any]:
     return {
         "results": [_time_document(row) for row in time_rows(records)],
         "comparisons": [_pair_document(row) for row in pair_rows(records)],
-        "missing": [missing_record(part) for part in Coverage(records).missing()],
+        "missing": [missing_record(part) for part in Coverage(records).unfinished()],
         **look_rows.document(records),
     }
 

@@ -43,7 +43,7 @@ def render(records: Sequence[Record]) -> RenderableType:
     if pairs:
         parts += [_pair_table(pairs, several=several), ""]
     parts += look_table.render(records)
-    missing = missing_lines(Coverage(records).missing())
+    missing = missing_lines(Coverage(records).unfinished())
     parts += [Text(printable(f"not measured: {line}")) for line in missing]
     parts += [Text(line) for line in footnotes(times, pairs)]
     return Group(*parts)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from cnn_export.benchmarks.device import Device
-from cnn_export.benchmarks.device_run import Checked, check, work_off
+from cnn_export.benchmarks.device_run import Checked, Group, check, work_off
 from cnn_export.benchmarks.results_file import Appender
 from cnn_export.benchmarks.resume import Earlier, last_group
 from cnn_export.benchmarks.run_job import require_resumable
@@ -100,7 +100,8 @@ def perform_all(
     if not checked:
         raise next(iter(failures.values()))
     with Appender(request.out) as appender:
-        parts = _parts(request, checked, appender, report)
+        names = tuple(device.name for device in devices)
+        parts = _parts(request, checked, names, appender, report)
         finished, lost, _ = _outcome(parts, devices)
     return AllFinished(tuple(finished.values()), failures | lost)
 
@@ -108,6 +109,7 @@ def perform_all(
 def _parts(
     request: Request,
     checked: dict[str, Checked],
+    asked_for: tuple[str, ...],
     appender: Appender,
     report: Callable[[Progress], None],
 ) -> dict[str, _Part[Finished]]:
@@ -124,7 +126,7 @@ def _parts(
                 each,
                 appender,
                 earlier.get(each.described.id),
-                group=group,
+                group=Group(group, asked_for),
                 report=report,
             ),
         )

@@ -211,6 +211,31 @@ def test_three_processes_under_a_second_run_id_are_no_processes(
     assert "is a copy of repeat 0 of run 0123456789abcdef" in capsys.readouterr().err
 
 
+def test_a_device_of_a_call_that_has_no_run_is_lost_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """All lines of the second, perhaps slower, device are gone, or no longer of its call."""
+    phone = made.DEVICE.model_copy(update={"id": "R58", "kind": "adb"})
+    call = {"group": "c" * 16, "group_devices": ["host", "R58"]}
+    other = "f" * 16
+    first = [made.run(**call), made.artifact(), *made.repeats_ms(MEDIANS)]
+    slow = made.repeats_ms([9 * each for each in MEDIANS], run_id=other)
+    again = [made.artifact(run_id=other), *slow]
+    assert gated(tmp_path, [*first, made.run(other, phone, **call), *again]) == 10
+    capsys.readouterr()
+    assert gated(tmp_path, first) == 11
+    assert "net.tflite at 1 thread on R58: lost: " in capsys.readouterr().err
+    apart = made.run(other, phone, **call | {"group": "d" * 16})
+    assert gated(tmp_path, [*first, apart, *again]) == 10
+    assert gated(tmp_path, [first[0], *first[1:]], budgets=BOUND + 'device = "R58"\n') == 4
+    lone = json.loads(first[0].to_line())
+    for lost in ("group", "group_devices"):
+        path = tmp_path / "r.jsonl"
+        text = json.dumps({key: each for key, each in lone.items() if key != lost}) + "\n"
+        path.write_text(text + "".join(each.to_line() for each in first[1:]))
+        assert main(["gate", str(path), "--budgets", str(tmp_path / "b.toml")]) == 4
+
+
 def test_a_lost_pair_is_undecided(tmp_path: Path):
     old = made.sha256("old.tflite")
     opening = [

@@ -15,6 +15,7 @@ from scripted_device import DEVICE, Answer, ScriptedDevice, good_outcome
 from cnn_export.benchmarks import results
 from cnn_export.benchmarks.columns import read_measurements
 from cnn_export.benchmarks.device import Job, Outcome
+from cnn_export.benchmarks.plan_coverage import Coverage
 from cnn_export.benchmarks.results_file import BadLine, read_records
 from cnn_export.benchmarks.run_job import perform
 from cnn_export.benchmarks.run_request import Request
@@ -119,10 +120,14 @@ def test_a_device_that_was_not_there_joins_when_resuming(request_: Request) -> N
     absent.unready = DeviceLost("phone B is not connected")
     finished = perform_all(request_, [_device("A"), absent])
     assert str(_failure(finished, request_)).startswith("B: phone B is not connected; 8 of 8")
+    missing = Coverage(_records(request_.out)).missing()
+    assert {(part.run.device.id, part.outcome, part.kept) for part in missing} == {("B", "lost", 0)}
+    assert (len(missing), all(part.resumable for part in missing)) == (4, True)
     joined = _device("B")
     resumed = perform_all(dataclasses.replace(request_, resume=True), [_device("A"), joined])
     assert resumed.first_failure(request_.out) is None
     assert len(joined.jobs) == 8
+    assert not Coverage(_records(request_.out)).missing()
     groups = [run.group for run in _records(request_.out, results.Run)]
     assert groups[0] == groups[1] != groups[2] == groups[3]
 
