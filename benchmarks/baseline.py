@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from typing import TypeVar
 
-from cnn_export.benchmarks.measurements import Series, Setting
+from cnn_export.benchmarks.measurements import Duel, Series, Setting
 from cnn_export.benchmarks.results import Artifact
 from cnn_export.errors import InputRefused
+
+_T = TypeVar("_T")
 
 
 def is_version(old: Artifact, new: Artifact) -> bool:
@@ -23,10 +26,14 @@ def versions(artifact: Artifact, base: Iterable[Series]) -> list[Series]:
     they are of one file: two variants of a model are not versions of each other.
     """
     timed = [series for series in base if series.times_ns]
-    alike = [each for each in timed if is_version(each.artifact, artifact)]
-    if named := [each for each in alike if each.artifact.name == artifact.name]:
+    return _versions(artifact, timed, lambda series: series.artifact)
+
+
+def _versions(artifact: Artifact, base: Iterable[_T], of: Callable[[_T], Artifact]) -> list[_T]:
+    alike = [each for each in base if is_version(of(each), artifact)]
+    if named := [each for each in alike if of(each).name == artifact.name]:
         return named
-    return alike if len({each.artifact.sha256 for each in alike}) == 1 else []
+    return alike if len({of(each).sha256 for each in alike}) == 1 else []
 
 
 def counterpart(
@@ -85,15 +92,41 @@ def matched(
 
 
 def gone(base: Sequence[Series], new: Sequence[Series]) -> list[Series]:
-    """Return the earlier series of which ``new`` has no version on the same device and runtime."""
-    timed = [series for series in new if series.times_ns]
+    """Return the timed series of which ``new`` has no version measured in the same way.
+
+    On the same device with the same runtime, arguments and CPUs; versions of the system and of the
+    runtime may have changed.
+    """
+    earlier, now = ([each for each in side if each.times_ns] for side in (base, new))
+    return _lost(earlier, now, _of_series)
+
+
+def gone_memory(base: Sequence[Series], new: Sequence[Series]) -> list[Series]:
+    """Return those of which ``new`` has no peak memory, as :func:`gone`."""
+    earlier, now = ([each for each in side if each.peak_rss_bytes] for side in (base, new))
+    return _lost(earlier, now, _of_series)
+
+
+def gone_duels(base: Sequence[Duel], new: Sequence[Duel]) -> list[Duel]:
+    """Return the duels of whose new artifact ``new`` has none, as :func:`gone`."""
+    return _lost(base, new, lambda duel: (duel.new, duel.new_setting))
+
+
+def _of_series(series: Series) -> tuple[Artifact, Setting]:
+    return series.artifact, series.setting
+
+
+def _lost(
+    base: Sequence[_T], new: Sequence[_T], told: Callable[[_T], tuple[Artifact, Setting]]
+) -> list[_T]:
+    now = [told(each) for each in new]
     kept = {
         id(old)
-        for series in timed
-        for old in versions(series.artifact, base)
-        if _place(old.setting) == _place(series.setting)
+        for artifact, setting in now
+        for old in _versions(artifact, base, lambda each: told(each)[0])
+        if _way(told(old)[1]) == _way(setting)
     }
-    return [series for series in base if series.times_ns and id(series) not in kept]
+    return [each for each in base if id(each) not in kept]
 
 
 def _nearest(series: Series, base: Sequence[Series]) -> Series | None:
@@ -106,3 +139,14 @@ def _nearest(series: Series, base: Sequence[Series]) -> Series | None:
 
 def _place(setting: Setting) -> tuple[str, str, str, int]:
     return (setting.device.kind, setting.device.id, setting.runtime, setting.threads)
+
+
+def _way(setting: Setting) -> tuple[object, ...]:
+    """Return how something ran, as somebody asked for it."""
+    return (
+        *_place(setting),
+        setting.runtime_args,
+        setting.cpus,
+        setting.fixed_performance,
+        setting.device.launch,
+    )

@@ -102,15 +102,14 @@ def _require_kept(
     measured: Measurements, earlier: Measurements, baseline: Path, allowed: bool
 ) -> None:
     """Refuse results that lack what the baseline has, and a baseline that lacks processes."""
-    from cnn_export.benchmarks.baseline import gone
-    from cnn_export.benchmarks.candidates import candidate_of_series
     from cnn_export.benchmarks.console import warn
     from cnn_export.benchmarks.plan_coverage import missing_lines
     from cnn_export.errors import InputRefused
 
-    labels = [candidate_of_series(each).label for each in gone(earlier.series, measured.series)]
-    found = [f"the results lack {label}, which {baseline} has" for label in labels]
-    timed = [part for part in earlier.missing if part.kind == "time"]
+    found = [
+        f"the results lack {label}, which {baseline} has" for label in _gone(measured, earlier)
+    ]
+    timed = [part for part in earlier.missing if part.kind != "memory"]
     found += [f"{baseline} lacks {line}" for line in missing_lines(timed)]
     if found and not allowed:
         raise InputRefused(
@@ -118,6 +117,23 @@ def _require_kept(
         )
     for line in found:
         warn(f"allowed: {line}")
+
+
+def _gone(measured: Measurements, earlier: Measurements) -> list[str]:
+    """Return what only the baseline has: times, peak memory, turns."""
+    from cnn_export.benchmarks.baseline import gone, gone_duels, gone_memory
+    from cnn_export.benchmarks.candidates import Candidate, candidate_of_series
+
+    timed = gone(earlier.series, measured.series)
+    lost = {id(each) for each in timed}
+    peaks = gone_memory(earlier.series, measured.series)
+    found = [candidate_of_series(each).label for each in timed]
+    peak_labels = [candidate_of_series(each).label for each in peaks if id(each) not in lost]
+    found += [f"memory of {label}" for label in peak_labels]
+    for duel in gone_duels(earlier.duels, measured.duels):
+        label = Candidate(duel.new, duel.new_setting, {}).label
+        found.append(f"{label} in turns with {duel.base.name}")
+    return found
 
 
 def _require_matched(verdict: Verdict, budget_file: Path, allowed: bool) -> None:
