@@ -107,15 +107,37 @@ def interrupted() -> list[Record]:
     return [*lines[:15], *ends]
 
 
-WHOLE = [*run_of_two(made.RUN_ID, made.DEVICE, 10), *run_of_two(PHONE_RUN, PHONE, 20)]
+def on_two_devices(ms: float, phone_ms: float, **figures: Any) -> list[Record]:
+    """One call on the host and a phone; ``figures`` are those of both files."""
+    call = {"group": "c" * 16, "group_devices": ["host", "R58"]}
+    both = [
+        *run_of_two(made.RUN_ID, made.DEVICE, ms),
+        *run_of_two(PHONE_RUN, PHONE, phone_ms),
+    ]
+    return [
+        each.model_copy(update=call)
+        if each.cnn_bench == "run"
+        else each.model_copy(update=figures)
+        if each.cnn_bench == "artifact"
+        else each
+        for each in both
+    ]
+
+
+WHOLE = on_two_devices(10, 20)
+LARGE = {"macs": 5000, "partitions": 4}
 SCENARIOS: dict[str, tuple[list[Record], str, str]] = {
-    "met": (WHOLE, WIDE, "met"),
-    "missed": (WHOLE, NARROW, "missed"),
+    "slow phone": (on_two_devices(10, 80), WIDE, "missed"),
+    "slow": (WHOLE, NARROW, "missed"),
+    "memory": (WHOLE, "[[budget]]\npeak_memory_bytes = 50_000_000\n", "missed"),
+    "figures": (on_two_devices(10, 20, **LARGE), "[[budget]]\nmacs = 2000\n", "missed"),
+    "partitions": (on_two_devices(10, 20, **LARGE), "[[budget]]\npartitions = 1\n", "missed"),
     "failed": (failed(), WIDE, "missed"),
     "interrupted": (interrupted(), WIDE, "undecided"),
-    "as fast": (run_of_pairs(1.0), SLOWER, "met"),
     "slower": (run_of_pairs(1.5), SLOWER, "missed"),
+    "as fast": (run_of_pairs(1.0), SLOWER, "met"),
 }
+"""Damage can better all but the last, which is there for what it ends with."""
 
 
 def text_of(records: list[Record]) -> str:
@@ -254,6 +276,30 @@ def test_damage_never_betters_a_verdict(tmp_path: Path):
         excused = verdict.standing == "undecided" and lost and _is_cut_short(content, whole)
         assert RANKS[verdict.standing] >= RANKS[standing] or excused, (seed, name)
     assert all(found.values()), found
+
+
+def test_a_regression_against_a_baseline_is_never_met_by_damage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """To the results or to the baseline, of two artifacts half as slow again."""
+    texts = [
+        text_of(run_of_two(run_id, made.DEVICE, ms))
+        for run_id, ms in ((made.RUN_ID, 15), (PHONE_RUN, 10))
+    ]
+    paths = [tmp_path / "r.jsonl", tmp_path / "base.jsonl"]
+    (tmp_path / "b.toml").write_text(SLOWER)
+    command = ["gate", str(paths[0]), "--budgets", str(tmp_path / "b.toml"), "--baseline"]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    assert main([*command, str(paths[1])]) == 10
+    codes: set[int] = set()
+    for seed in seeds(500):
+        side = seed % 2
+        paths[side].write_bytes(MUTATORS[seed // 2 % len(MUTATORS)](texts[side], seed))
+        codes.add(code := main([*command, str(paths[1])]))
+        assert code in (4, 10, 11), (seed, capsys.readouterr().err)
+        paths[side].write_text(texts[side])
+    assert {4, 10} <= codes
 
 
 def test_every_reader_ends_with_a_line_or_a_page(tmp_path: Path):
