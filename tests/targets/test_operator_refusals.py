@@ -125,7 +125,7 @@ class Failing:
         ]
 
     def export(self, program: Program, options: TargetOptions, path: Path) -> None:
-        kinds = {operator_name(node) for node in program.graph_module.graph.nodes} - {None}
+        kinds = {operator_name(node) for node in program.graph_module.graph.nodes} - {None, ""}
         if kinds == {"batch_norm"}:
             raise OperatorRefused("cannot lower it") from ValueError("a pass of its own")
         if "special_i0" in kinds:
@@ -138,12 +138,12 @@ class Failing:
 @pytest.mark.parametrize(
     ("listed", "told"),
     [
-        ("relu", "special_i0.*: cannot lower it: Bessel"),  # the converter decomposes it
+        ("hardswish", "special_i0.*: cannot lower it: Bessel"),  # the converter decomposes it
         ("special_i0", "no lowering for .*special_i0.*not in the table"),
     ],
 )
 def test_only_what_fails_as_the_network_does_is_named(listed: str, told: str) -> None:
-    module = Bessel(nn.ReLU(), nn.BatchNorm2d(4)).eval()
+    module = Bessel(nn.Hardswish(), nn.BatchNorm2d(4)).eval()
     program = capture(module, (X,))
     target: Any = Failing(listed)
     original = OperatorRefused("cannot lower it: Bessel")
