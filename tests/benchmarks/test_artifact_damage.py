@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from damage import THOROUGH, damaged_bytes, seeds
 from small_artifacts import copied, members
@@ -19,13 +20,16 @@ from cnn_export.benchmarks.cost import inspect
 from cnn_export.benchmarks.cost.formats import cost_here, metadata_here
 from cnn_export.benchmarks.device import Job
 from cnn_export.benchmarks.host import HostDevice
+from cnn_export.benchmarks.probe import probe_inputs
 from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest import manifest_path
-from cnn_export.targets import TARGETS
+from cnn_export.manifest import manifest_path, read_manifest
+from cnn_export.targets import TARGETS, load_target
 
 BOUNDED = range(200 if THOROUGH else 5)
 RUN = range(200 if THOROUGH else 8)
+NEAR = 0.02
+"""Of the RMS: a probe that keeps 16 values and the RMS may miss less than this elsewhere."""
 HOST_TARGETS = ("onnx", "tflite", "executorch")
 
 
@@ -69,9 +73,15 @@ def test_the_process_with_limits_reads_or_refuses(
     target: str, whole: dict[str, Path], tmp_path: Path
 ) -> None:
     artifact = copied(whole[target], tmp_path)
+    honest = inspect(artifact)
+    assert honest.split is not None
     for seed in BOUNDED:
         damage(artifact, whole[target], seed)
         refused(artifact, inspect)
+    artifact = copied(whole[target], tmp_path)
+    weights = next(f for f in members(artifact) if f.suffix in (".bin", artifact.suffix))
+    weights.write_bytes(doubled_weights(weights.read_bytes()))
+    assert inspect(artifact).split == honest.split  # other weights are no damage to a reader
 
 
 def rehashed(artifact: Path) -> None:
@@ -106,12 +116,50 @@ def test_runtimes_compute_what_was_proven_or_nothing(
 ) -> None:
     """The hash is right, so only loading and the probe can tell."""
     artifact = copied(whole[target], tmp_path)
-    honest = json.loads(manifest_path(artifact).read_text())["probe"]
+    honest = computed(artifact, target)
     for seed in RUN if THOROUGH else RUN[: len(RUN) // len(HOST_TARGETS)]:
         damage(artifact, whole[target], seed)
         rehashed(artifact)
-        assert json.loads(manifest_path(artifact).read_text())["probe"] == honest
-        assert "\n" not in run_or_reason(artifact)
+        reason = run_or_reason(artifact)
+        assert "\n" not in reason
+        assert reason or distance(computed(artifact, target), honest) < NEAR
+    artifact.write_bytes(doubled_weights(whole[target].read_bytes()))
+    rehashed(artifact)
+    assert distance(computed(artifact, target), honest) > NEAR
+    assert "off by" in run_or_reason(artifact)
+
+
+def doubled_weights(content: bytes) -> bytes:
+    """Double the longest run of float32 of ordinary size: weights, wherever a format keeps them."""
+    runs: list[tuple[int, int]] = []
+    for first in range(4):
+        values = np.frombuffer(content[first : first + (len(content) - first) // 4 * 4], "<f4")
+        ordinary = (np.abs(values) > 1e-4) & (np.abs(values) < 10)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], ordinary.astype(int), [0]])))
+        runs += [(4 * int(b - a), first + 4 * int(a)) for a, b in edges.reshape(-1, 2)]
+    size, place = max(runs)
+    size, place = size - 64, place + 32  # what stands beside weights may look like one
+    assert size >= 64
+    doubled = (np.frombuffer(content, "<f4", size // 4, place) * 2).astype("<f4").tobytes()
+    return content[:place] + doubled + content[place + size :]
+
+
+def computed(artifact: Path, target: str) -> dict[str, np.ndarray]:
+    """Return all outputs on the manifest's probe, by the exporter's session: not what times."""
+    manifest = read_manifest(manifest_path(artifact))
+    return dict(load_target(target).load(artifact)(probe_inputs(manifest)))
+
+
+def distance(found: dict[str, np.ndarray], honest: dict[str, np.ndarray]) -> float:
+    """Return the largest error over all outputs, in units of each one's RMS."""
+    assert {name: value.shape for name, value in found.items()} == {
+        name: value.shape for name, value in honest.items()
+    }
+    errors = (
+        np.abs(found[name] - value).max() / np.sqrt(np.mean(value**2))
+        for name, value in honest.items()
+    )
+    return float(max(errors))
 
 
 def run_or_reason(artifact: Path) -> str:
