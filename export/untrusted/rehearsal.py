@@ -83,6 +83,7 @@ def _work_in_copy(
         os.environ[parent_death.PARENT] = str(parent)
         parent_death.end_with_parent()
         os.close(pipe[0])
+        _compute_on_one_thread()
         bounded_child.limit(limits._asdict())
 
         def silent() -> None:
@@ -92,6 +93,12 @@ def _work_in_copy(
         os._exit(0)
     finally:
         os._exit(1)
+
+
+def _compute_on_one_thread() -> None:
+    """Let torch start no work on threads: a copy has none of them, and would wait for ever."""
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(1)
 
 
 def _end(process: int, late: threading.Event) -> None:
