@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import datetime
 import io
 import json
 import zipfile
@@ -48,6 +49,15 @@ def doubled_lists(path: Path) -> Path:
     for _ in range(40):
         value = [value, value]
     torch.save({"w": torch.zeros(2), "input_size": value, "arch": value}, path)
+    return path
+
+
+def repeated_objects(path: Path) -> Path:
+    """A date a million times over, in two kilobytes."""
+    value: Any = datetime.date(2020, 1, 1)
+    for _ in range(3):
+        value = [value] * 100
+    torch.save({"w": torch.zeros(2), "args": value}, path)
     return path
 
 
@@ -105,6 +115,7 @@ CHECKPOINTS: dict[str, Callable[[Path], Path]] = {
     function.__name__: function
     for function in (
         *(mapping_within_itself, list_within_itself, doubled_lists, deep_lists),
+        repeated_objects,
         *(repeated_number, many_repeated, codec_chain, memo_far_away, huge_counts),
         *(long_number, colliding_keys),
     )

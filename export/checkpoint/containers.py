@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from cnn_export.checkpoint.described import class_name
 from cnn_export.checkpoint.groups import Group, groups_of
 from cnn_export.checkpoint.weight_sets import choose
 from cnn_export.errors import CheckpointError
@@ -43,7 +44,7 @@ def open_container(loaded: Any, key: str | None = None) -> Contents:
     """
     if not isinstance(loaded, (Mapping, nn.Module)):
         raise CheckpointError(
-            f"the checkpoint holds a {type(loaded).__name__}, not tensors by name;"
+            f"the checkpoint holds a {class_name(loaded)}, not tensors by name;"
             " save model.state_dict()"
         )
     groups = groups_of(loaded)

@@ -26,11 +26,24 @@ _ALIGNMENT = 64
 
 
 class Unread:
-    """Stands for an object of which nothing was kept but the name of its class."""
+    """Stands for an object of which nothing was kept but ``name``, that of its class.
+
+    A class of that name for each would take kilobytes: a small file can hold very many.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def __repr__(self) -> str:
         """Return the class's name in angle brackets."""
-        return f"<{type(self).__name__}>"
+        return f"<{self.name}>"
+
+
+def class_name(value: Any) -> str:
+    """Return the name of the class that a value of a checkpoint had when it was saved."""
+    return value.name if isinstance(value, Unread) else type(value).__name__
 
 
 def built(description: dict[str, Any], snapshot: Snapshot) -> Any:
@@ -76,7 +89,7 @@ class _Builder:
                 pairs = {str(self.value(key)): self.value(item) for key, item in content}
                 return argparse.Namespace(**pairs)
             case "o":
-                return type(str(content), (Unread,), {})()
+                return Unread(str(content))
             case _:
                 raise ValueError(f"a node {letter!r}")
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from cnn_export.checkpoint.candidates import Candidate
+from cnn_export.checkpoint.described import class_name
 from cnn_export.checkpoint.evidence import built_as_recorded, contradictions
 from cnn_export.checkpoint.filling import adopt, fill, may_be_renamed
 from cnn_export.checkpoint.leftovers import kind_of, unused_entries
@@ -171,8 +172,6 @@ def _mismatched(
     kind = kind_of(mismatch.unexpected)
     advice = [kind] if kind else []
     odd = [name for name in mismatch.missing if name in spelling.entries]
-    advice += [
-        f"{name} is a {type(spelling.entries[name]).__name__}, no tensor" for name in odd[:1]
-    ]
+    advice += [f"{name} is a {class_name(spelling.entries[name])}, no tensor" for name in odd[:1]]
     reason = "; ".join([*conflicts, str(mismatch), *advice])
     return CheckpointError(f"does not match {asked}: {reason}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cnn_export.errors import InputRefused
 from cnn_export.untrusted.bounded_process import Limits
 from cnn_export.untrusted.rehearsal import rehearse
 
@@ -36,5 +37,5 @@ def test_the_limits_hold_on_one_thread() -> None:
         assert torch.get_num_threads() == 1
 
     rehearse(one_thread, path=Path("net.pt2"), limits=LIMITS)
-    with pytest.raises(Exception, match="net.pt2 cannot be read"):
+    with pytest.raises(InputRefused, match=r"net\.pt2 cannot be read"):
         rehearse(lambda: torch.zeros(-1), path=Path("net.pt2"), limits=LIMITS)

@@ -24,7 +24,7 @@ from torch import nn
 from torch._export.serde.serialize import deserialize_scalar_type
 from torch.export.pt2_archive import constants
 
-from cnn_export.checkpoint.described import built
+from cnn_export.checkpoint.described import built, class_name
 from cnn_export.checkpoint.formats import sniff
 from cnn_export.checkpoint.reading import describe
 from cnn_export.errors import CheckpointError
@@ -351,3 +351,17 @@ def test_the_reader_loads_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_objects_of_which_nothing_is_kept_are_cheap(tmp_path: Path) -> None:
+    """Each is an object of its own (a key stays a key), and none a class of its own."""
+    day = datetime.date(2020, 1, 1)
+    torch.save(
+        {"days": [day] * 3, datetime.timedelta(1): 1, datetime.timedelta(2): 2}, tmp_path / "a"
+    )
+    found = read(tmp_path / "a")
+    assert len(found) == 3
+    assert [class_name(each) for each in found["days"]] == ["date"] * 3
+    assert len({type(each) for each in (*found["days"], list(found)[1])}) == 1
+    assert repr(found["days"][0]) == "<date>"
+    assert class_name(found) == "dict"

@@ -16,7 +16,7 @@ from cnn_export.untrusted.tensor_files.inert import Attributes, Named
 from cnn_export.untrusted.tensor_files.stored import STRIDED, Storage, Tensor
 
 _MAX_DEPTH = 100
-_MAX_NODES = 2_000_000
+_MAX_NODES = 500_000
 _MAX_TEXT = 64 * 2**20
 _MAX_INT_BITS = 4096
 _EXPANSION = 8
