@@ -97,7 +97,9 @@ def test_a_steady_phone_has_no_flag() -> None:
 
 def test_the_clock_that_counts_is_that_of_the_bound_cpus() -> None:
     """The little cluster idles up and down while a big core works."""
-    moving = _rounds({"clocks_khz": {0: 300_000, 1: 2_400_000}}, {"clocks_khz": {0: 9e5, 1: 2.4e6}})
+    moving = _rounds(
+        {"clocks_khz": {0: 300_000, 1: 2_400_000}}, {"clocks_khz": {0: 900_000, 1: 2_400_000}}
+    )
     assert _flags(moving) == []
     assert _flags(moving, (4, 5)) == []
     assert _flags(moving, (2,)) == ["clock_moved"]

@@ -48,8 +48,8 @@ class Counting(nn.Module):
         return self.conv(image)
 
 
-class FloatOnly(nn.Module):
-    """Makes a float32 tensor of its own, so it does not run in float64."""
+class NamesFloat32(nn.Module):
+    """Makes a float32 tensor of its own, and is run in float64 all the same."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,10 +59,14 @@ class FloatOnly(nn.Module):
         return nn.functional.conv2d(self.conv(image), torch.ones(2, 4, 1, 1))
 
 
-@pytest.mark.parametrize("module", [Counting(), FloatOnly()])
-def test_a_network_without_float64_is_compared_in_float32(module: nn.Module, out: Path) -> None:
+@pytest.mark.parametrize(
+    ("module", "dtype"), [(Counting(), "float32"), (NamesFloat32(), "float64")]
+)
+def test_the_manifest_says_what_the_reference_ran_in(
+    module: nn.Module, dtype: str, out: Path
+) -> None:
     manifest = export(module, "onnx", output=out, example_inputs=(IMAGE,)).artifact.manifest
-    assert manifest.parity.reference == "the checkpoint in torch float32"
+    assert manifest.parity.reference == f"the checkpoint in torch {dtype}"
 
 
 class Failing(nn.Module):

@@ -72,7 +72,7 @@ def test_the_command_as_a_whole(kind: str, tmp_path: Path, out: Path) -> None:
     )
     assert done.returncode == REFUSED, done.stderr
     one_line(done.stderr)
-    assert int(done.stdout) * 1024 < 1200 * 2**20
+    assert int(done.stdout) * 1024 < 2500 * 2**20  # importing torch and its friends: 1300
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS, ids=lambda text: text[:20])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision import models
 
-from cnn_export.checkpoint.detect import detect as detect_any
+from cnn_export.checkpoint.detect import matches
 from cnn_export.models.mobilenext import mobilenext
 from cnn_export.models.mobilenext_table import detect
 from cnn_export.models.registry import architectures
@@ -39,8 +39,8 @@ def test_the_multiplier_is_not_guessed():
 
 
 def test_it_is_the_only_match():
-    matches = detect_any(shapes_of(width=0.5, classes=3)).matches
-    assert [match.label for match in matches] == ["mobilenext"]
+    found = matches(shapes_of(width=0.5, classes=3))
+    assert [match.label for match in found] == ["mobilenext"]
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1", "efficientnet_b0"])
