@@ -129,17 +129,20 @@ def replace_text(path: Path, text: str) -> None:
         OSError: it cannot be written; what was there is as it was.
         DestinationError: there is a folder, or another process keeps the folder locked.
     """
-    with signals_held_back():
-        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
-        made = _started(path.parent, ())
-        try:
-            staged = made.folder / path.name
-            staged.write_text(text, encoding="utf-8")
-            if mode is not None:
-                staged.chmod(mode)
-            made.commit([path.name])
-        finally:
-            made.discard()
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    made: Staging | None = None
+    try:
+        with signals_held_back():
+            made = _started(path.parent, ())
+        staged = made.folder / path.name
+        staged.write_text(text, encoding="utf-8")
+        if mode is not None:
+            staged.chmod(mode)
+        made.commit([path.name])
+    finally:
+        with signals_held_back():
+            if made is not None:
+                made.discard()
 
 
 def discard_unfinished() -> None:

@@ -16,6 +16,7 @@ from command_checks import tree
 from file_sets import FILE_SETS, FileSet, stage
 
 from cnn_export.atomic_commit import replace_text, replacing, settle, staging
+from cnn_export.atomic_commit.locks import folder_locked
 from cnn_export.errors import DestinationError
 
 PACKAGE_TOO = FILE_SETS["four targets"]
@@ -254,3 +255,19 @@ def test_one_text_that_cannot_be_written_leaves_the_old(
     with pytest.raises(OSError, match="No space"):
         replace_text(out / "page.html", "new")
     assert tree(out) == {"page.html": b"old"}
+
+
+def test_a_signal_ends_the_wait_for_the_folder(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process may keep it for a minute; Ctrl-C must not be dead for that long."""
+    held_back: list[float] = []
+
+    def pause(seconds: float) -> None:
+        signal.raise_signal(signal.SIGINT)
+        held_back.append(seconds)
+        raise TimeoutError
+
+    (out / "page.html").write_text("old")
+    monkeypatch.setattr("cnn_export.atomic_commit.locks.time.sleep", pause)
+    with folder_locked(out), pytest.raises(KeyboardInterrupt):
+        replace_text(out / "page.html", "new")
+    assert (tree(out), held_back) == ({"page.html": b"old"}, [])
