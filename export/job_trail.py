@@ -15,6 +15,9 @@ from typing import Any
 
 _BYTES = 64 * 1024
 _END = b"\n"
+_KEPT = {"written": 64, "end": 0}
+"""Bytes that a line of a kind leaves free: how the job ended must find room in a full trail."""
+_KEPT_BY_OTHERS = 128
 
 
 class JobTrail:
@@ -56,7 +59,7 @@ class JobTrail:
         if self._writer != os.getpid():
             return
         line = json.dumps([kind, value]).encode() + _END
-        if self._memory.tell() + len(line) < _BYTES:
+        if self._memory.tell() + len(line) + _KEPT.get(kind, _KEPT_BY_OTHERS) < _BYTES:
             self._memory.write(line)
 
 

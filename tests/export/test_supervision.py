@@ -77,6 +77,14 @@ def test_a_job_that_ends_by_itself_keeps_its_code(ending: str, out: Path) -> Non
     assert list(out.iterdir()) == []
 
 
+def test_a_full_trail_keeps_how_the_job_ended(out: Path) -> None:
+    files = FILE_SETS["first of four"]
+    fill = "[TRAIL.step('x' * 997) for _ in range(80)]; [TRAIL.step('x') for _ in range(80)]"
+    assert supervise(out, "trace", fill) == (7, "")
+    code, stderr = supervise(out, "write", f"{fill}; staged.commit({files.names!r}); os._exit(0)")
+    assert (code, "its files were finished" in one_line(stderr)) == (REFUSED, True)
+
+
 def test_a_job_that_vanishes_when_all_is_written_says_so(out: Path) -> None:
     """Neither is the code 0, nor is it said that nothing was written."""
     files = FILE_SETS["first of four"]
