@@ -49,7 +49,7 @@ def test_what_was_written_together_agrees(changes: dict[str, Any]) -> None:
 
 @pytest.fixture(autouse=True)
 def _limits_of_any_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = tolerances.Tolerance(1e-6, 0.25, 4.0, "any")
+    wide = tolerances.Tolerance(1e-5, 0.25, 4.0, "any")
     table = dict.fromkeys(tolerances.TOLERANCES, wide)
     monkeypatch.setattr(manifest_sense, "TOLERANCES", table)
 
