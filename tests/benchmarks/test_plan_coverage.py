@@ -116,7 +116,8 @@ def test_an_ending_at_odds_with_itself_or_its_plan_is_refused(
     odd = json.loads(ending(B, "lost", 0).to_line())
     odd |= {"outcome": outcome, "processes": processes}
     odd |= {"exit_code": 3} if outcome == "failed" else {}
-    path = made.save_as_is(tmp_path / "r.jsonl", lines(3))
+    others = [ending(A, "measured", 6), *NO_MEMORY]
+    path = made.save_as_is(tmp_path / "r.jsonl", [*lines(6 - min(processes, 6)), *others])
     path.write_text(path.read_text() + json.dumps(odd | fields) + "\n")
     (tmp_path / "b.toml").write_text(BOUND)
     assert main(["gate", str(path), "--budgets", str(tmp_path / "b.toml")]) == 4
