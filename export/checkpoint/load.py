@@ -17,7 +17,7 @@ from cnn_export.checkpoint.containers import Contents, open_container
 from cnn_export.checkpoint.exported import load_exported
 from cnn_export.checkpoint.formats import sniff
 from cnn_export.checkpoint.multiplier import Hints, hints_for
-from cnn_export.checkpoint.reading import describe, read
+from cnn_export.checkpoint.reading import describe, notes_on, read
 from cnn_export.checkpoint.recorded import Size, recorded_input_size
 from cnn_export.checkpoint.resolve import network_for
 from cnn_export.checkpoint.sources import Source, parse_source
@@ -173,4 +173,5 @@ def _exported(snapshot: Snapshot, description: dict[str, Any], allow_pickle: boo
         source_sha256=snapshot.sha256,
         container="",
         example_inputs=inputs,
+        notes=notes_on(description),
     )

@@ -53,8 +53,7 @@ def read(
         CheckpointError: holds objects that would run code, or, where they may, cannot be loaded.
     """
     if "unsafe" not in description:
-        notes = () if description.get("checked", True) else (_UNCHECKED,)
-        return built(description, snapshot), notes
+        return built(description, snapshot), notes_on(description)
     if not allow_pickle:
         raise CheckpointError(
             f"{snapshot.path} holds the Python object {description['unsafe']}, and loading that"
@@ -63,6 +62,11 @@ def read(
     return _unpickle(snapshot, kind), (
         "unpickled because of --allow-pickle: code in the file ran while it was loaded",
     )
+
+
+def notes_on(description: dict[str, Any]) -> tuple[str, ...]:
+    """Return what the user should know of a file that was read."""
+    return () if description.get("checked", True) else (_UNCHECKED,)
 
 
 def _unpickle(snapshot: Snapshot, kind: str) -> Any:

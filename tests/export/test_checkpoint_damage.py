@@ -7,7 +7,9 @@ itself (or safetensors' own library) is asked what the damaged file holds.
 from __future__ import annotations
 
 import resource
+import struct
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -206,6 +208,20 @@ def test_flipped_bits_of_tensors_never_pass(
         path.write_bytes(flipped)
         with pytest.raises(InputRefused, match="has other bytes than were saved"):
             load_model(path)
+
+
+def test_a_program_without_checksums_is_said(tmp_path: Path) -> None:
+    path = exported(tmp_path / "net.pt2")
+    assert load_model(path).notes == ()
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        place = archive.start_dir
+        for entry in archive.infolist():
+            content[entry.header_offset + 14 : entry.header_offset + 18] = bytes(4)
+            content[place + 16 : place + 20] = bytes(4)
+            place += 46 + sum(struct.unpack_from("<3H", content, place + 28))
+    path.write_bytes(content)
+    assert "without checksums" in " ".join(load_model(path).notes)
 
 
 def test_a_zip_without_checksums_is_said(tmp_path: Path) -> None:

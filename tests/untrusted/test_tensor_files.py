@@ -365,3 +365,31 @@ def test_objects_of_which_nothing_is_kept_are_cheap(tmp_path: Path) -> None:
     assert len({type(each) for each in (*found["days"], list(found)[1])}) == 1
     assert repr(found["days"][0]) == "<date>"
     assert class_name(found) == "dict"
+
+
+class _Rebuilt:
+    """Pickled as a tensor of torch's, or one of its functions, that is then given a state."""
+
+    def __init__(self, *reduced: Any) -> None:
+        self.reduced = reduced
+
+    def __reduce__(self) -> Any:
+        return self.reduced
+
+
+TENSOR = torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    "state", [(None, {"shape": (9, 9)}), (None, {"offset": 2**40}), {"shape": (9, 9)}]
+)
+def test_no_state_moves_a_tensor(state: Any, tmp_path: Path) -> None:
+    made = TENSOR.__reduce_ex__(2)
+    torch.save({"w": _Rebuilt(*made[:2], state)}, tmp_path / "a")
+    assert "a state for what has none" in refusal(tmp_path / "a")
+
+
+@pytest.mark.parametrize("meaning", KNOWN.values(), ids=KNOWN)
+def test_no_state_changes_what_a_name_means(meaning: Any) -> None:
+    with pytest.raises((CheckpointError, TypeError)):
+        meaning.__setstate__((None, {"__defaults__": ()}))

@@ -18,12 +18,14 @@ from cnn_export.untrusted.tensor_files.stored import (
     QUANTIZED,
     SPARSE,
     STRIDED,
+    Fixed,
     StorageView,
     Tensor,
+    refuse_state,
 )
 
 
-class Named:
+class Named(Fixed):
     """A name of torch's: an element type, a layout, a class."""
 
     __slots__ = ("name",)
@@ -34,6 +36,10 @@ class Named:
 
 class Attributes:
     """An ``argparse.Namespace``: what it was built with are its attributes."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the attributes; a state for the class itself, whose method this is, fails."""
+        self.__dict__.update(state)
 
 
 class Opaque:
@@ -55,7 +61,7 @@ def opaque(path: str) -> type[Opaque]:
     return type(path.rpartition(".")[2], (Opaque,), {})
 
 
-class BuiltTensor:
+class BuiltTensor(Fixed):
     """``torch.Tensor`` and ``Parameter`` as classes: made empty, then given a storage.
 
     So wrote torch before 0.2: ``Tensor.__new__`` and a state of (storage, offset, shape, stride).
@@ -203,3 +209,6 @@ TENSOR_FUNCTIONS = {
     "torch._utils._rebuild_nested_tensor": _nested,
     "torch._utils._rebuild_wrapper_subclass": _other,
 }
+
+for _function in (*TENSOR_FUNCTIONS.values(), rebuild_from_type, mapping, size):
+    vars(_function)["__setstate__"] = refuse_state  # else a pickle could set its defaults

@@ -15,7 +15,29 @@ _MAX_RANK = 64
 _MAX_SIZE = 2**62
 
 
-class Storage:
+class Fixed:
+    """Its attributes are set here, and by no state that a pickle has for it.
+
+    Without this, a pickle could move a tensor that has been checked to where it was not.
+    """
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        """Raise CheckpointError."""
+        refuse_state(state)
+
+
+def refuse_state(_state: Any) -> None:
+    """Stand in for ``__setstate__``.
+
+    Raises:
+        CheckpointError: always.
+    """
+    raise CheckpointError("a state for what has none")
+
+
+class Storage(Fixed):
     """Bytes of the file: ``size`` from ``offset``; ``swapped`` where they are big-endian.
 
     A storage of a legacy file has no place yet when its tensors are described: ``offset`` is −1.
@@ -40,7 +62,7 @@ class StorageView(NamedTuple):
     dtype: str
 
 
-class Tensor:
+class Tensor(Fixed):
     """A tensor over a storage: offset and strides in elements, or one without usable values."""
 
     __slots__ = ("dtype", "index", "kind", "negative", "offset", "shape", "storage", "stride")
