@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Mapping
 from typing import Any, cast
@@ -80,14 +79,8 @@ def _from_openmmlab(whole: Mapping[Any, Any]) -> bool:
 
 
 def _metadata(whole: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return what stands beside the tensors; ``args`` and the safetensors header are merged in."""
-    beside = {str(k): v for k, v in whole.items() if not isinstance(v, (torch.Tensor, nn.Module))}
-    for key in ("args", "__metadata__"):
-        inner = beside.pop(key, None)
-        pairs = vars(inner) if isinstance(inner, argparse.Namespace) else inner
-        if isinstance(pairs, Mapping):
-            beside = {**cast(dict[str, Any], pairs), **beside}
-    return beside
+    """Return what stands beside the tensors, each thing in its own place."""
+    return {str(k): v for k, v in whole.items() if not isinstance(v, (torch.Tensor, nn.Module))}
 
 
 def _shown(mapping: Mapping[Any, Any]) -> str:

@@ -16,7 +16,8 @@ from torch import nn
 from cnn_export.checkpoint.candidates import Candidate
 from cnn_export.checkpoint.catalog import known_models
 from cnn_export.checkpoint.matching import compare, shapes_of
-from cnn_export.checkpoint.recorded import described, recorded_arguments, recorded_names
+from cnn_export.checkpoint.recorded import described, recorded_names
+from cnn_export.checkpoint.recorded_arguments import believable_arguments, recorded_arguments
 from cnn_export.checkpoint.sources import Source, named_source, parse_source, timm_source
 from cnn_export.checkpoint.spellings import Spelling
 from cnn_export.checkpoint.timm_models import is_installed, known_name
@@ -28,6 +29,7 @@ _SHAPES_ONLY = (
     "tensor names and shapes alone decided, which show no stride, dilation, activation or pooling:"
     " they are those of the published {}"
 )
+_NAMES_MAX = 16
 INSTALL_TIMM = "pip install 'cnn-export[timm]'"
 
 Weighed = tuple[Candidate, tuple[str, ...]]
@@ -46,7 +48,7 @@ def weighed(
             networks are left; names them and the option that chooses.
     """
     shapes = shapes_of(spelling.tensors)
-    names = recorded_names(metadata)
+    names = _believable_names(metadata)
     strange = [name for name in names if not any(_is_called(c, name) for c in found)]
     others = {name: source for name in strange if (source := _library(name))}
     unknown = tuple(_unknown_name(n, found[0]) for n in strange if n not in others)
@@ -71,11 +73,11 @@ def recorded_network(shapes: Shapes, metadata: Mapping[str, Any]) -> Weighed | N
         CheckpointError: several names fit, or the recorded arguments make no network.
     """
     fitting: dict[str, Weighed] = {}
-    for name in recorded_names(metadata):
+    for name in _believable_names(metadata):
         source = _library(name)
         if source is None:
             continue
-        candidate = source.resolve(shapes).with_recorded(recorded_arguments(metadata))
+        candidate = source.resolve(shapes).with_recorded(believable_arguments(metadata, shapes))
         if not compare(shapes, built_as_recorded(candidate)):
             note = f"the network's name {name!r} is recorded in the checkpoint"
             fitting.setdefault(candidate.label, (candidate, (note,)))
@@ -107,14 +109,28 @@ def contradictions(candidate: Candidate, metadata: Mapping[str, Any]) -> tuple[s
     if ":" in candidate.label.removeprefix("timm:"):
         names: tuple[str, ...] = ()  # a class of the user's own may be called anything
     else:
-        names = tuple(n for n in recorded_names(metadata) if not _is_called(candidate, n))
+        said = recorded_names(metadata)[:_NAMES_MAX]
+        names = tuple(n for n in said if not _is_called(candidate, n))
     notes = [f"the checkpoint calls itself {n!r}; --model names {candidate.label}" for n in names]
-    if arguments := recorded_arguments(metadata):
+    try:
+        arguments = recorded_arguments(metadata)
+    except CheckpointError as error:  # no reason to refuse what the user names
+        return (*notes, f"{str(error).partition(';')[0]}; not used")
+    if arguments:
         notes.append(
             f"the arguments recorded in the checkpoint{described(arguments)} are not used;"
             " give those that hold with --model-arg"
         )
     return tuple(notes)
+
+
+def _believable_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    names = recorded_names(metadata)
+    if len(names) > _NAMES_MAX:
+        raise CheckpointError(
+            f"the checkpoint records {len(names)} names of networks; choose one with --model"
+        )
+    return names
 
 
 def _other(
@@ -134,7 +150,7 @@ def _other(
             f"the checkpoint calls itself {called}, and its tensors fit {found[0].label};"
             f" choose with {choices}"
         )
-    candidate = source.resolve(shapes).with_recorded(recorded_arguments(metadata))
+    candidate = source.resolve(shapes).with_recorded(believable_arguments(metadata, shapes))
     mismatch = compare(shapes, built_as_recorded(candidate))
     if mismatch:
         raise CheckpointError(
@@ -150,7 +166,7 @@ def _other(
 
 def _with_arguments(candidate: Candidate, shapes: Shapes, metadata: Mapping[str, Any]) -> Weighed:
     """Add the recorded arguments: some change the function, and no tensor."""
-    arguments = recorded_arguments(metadata)
+    arguments = believable_arguments(metadata, shapes)
     if not arguments:
         return candidate, ()
     recorded = candidate.with_recorded(arguments)

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from cnn_export.checkpoint.names import words
+from cnn_export.checkpoint.places import TRAINING
 
 _MAX_DEPTH = 16
 """Containers within containers; a crafted file could nest itself without end."""
-_TRAINING = {"optim", "optimizer", "optimizers", "opt", "scheduler", "schedulers", "scaler", "amp"}
+_TRAINING = {*TRAINING, "opt"}
 _EXTRA_STATE = "_extra_state"
 
 

@@ -23,7 +23,7 @@ from cnn_export.checkpoint.resolve import network_for
 from cnn_export.checkpoint.sources import Source, parse_source
 from cnn_export.checkpoint.statistics import recorded_normalization
 from cnn_export.checkpoint.tensors import usable
-from cnn_export.errors import CheckpointError, InputRefused, UsageError
+from cnn_export.errors import CheckpointError, ExportError, InputRefused, UsageError, one_line
 from cnn_export.untrusted.snapshot import Snapshot, taken
 
 
@@ -105,6 +105,13 @@ def _errors_name(path: Path) -> Generator[None]:
             raise
         named = str(error) if str(path) in str(error) else f"{path}: {error}"
         raise CheckpointError(named) from error
+    except (ExportError, OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever a crafted file brings about
+        raise CheckpointError(
+            f"{path}: what it holds cannot be made sense of: {type(error).__name__}:"
+            f" {one_line(error)}; save model.state_dict() alone"
+        ) from error
 
 
 def _recognised(

@@ -1,15 +1,15 @@
-"""What a checkpoint records about its own network: name, arguments, input size.
+"""What a checkpoint records about its own network: its names, and input size.
 
 What cannot be read as such is ignored with a note; what reads well and cannot be true is refused.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from cnn_export.checkpoint.places import as_place, places
 from cnn_export.errors import CheckpointError
 
 Size = tuple[int, int, int]
@@ -18,9 +18,9 @@ _NAME_KEYS = (
     *("arch", "architecture", "model_name", "model", "model_arch", "model_type"),
     *("arch_name", "backbone", "net", "network"),
 )
-_ARGUMENT_KEYS = ("model_args", "model_kwargs")
-_TIMM_OPTIONS = {"gp": "global_pool", "bn_eps": "bn_eps", "bn_tf": "bn_tf"}
-"""What timm's training script passes to the builder besides, by the name of its option."""
+_INNER_KEYS = ("name", "type")
+"""Where a mapping under one of the keys above says which network it is."""
+_OUTER_KEYS = ("args", "__metadata__")
 _CONFIG_KEYS = (
     *("normalization", "pretrained_cfg", "default_cfg", "config"),
     *("hyper_parameters", "hparams", "cfg", "model_config"),
@@ -28,28 +28,30 @@ _CONFIG_KEYS = (
 _CHANNELS_MAX = 1024
 _SIDE_MAX = 4096
 _SHOWN_MAX = 80
+_PAIRS_SHOWN = 16
 _RGB = 3
 
 
 def recorded_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the network's names as they are recorded; several where they differ."""
-    places = [metadata, *_configurations(metadata)]
-    found = [place.get(key) for place in places for key in _NAME_KEYS]
-    names = [value.get("name") if isinstance(value, Mapping) else value for value in found]
-    texts = [name.strip() for name in names if isinstance(name, str)]
-    short = (text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…" for text in texts)
-    return tuple(dict.fromkeys(text for text in short if text))
+    """Return the network's names as they are recorded anywhere; several where they differ.
+
+    Raises:
+        CheckpointError: more is recorded than a training script writes.
+    """
+    values = (place.get(key) for place in places(metadata) for key in _NAME_KEYS)
+    texts = (name.strip() for value in values for name in _names(value))
+    return tuple(dict.fromkeys(shortened(text) for text in texts if text))
 
 
-def recorded_arguments(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the builder's arguments: ``model_args``, ``model_kwargs``, and timm's own options."""
-    arguments: dict[str, Any] = {}
-    for key in _ARGUMENT_KEYS:
-        value = find(metadata, key)
-        if isinstance(value, Mapping):
-            arguments |= {str(k): v for k, v in cast(Mapping[Any, Any], value).items()}
-    options = {argument: find(metadata, key) for key, argument in _TIMM_OPTIONS.items()}
-    return {**{k: v for k, v in options.items() if v not in (None, False, "")}, **arguments}
+def _names(value: object) -> list[str]:
+    """Return the names in what stands under a name's key: a text, texts, or a configuration."""
+    place = as_place(value)
+    said: list[Any] = [value]
+    if place is not None:
+        said = [place.get(key) for key in _INNER_KEYS]
+    elif isinstance(value, (list, tuple)):
+        said = list(cast(Sequence[Any], value))
+    return [name for name in said if isinstance(name, str)]
 
 
 def recorded_input_size(metadata: Mapping[str, Any]) -> tuple[Size | None, tuple[str, ...]]:
@@ -75,28 +77,38 @@ def recorded_input_size(metadata: Mapping[str, Any]) -> tuple[Size | None, tuple
 
 def shown(value: object) -> str:
     """Return the value for a message: short, whatever a file holds."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+    return shortened(repr(value))
 
 
 def described(arguments: Mapping[str, Any]) -> str:
-    """Return ``(width=0.5, classes=10)``, or nothing where there are no arguments."""
-    pairs = ", ".join(f"{key}={json.dumps(value, default=str)}" for key, value in arguments.items())
-    return f" ({pairs})" if pairs else ""
+    """Return ``(width=0.5, classes=10)``, short, or nothing where there are no arguments."""
+    pairs = [f"{shortened(str(key))}={_written(value)}" for key, value in arguments.items()]
+    more = ", …" if len(pairs) > _PAIRS_SHOWN else ""
+    return f" ({', '.join(pairs[:_PAIRS_SHOWN])}{more})" if pairs else ""
+
+
+def shortened(text: str) -> str:
+    """Return at most the first 80 characters, with a mark where there were more."""
+    return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
+
+
+def _written(value: object) -> str:
+    try:
+        return shortened(json.dumps(value, default=str))
+    except (TypeError, ValueError, RecursionError):  # keys that are no texts, or itself inside
+        return shown(value)
 
 
 def find(metadata: Mapping[str, Any], key: str) -> Any:
     """Return the first value that is set, beside the weights or in a configuration there."""
-    if metadata.get(key) is not None:
-        return metadata[key]
-    inner = _configurations(metadata)
-    return next((c[key] for c in inner if c.get(key) is not None), None)
+    outer = [metadata, *_inside(metadata, _OUTER_KEYS)]
+    inner = [config for place in outer for config in _inside(place, _CONFIG_KEYS)]
+    return next((p[key] for p in (*outer, *inner) if p.get(key) is not None), None)
 
 
-def _configurations(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    configs = (metadata.get(config) for config in _CONFIG_KEYS)
-    plain = (vars(c) if isinstance(c, argparse.Namespace) else c for c in configs)
-    return [cast(Mapping[str, Any], c) for c in plain if isinstance(c, Mapping)]
+def _inside(place: Mapping[str, Any], keys: Sequence[str]) -> list[Mapping[str, Any]]:
+    found = (as_place(place.get(key)) for key in keys)
+    return [inner for inner in found if inner is not None]
 
 
 def _size(value: Any) -> Size | None:

@@ -48,6 +48,9 @@ BLURRED = (
     {"args": argparse.Namespace(model="resnetblur18", arch=None)},
     {"hyper_parameters": {"model_name": "resnetblur18", "lr": 0.1}},
     {"config": {"model": {"name": "resnetblur18"}}},
+    {"opt": argparse.Namespace(run=[{"arch": "resnetblur18"}])},
+    {"meta": {"model": {"type": "resnetblur18"}}, "arch": None},
+    {"arch": ["resnetblur18"]},
 )
 
 
@@ -63,9 +66,18 @@ def test_a_recorded_network_with_the_same_tensors_is_used(
     _assert_computes(loaded, timm.create_model("resnetblur18", num_classes=4), state)
 
 
+@pytest.mark.parametrize("key", ["model", "network"])
+def test_weights_under_the_key_of_a_name_do_not_hide_it(key: str, state: State) -> None:
+    loaded = load_tree(
+        {key: state, "args": argparse.Namespace(**{key: "resnetblur18"})}, model=None
+    )
+    assert loaded.name == "timm:resnetblur18 (num_classes=4)"
+
+
 @pytest.mark.parametrize(
     "beside",
     [
+        {"model_kwargs": None, "args": argparse.Namespace(model_kwargs={"output_stride": 8})},
         {"arch": "resnet18", "args": argparse.Namespace(model_kwargs={"output_stride": 8})},
         {"model_kwargs": {"output_stride": 8}},
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision import models
 
-from cnn_export.checkpoint import load_model
+from cnn_export.checkpoint import load, load_model
 from cnn_export.checkpoint.arguments import parse_value
 from cnn_export.errors import CheckpointError, UsageError
 
@@ -122,6 +123,49 @@ def test_wrong_recorded_argument_is_the_file_s_fault(
     assert said in message
     assert "--model-arg" not in message
     assert load_model(path, model="mobilenet_v2").name == "mobilenet_v2"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "said"),
+    [
+        ({"num_classes": torch.zeros(2)}, "'num_classes' in its model_args as a Tensor"),
+        ({"dropout": {(1, 2): 3}}, "'dropout' in its model_args as a dict"),
+        ({"inverted_residual_setting": [[1, 16, 1_000_000, 1]]}, "tensors can show"),
+        ({"inverted_residual_setting": [[1, 16, 4000, 1], [1, 16, 4000, 1]]}, "tensors can show"),
+        ({"inverted_residual_setting": [[1, 16, 1, 1]] * 300}, "tensors can show"),
+        ({"round_nearest": 10**400}, "tensors can show"),
+    ],
+)
+def test_arguments_that_no_such_tensors_come_from(
+    recorded: dict[str, Any], said: str, state: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    """Neither an internal error nor a network built for hours."""
+    path = _saved(tmp_path, state, args=argparse.Namespace(model_args=recorded))
+    message = _refusal(path)
+    assert said in message
+    assert len(message) < len(str(path)) + 300
+    loaded = load_model(path, model="mobilenet_v2")
+    assert any("not used" in note for note in loaded.notes)
+
+
+def test_arguments_recorded_twice(state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    inner = argparse.Namespace(model_args={"round_nearest": 4})
+    path = _saved(tmp_path, state, model_args={"round_nearest": 8}, args=inner)
+    assert "'round_nearest' of its model_args twice, as 8 and as 4" in _refusal(path)
+
+
+def test_more_names_and_places_than_a_script_writes(
+    state: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    assert "30 names" in _refusal(_saved(tmp_path, state, arch=[f"run_{i}" for i in range(30)]))
+    assert "mappings and lists" in _refusal(_saved(tmp_path, state, log=[[]] * 30_000))
+
+
+def test_what_nobody_foresaw_is_the_file_s_fault(
+    state: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "network_for", lambda *_: [][1])
+    assert "cannot be made sense of: IndexError" in _refusal(_saved(tmp_path, state))
 
 
 def test_the_user_s_own_wrong_argument_stays_the_user_s(
