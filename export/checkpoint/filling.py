@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -62,8 +62,8 @@ def adopt(module: nn.Module, tensors: Tensors, extras: Mapping[str, Any] = _NO_E
     """Let the class's own loading rename the tensors; tell whether each found its place.
 
     ``module`` must be built with memory. True where, counters of batch norm aside, the values of
-    the file are the values of the network, one for one; False leaves ``module`` in no certain
-    state.
+    the file, ``extras`` too, are the values of the network, one for one; False leaves ``module``
+    in no certain state.
     """
     values = {name: t for name, t in tensors.items() if not is_counter(name)}
     wanted = Counter(fingerprints(values).values())
@@ -75,6 +75,9 @@ def adopt(module: nn.Module, tensors: Tensors, extras: Mapping[str, Any] = _NO_E
     after = state_of(module)
     held = [fingerprint(t) for k, t in tensors_of(after).items() if not is_counter(k)]
     require_saved(module, after)
+    kept = [value for value in after.values() if not isinstance(value, torch.Tensor)]
+    if not _same_in_any_order(list(extras.values()), kept):
+        return False
     return not _left_empty(module) and Counter(held) == wanted
 
 
@@ -180,6 +183,18 @@ def _require_same_extras(
             f"{type(module).__name__} does not hold the file's {listed(changed)} after loading"
             " (set_extra_state, get_extra_state); keep it in a buffer"
         )
+
+
+def _same_in_any_order(given: Sequence[object], held: Sequence[object]) -> bool:
+    if len(given) != len(held):
+        return False
+    left = list(held)
+    for value in given:
+        place = next((i for i, other in enumerate(left) if _same(value, other)), None)
+        if place is None:
+            return False
+        del left[place]
+    return True
 
 
 def _same(one: object, other: object) -> bool:

@@ -170,6 +170,14 @@ class ForgetsFactor(Factor):
         self.factor = 1.0
 
 
+class RenamesFactor(MigratesNames, Factor):
+    """Takes an older release's names, and its state that is no tensor."""
+
+
+class RenamesAndForgets(MigratesNames, ForgetsFactor):
+    """Takes the names only."""
+
+
 class Tied(_Net):
     def __init__(self) -> None:
         super().__init__()
@@ -285,6 +293,15 @@ def test_extra_state_that_is_lost_or_missing(tmp_path: Path) -> None:
     )
     del state["_extra_state"]
     assert "keeps _extra_state beside its tensors" in _refusal(_saved(tmp_path, state), Factor)
+
+
+def test_an_own_rename_keeps_the_extra_state_too(tmp_path: Path) -> None:
+    original = _randomized(Factor())
+    original.factor = 3.0
+    state = original.state_dict().items()
+    path = _saved(tmp_path, {k.replace("stem.", "old_stem."): v for k, v in state})
+    _assert_same(path, RenamesFactor, original)
+    assert "does not match" in _refusal(path, RenamesAndForgets)
 
 
 def test_two_values_for_one_tensor(tmp_path: Path) -> None:
