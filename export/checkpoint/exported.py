@@ -43,7 +43,7 @@ def load_exported(snapshot: Snapshot, description: dict[str, Any], *, allow_pick
     """
     if description["exported"]:
         if allow_pickle:
-            return _loaded(snapshot, None)
+            return _loaded(snapshot, built(description, snapshot), partly=True)
         raise CheckpointError(
             f"{snapshot.path} holds {description['exported'][0]}, and loading that could run code;"
             " export a plain program. --allow-pickle loads it all the same: only for files whose"
@@ -64,11 +64,13 @@ def load_exported(snapshot: Snapshot, description: dict[str, Any], *, allow_pick
     return _loaded(snapshot, stored)
 
 
-def _loaded(snapshot: Snapshot, stored: dict[str, dict[str, torch.Tensor]] | None) -> Loaded:
+def _loaded(
+    snapshot: Snapshot, stored: dict[str, dict[str, torch.Tensor]], *, partly: bool = False
+) -> Loaded:
     path, program = snapshot.path, _load(snapshot)
-    if stored is not None:
-        _require_stored(path, "weights", program.state_dict, stored["weights"])
-        _require_stored(path, "constants", program.constants, stored["constants"])
+    for group, found in (("weights", program.state_dict), ("constants", program.constants)):
+        known = {k: v for k, v in found.items() if not partly or k in stored[group]}
+        _require_stored(path, group, known, stored[group])
     _refuse_training_mode(path, program.graph)
     module = _module(program)
     check_sizes(path, program, module)

@@ -79,7 +79,7 @@ def load_model(
     given = parse_arguments(model_args)
     with _errors_name(path), taken(path) as snapshot:
         kind = sniff(snapshot)
-        description = describe(snapshot, kind)
+        description = describe(snapshot, kind, allow_pickle=allow_pickle)
         if "exported" in description:
             if source or given or weights_key:
                 raise UsageError(

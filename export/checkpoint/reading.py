@@ -25,7 +25,7 @@ _PICKLE_DANGER = (
 _UNCHECKED = "the file was saved without checksums: damage to its weights cannot be told"
 
 
-def describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
+def describe(snapshot: Snapshot, kind: str, *, allow_pickle: bool = False) -> dict[str, Any]:
     """Return what :func:`reader.read` finds in the file, in a process with limits.
 
     Raises:
@@ -35,7 +35,7 @@ def describe(snapshot: Snapshot, kind: str) -> dict[str, Any]:
         memory_bytes=_BASE_BYTES + _PER_BYTE * snapshot.size,
         cpu_s=_BASE_S + snapshot.size // _BYTES_PER_S,
     )
-    arguments = {"path": str(snapshot.path), "kind": kind}
+    arguments = {"path": str(snapshot.path), "kind": kind, "allow_pickle": allow_pickle}
     descriptors = (snapshot.descriptor,)
     return run_reader(
         _READER, arguments, path=snapshot.path, limits=limits, descriptors=descriptors
@@ -61,6 +61,7 @@ def read(
         )
     return _unpickle(snapshot, kind), (
         "unpickled because of --allow-pickle: code in the file ran while it was loaded",
+        *notes_on(description),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fractions
 import io
 import json
 import pickle
@@ -181,6 +182,17 @@ def test_code_in_a_constant(saved: Path, tmp_path: Path) -> None:
     assert pickle.dumps(_Bomb(target))
     path = _rewritten(saved, tmp_path / "net.pt2", {"constants_config.json": _edited(opaque)})
     assert "the pickled object offset" in _refusal(path)
+
+
+def test_allowing_pickle_still_finds_an_empty_weight(saved: Path, tmp_path: Path) -> None:
+    """Torch fills an empty record with zeros."""
+    edit = {
+        "sample_inputs/model.pt": lambda _old: _pickled(fractions.Fraction(1, 2)),
+        "data/weights/weight_0": lambda _old: b"",
+    }
+    path = _rewritten(saved, tmp_path / "net.pt2", edit)
+    assert "--allow-pickle" in _refusal(path)
+    assert "data/weights/weight_0" in _refusal(path, allow_pickle=True)
 
 
 def _first_call(document: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fractions
 import pickle
 import tarfile
 import zipfile
@@ -170,15 +171,30 @@ def test_whole_module_is_named(tmp_path: Path) -> None:
     [lambda m: m, lambda m: {"model": m, "epoch": 1}, nn.DataParallel],
     ids=["bare", "in a dict", "parallel"],
 )
-def test_whole_module_loads_when_allowed(wrap: Callable[[nn.Module], Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("zipped", [True, False])
+def test_whole_module_loads_when_allowed(
+    wrap: Callable[[nn.Module], Any], zipped: bool, tmp_path: Path
+) -> None:
     torch.manual_seed(1)
     original = torchvision.models.squeezenet1_1(num_classes=5).eval()
-    path = _saved(wrap(original), tmp_path / "net.pt")
+    path = tmp_path / "net.pt"
+    torch.save(wrap(original), path, _use_new_zipfile_serialization=zipped)
     loaded = load_model(path, allow_pickle=True)
     images = torch.randn(1, 3, 65, 71)
     assert torch.equal(loaded.module(images), original(images))
     assert loaded.name == "torchvision.models.squeezenet:SqueezeNet"
     assert any("--allow-pickle" in note for note in loaded.notes)
+
+
+def test_allowing_pickle_still_finds_damage(tmp_path: Path) -> None:
+    """Torch fills a storage that is missing with whatever is in memory."""
+    saved = {"w": torch.ones(3), "note": fractions.Fraction(1, 2)}
+    torch.save(saved, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "a.pt").read_bytes()
+    keys = content.rindex(b"\x80\x02]q\x00X")
+    (tmp_path / "a.pt").write_bytes(content[:keys] + pickle.dumps([], protocol=2))
+    assert "fractions.Fraction" in _refusal(tmp_path / "a.pt")
+    assert "is not in the file" in _refusal(tmp_path / "a.pt", allow_pickle=True)
 
 
 def test_allowing_pickle_changes_nothing_for_plain_weights(

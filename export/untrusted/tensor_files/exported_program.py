@@ -46,14 +46,18 @@ def dangers(records: Records) -> list[str]:
         raise damaged(f"a table that cannot be read: {error}"[:200]) from None
 
 
-def tensors(records: Records) -> dict[str, dict[str, Any]]:
+def tensors(records: Records, *, plain_only: bool = False) -> dict[str, dict[str, Any]]:
     """Return the tensors of the file by group (``weights``, ``constants``) and name.
+
+    ``plain_only`` leaves out those that only code of the file can read.
 
     Raises:
         CheckpointError: a record is missing or empty, or not as long as its tensor.
     """
     try:
-        return {group: _group(records, *where) for group, where in GROUPS.items()}
+        return {
+            group: _group(records, *where, plain_only=plain_only) for group, where in GROUPS.items()
+        }
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise damaged(f"a table that cannot be read: {error}"[:200]) from None
 
@@ -90,15 +94,21 @@ def _require_pickle(names: Collection[str]) -> None:
         raise NotPlain("a zip without a pickle")
 
 
-def _group(records: Records, folder: str, ending: str, _plain_prefix: str) -> dict[str, Any]:
+def _group(
+    records: Records, folder: str, ending: str, plain_prefix: str, *, plain_only: bool
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     storages: dict[str, Storage] = {}
     for name in records.places:
         if name.startswith(folder) and name.endswith(ending):
             table: dict[str, Any] = json.loads(records.read(name))["config"]
             for tensor, payload in table.items():
+                if plain_only and any(dangers_of_payloads({tensor: payload}, plain_prefix)):
+                    continue
                 found[tensor] = _laid(records, folder, tensor, payload, storages)
         elif name.startswith(folder) and name.endswith(".pt"):  # torch 2.8
+            if plain_only and any(_pickle_dangers(records, name)):
+                continue
             found.update(cast(dict[str, Any], _pickled(records, name)))
     return found
 

@@ -56,6 +56,33 @@ class Opaque:
         """Ignore the state."""
 
 
+class Foreign(Opaque):
+    """Stands for what is not known, and may be anything: also called, or filled like a list."""
+
+    def __new__(cls, *_arguments: Any, **_named: Any) -> Foreign:
+        """Ignore the arguments."""
+        return object.__new__(cls)
+
+    def __init__(self, *_arguments: Any, **_named: Any) -> None:
+        """Ignore the arguments."""
+
+    def __call__(self, *_arguments: Any, **_named: Any) -> Foreign:
+        """Ignore the arguments."""
+        return self
+
+    def __setitem__(self, _key: Any, _value: Any) -> None:
+        """Ignore the item."""
+
+    def append(self, _item: Any) -> None:
+        """Ignore the item."""
+
+    def extend(self, _items: Any) -> None:
+        """Ignore the items."""
+
+    def add(self, _item: Any) -> None:
+        """Ignore the item."""
+
+
 def opaque(path: str) -> type[Opaque]:
     """Return a class that keeps nothing but its name, the last part of ``path``."""
     return type(path.rpartition(".")[2], (Opaque,), {})

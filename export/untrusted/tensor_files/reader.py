@@ -17,10 +17,11 @@ from cnn_export.untrusted.tensor_files.zip_records import Records, read_records
 ZIP, LEGACY, SAFETENSORS = "zip", "legacy", "safetensors"
 
 
-def read(content: Any, *, path: str, kind: str) -> dict[str, Any]:
+def read(content: Any, *, path: str, kind: str, allow_pickle: bool = False) -> dict[str, Any]:
     """Return the description of a checkpoint, see :func:`description.describe`.
 
-    Instead of it, ``{"unsafe": NAME}`` where the file can only be read by running what it names. Of
+    Instead of it, ``{"unsafe": NAME}`` where the file can only be read by running what it names;
+    with ``allow_pickle``, all else of the file has then been checked. Of
     an exported program, ``"exported"`` lists what in it could run code while it is loaded; where
     that is nothing, its tensors by group and name are described. Beside it, ``"checked"`` is false
     where a format with checksums has none in this file.
@@ -29,9 +30,11 @@ def read(content: Any, *, path: str, kind: str) -> dict[str, Any]:
         CheckpointError: damaged, no checkpoint, or more than fits; names ``path``.
     """
     try:
-        return _read(content, kind)
-    except UnsafeName as error:
-        return {"unsafe": str(error)}
+        try:
+            return _read(content, kind, allow_pickle=allow_pickle)
+        except UnsafeName as error:
+            checked = not allow_pickle or _check_foreign(content, kind)
+            return {"unsafe": str(error), "checked": checked}
     except NotPlain as error:
         raise CheckpointError(
             f"{path} is not a plain checkpoint ({error}); save the state_dict with torch.save"
@@ -40,21 +43,33 @@ def read(content: Any, *, path: str, kind: str) -> dict[str, Any]:
         raise CheckpointError(f"{path} {error}") from None
 
 
-def _read(content: Any, kind: str) -> dict[str, Any]:
+def _read(content: Any, kind: str, *, allow_pickle: bool) -> dict[str, Any]:
     if kind == SAFETENSORS:
         return describe(read_safetensors(content), len(content))
     if kind == LEGACY:
         return describe(read_torch_legacy(content), len(content))
     records = read_records(content, _require_weights)
     if MARK in records.places:
-        return _exported(records, len(content))
+        return _exported(records, len(content), allow_pickle=allow_pickle)
     described = describe(read_torch_zip(records), len(content))
     return {**described, "checked": records.checked}
 
 
-def _exported(records: Records, file_bytes: int) -> dict[str, Any]:
+def _check_foreign(content: Any, kind: str) -> bool:
+    """Check what can be without running code; return whether there are checksums, or never are."""
+    if kind == LEGACY:
+        read_torch_legacy(content, foreign=True)
+        return True
+    records = read_records(content, _require_weights)
+    read_torch_zip(records, foreign=True)
+    return records.checked
+
+
+def _exported(records: Records, file_bytes: int, *, allow_pickle: bool) -> dict[str, Any]:
     found = dangers(records)
-    described = {} if found else describe(tensors(records), file_bytes)
+    described: dict[str, Any] = {}
+    if allow_pickle or not found:
+        described = describe(tensors(records, plain_only=bool(found)), file_bytes)
     return {"exported": found, "checked": records.checked, **described}
 
 

@@ -20,8 +20,8 @@ _VERSION = 1001
 _COUNT_BYTES = 8
 
 
-def read_torch_legacy(content: Any) -> Any:
-    """Return the object saved in ``content``, an ``mmap``.
+def read_torch_legacy(content: Any, *, foreign: bool = False) -> Any:
+    """Return the object saved in ``content``, an ``mmap``; ``foreign`` as of :func:`unpickle`.
 
     Raises:
         CheckpointError: cut short, bytes are left over, or storages missing.
@@ -34,7 +34,7 @@ def read_torch_legacy(content: Any) -> Any:
         if unpickle(content) != _VERSION:
             raise CheckpointError("is of a version of torch's file format that nobody has written")
         unpickle(content)  # the system that wrote it; torch does not look at it either
-        saved = unpickle(content, storages.find)
+        saved = unpickle(content, storages.find, foreign=foreign)
         keys = unpickle(content)
     except NotPlain as error:
         raise damaged(str(error)) from None

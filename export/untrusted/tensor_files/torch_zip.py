@@ -17,8 +17,10 @@ from cnn_export.untrusted.tensor_files.zip_records import Records
 _BYTE_ORDERS = (b"little", b"big")
 
 
-def read_torch_zip(records: Records, *, only_tensors: bool = False) -> Any:
+def read_torch_zip(records: Records, *, only_tensors: bool = False, foreign: bool = False) -> Any:
     """Return the saved object; with ``only_tensors``, nothing else may be in it.
+
+    ``foreign`` as of :func:`unpickle`.
 
     Raises:
         CheckpointError: no whole pickle, or a storage is missing, or shorter or longer than its
@@ -28,7 +30,7 @@ def read_torch_zip(records: Records, *, only_tensors: bool = False) -> Any:
     storages = _Storages(records, swapped=_swapped(records))
     pickle = io.BytesIO(records.read("data.pkl"))
     try:
-        return unpickle(pickle, storages.find, only_tensors)
+        return unpickle(pickle, storages.find, only_tensors, foreign=foreign)
     except NotPlain as error:
         raise damaged(str(error)) from None
 
