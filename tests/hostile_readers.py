@@ -97,3 +97,7 @@ def writes(descriptor: int) -> None:
 
 def exits() -> None:
     raise SystemExit(3)
+
+
+def signals() -> None:
+    os.kill(os.getpid(), 40)

@@ -52,9 +52,14 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     sys.path += job["paths"]
     sys.meta_path.insert(0, _Packages(job["packages"]))
-    reader = _named(job["reader"])
-    importlib.import_module("cnn_export.untrusted.parent_death").end_with_parent()
-    failure = importlib.import_module("cnn_export.errors").ExportError
+    try:
+        reader = _named(job["reader"])
+        importlib.import_module("cnn_export.untrusted.parent_death").end_with_parent()
+        failure = importlib.import_module("cnn_export.errors").ExportError
+    except Exception as error:  # no fault of the file's, which nothing has looked at
+        said = f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]
+        send(_ANSWER, json.dumps(["unready", said]).encode("ascii"))
+        os._exit(0)
     if job["first"] is not None:
         with contextlib.suppress(Exception):  # the reader meets it again, and tells
             _named(job["first"])()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cnn_export import errors
-from cnn_export.errors import InputRefused, one_line
+from cnn_export.errors import ExportError, InputRefused, one_line
 from cnn_export.untrusted.parent_death import PARENT
 
 _CHILD = Path(__file__).with_name("bounded_child.py")
@@ -69,6 +69,7 @@ def run_reader(
     Raises:
         InputRefused: the reader's own refusal; or it took more than the limits, crashed or did not
             answer as agreed. Names ``path``.
+        ExportError: the reader cannot be started, whatever the file is.
     """
     job = _job(reader, arguments, limits) | {"descriptors": list(descriptors), "first": first}
     command = [sys.executable, "-I", "-S", str(_CHILD), json.dumps(job)]
@@ -109,16 +110,19 @@ def _process(
 ) -> Generator[subprocess.Popen[bytes]]:
     """Start the child in a session of its own: Ctrl-C is this process's to handle."""
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        pass_fds=descriptors,
-        env={**environment, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())},
-        start_new_session=True,
-        cwd="/",
-    )
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=descriptors,
+            env={**environment, "OMP_NUM_THREADS": "1", PARENT: str(os.getpid())},
+            start_new_session=True,
+            cwd="/",
+        )
+    except OSError as error:
+        raise not_started(error) from error
     try:
         yield process
     finally:
@@ -126,6 +130,12 @@ def _process(
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def not_started(error: OSError) -> ExportError:
+    """Return the failure of a system that starts no further process."""
+    reason = error.strerror or error
+    return ExportError(f"no process can be started to read a file in ({reason}); end others first")
 
 
 def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
@@ -147,7 +157,7 @@ def judged(text: bytes, code: int, path: Path, limits: Limits) -> Any:
     """Return the answer that stands in ``text``, of a child that ended with ``code``.
 
     Raises:
-        InputRefused: as :func:`run_reader`.
+        InputRefused, ExportError: as :func:`run_reader`.
     """
     if len(text) > limits.answer_bytes:
         raise InputRefused(f"{path} holds more than {limits.answer_bytes // _MB} MB of description")
@@ -162,6 +172,9 @@ def judged(text: bytes, code: int, path: Path, limits: Limits) -> Any:
             return value
         case "memory", _:
             raise InputRefused(f"{path} {_too_much_memory(limits)}")
+        case "unready", _:
+            said = one_line(ExportError(str(value)))
+            raise ExportError(f"internal error: the reader of {path} does not start ({said})")
         case "refused", [str(name), str(message)]:
             raise _refusal(name)(one_line(InputRefused(message), 1000))
         case _:
@@ -180,8 +193,14 @@ def _ending(code: int, limits: Limits) -> str:
         return "ended its reader: the system has no memory left for it"
     if code == -signal.SIGABRT:  # C++ has no other answer to a failed allocation
         return f"crashed its reader, which may take {limits.memory_bytes // _MB} MB of memory"
-    ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return f"crashed its reader ({ended})"
+    return f"crashed its reader ({_signal(-code) if code < 0 else f'exit code {code}'})"
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {number}"
 
 
 def _too_much_memory(limits: Limits) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from cnn_export.errors import ExportError, InputRefused
 from cnn_export.untrusted import bounded_child, parent_death
-from cnn_export.untrusted.bounded_process import Limits, judged
+from cnn_export.untrusted.bounded_process import Limits, judged, not_started
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -31,12 +31,18 @@ def rehearse(work: Callable[[], Any], *, path: Path, limits: Limits) -> None:
     Raises:
         InputRefused: what ``work`` raised of it; or it took more than the limits or crashed. Names
             ``path``.
+        ExportError: the system makes no copy.
     """
     if sys.platform != "linux":
         return
     receiver, sender = os.pipe()
-    process = _copy(work, limits, (receiver, sender))
-    os.close(sender)
+    try:
+        process = _copy(work, limits, (receiver, sender))
+    except OSError as error:
+        os.close(receiver)
+        raise not_started(error) from error
+    finally:
+        os.close(sender)
     late = threading.Event()
     watchdog = threading.Timer(limits.wall_s, _end, [process, late])
     watchdog.daemon = True

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from cnn_export.errors import CheckpointError, InputRefused
+from cnn_export.errors import CheckpointError, ExportError, InputRefused
 from cnn_export.untrusted import bounded_process
 from cnn_export.untrusted.bounded_process import Limits, run_reader
+from cnn_export.untrusted.rehearsal import rehearse
 
 TESTS = Path(__file__).parents[1]
 LIMITS = Limits(memory_bytes=64 * 2**20, cpu_s=1, answer_bytes=2**20)
@@ -93,6 +94,7 @@ def test_a_typed_refusal_comes_back() -> None:
         ("lies", "cannot be read"),
         ("not_json", "cannot be read (TypeError"),
         ("fails", "cannot be read (ZeroDivisionError: by nothing)"),
+        ("signals", "crashed its reader (signal 40)"),
         ("exits", "crashed its reader (exit code 3)"),
         ("opens_a_file", "Too many open files"),
         ("connects", "Too many open files"),
@@ -105,6 +107,21 @@ def test_every_end_is_one_refusal(reader: str, said: str) -> None:
 def test_a_reader_that_waits_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Limits, "wall_s", 2)
     assert "takes more than 2 s to read" in refusal("waits")
+
+
+@pytest.mark.parametrize("call", ["Popen", "fork"])
+def test_no_process_can_be_started(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess if call == "Popen" else os, call, full)
+    start = {
+        "Popen": lambda: ask("infinite"),
+        "fork": lambda: rehearse(lambda: None, path=NAME, limits=LIMITS),
+    }
+    with pytest.raises(ExportError, match="no process can be started") as caught:
+        start[call]()
+    assert caught.value.exit_code == 1
 
 
 def test_numbers_of_any_kind_come_back() -> None:
@@ -173,6 +190,7 @@ def _state(process: int) -> str:
 def test_no_library_is_loaded_to_start() -> None:
     """A reader starts in tens of milliseconds: not even ``site`` is there."""
     assert importlib.util.find_spec("numpy") is not None
-    with pytest.raises(InputRefused, match="exit code 1"):
+    with pytest.raises(ExportError, match=r"reader of net\.pt does not start .*numpy") as caught:
         run_reader("numpy:array", {}, path=NAME, limits=LIMITS)
+    assert caught.value.exit_code == 1
     assert os.environ.get("CNN_BENCH_PARENT") is None
