@@ -19,6 +19,7 @@ from cnn_export.checkpoint.recognise import recognise, require_whole
 from cnn_export.checkpoint.sources import Source
 from cnn_export.checkpoint.spellings import Spelling, spellings
 from cnn_export.checkpoint.tensors import require_values, usable
+from cnn_export.checkpoint.unsaved import constants, other_draws, require_same_constants
 from cnn_export.errors import CheckpointError, UsageError
 
 Tensors = Mapping[str, torch.Tensor]
@@ -137,6 +138,11 @@ def _filled(
         filled = fill(candidate.construct(empty=False), tensors, entries)
     if filled is None:
         raise CheckpointError(f"{candidate} keeps tensors without data; build it with real ones")
+    made = {} if candidate.lean else constants(filled)
+    if made:  # the user's own class: are they the same each time?
+        with other_draws():
+            again = fill(candidate.construct(empty=False), tensors, entries)
+        require_same_constants(again or filled, made)
     return filled
 
 
@@ -147,7 +153,15 @@ def _adopted(candidate: Candidate, spelling: Spelling) -> nn.Module | None:
         return None
     tensors, _ = usable(spelling.tensors)
     extras = {k: v for k, v in spelling.entries.items() if k.endswith("_extra_state")}
-    return module if adopt(module, tensors, extras) else None
+    if not adopt(module, tensors, extras):
+        return None
+    made = {} if candidate.lean else constants(module)
+    if made:
+        with other_draws():
+            again = candidate.construct(empty=False)
+            adopt(again, tensors, extras)
+        require_same_constants(again, made)
+    return module
 
 
 def _counter_notes(mismatch: Mismatch) -> tuple[str, ...]:

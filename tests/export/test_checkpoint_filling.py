@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -134,6 +135,51 @@ class KeepsAList(_Net):
         self.convs = [nn.Conv2d(5, 5, 1)]
 
 
+class _Holder:
+    held: Any
+
+
+class HidesLayers(_Net):
+    """In a name of its own, a list in a list, a plain object, and past torch's own setter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._extra = [nn.Conv2d(5, 5, 1)]
+        self.nested = [[nn.Conv2d(5, 5, 1)]]
+        self.holder = _Holder()
+        self.holder.held = nn.Conv2d(5, 5, 1)
+        object.__setattr__(self, "past", nn.Conv2d(5, 5, 1))
+
+
+class DrawsConstants(_Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.randn(1, 5, 1, 1)
+        self.listed = [torch.randn(5, 1, 1)]
+
+
+class DrawsHidden(_Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.array = np.random.rand(5)
+        self.register_buffer("noise", torch.randn(5, 1, 1), persistent=False)
+
+
+class SteadyConstants(_Net):
+    """What comes out the same each time, or follows from the file, is the class's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid = [torch.linspace(0, 1, 7), torch.eye(3).to_sparse(), torch.ones(2) * 1j]
+        self.array = np.arange(5.0)
+        self.register_buffer("steps", torch.arange(5), persistent=False)
+        self.register_load_state_dict_post_hook(self._derive)
+
+    @staticmethod
+    def _derive(module: Any, _keys: Any) -> None:
+        module.doubled = module.stem.weight.detach() * 2
+
+
 class ListsItsOwn(_Net):
     """A list of layers that are registered too."""
 
@@ -225,7 +271,7 @@ def _refusal(path: Path, kind: type[nn.Module]) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [NoAssign, NoOptions, HalfNoAssign, ListsItsOwn])
+@pytest.mark.parametrize("kind", [NoAssign, NoOptions, HalfNoAssign, ListsItsOwn, SteadyConstants])
 def test_own_loading_code_loads(kind: type[nn.Module], tmp_path: Path) -> None:
     original = _randomized(_Net())
     _assert_same(_saved(tmp_path, original.state_dict()), kind, original)
@@ -263,6 +309,9 @@ def test_weight_norm_is_migrated_by_torch(tmp_path: Path) -> None:
         (FailsToTell, "fails to give its state_dict: RuntimeError: not today"),
         (HidesItsHead, "leaves head.weight, head.bias out of its state_dict"),
         (KeepsAList, "keeps layers in convs"),
+        (HidesLayers, "keeps layers in _extra, nested, holder"),
+        (DrawsConstants, "draws scale, listed[0]"),
+        (DrawsHidden, "draws array, noise"),
         (Lazy, "stem.weight of Lazy have no size yet"),
     ],
 )
