@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import torch
 
 from cnn_export.checkpoint.groups import Group
-from cnn_export.checkpoint.names import inside, is_statistic, plain_names, squashed
+from cnn_export.checkpoint.names import is_statistic, plain_names, squashed
 from cnn_export.checkpoint.weight_sets import OPTION, same_weights, says_averaged
 from cnn_export.errors import CheckpointError
 
 Tensors = Mapping[str, torch.Tensor]
+_OUTERS_MAX = 16
 _HOOK_PREFIX = "ema_"
 """OpenMMLab's older hook registers ``ema_conv1_weight`` beside ``conv1.weight``."""
 
@@ -27,8 +28,14 @@ def averaged_part(tensors: Tensors) -> tuple[dict[str, torch.Tensor], str] | Non
         CheckpointError: the two sets cannot be told apart for certain.
     """
     _refuse_swapped(tensors)
-    outers = {name.partition(".")[0] for name in tensors if "." in name}
-    found = [(outer, *split) for outer in sorted(outers) if (split := _split(tensors, outer))]
+    parts = _parts(tensors)
+    outers = sorted(filter(says_averaged, parts))
+    if len(outers) > _OUTERS_MAX:
+        raise CheckpointError(
+            f"the checkpoint holds {len(outers)} sets of averaged weights ('{outers[0]}.', …);"
+            " save the one to export as a file of its own"
+        )
+    found = [(outer, *split) for outer in outers if (split := _split(tensors, parts, outer))]
     if not found:
         return None
     if len(found) > 1:
@@ -44,14 +51,24 @@ def averaged_part(tensors: Tensors) -> tuple[dict[str, torch.Tensor], str] | Non
     )
 
 
-def _split(tensors: Tensors, outer: str) -> tuple[Tensors, Tensors, str] | None:
+def _parts(tensors: Tensors) -> dict[str, dict[str, torch.Tensor]]:
+    """Return the tensors by the first piece of their names, without it."""
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        outer, dot, rest = name.partition(".")
+        if dot:
+            parts.setdefault(outer, {})[rest] = tensor
+    return parts
+
+
+def _split(
+    tensors: Tensors, parts: Mapping[str, Tensors], outer: str
+) -> tuple[Tensors, Tensors, str] | None:
     """Return the tensors under ``outer`` and the raw ones with what leads to them."""
-    if not says_averaged(outer):
-        return None
-    averaged = plain_names(inside(tensors, outer))
+    averaged = plain_names(parts[outer])
     rest = {n: t for n, t in tensors.items() if not n.startswith(f"{outer}.")}
-    keys = sorted({name.partition(".")[0] for name in rest if "." in name})
-    for key, raw in [("", rest), *((key, inside(rest, key)) for key in keys)]:
+    keys = sorted(key for key in parts if key != outer)
+    for key, raw in [("", rest), *((key, parts[key]) for key in keys)]:
         if _shared(averaged, raw) and same_weights(Group("", averaged), Group("", raw)):
             return averaged, raw, key
     return None
@@ -59,6 +76,8 @@ def _split(tensors: Tensors, outer: str) -> tuple[Tensors, Tensors, str] | None:
 
 def _shared(averaged: Tensors, raw: Tensors) -> bool:
     """Tell whether the names agree without an attribute around either."""
+    if 2 * len(raw) < len(averaged):
+        return False  # at once: a file may have thousands of such parts
     names = {squashed(name) for name in raw}
     same = sum(squashed(name) in names for name in averaged)
     return 2 * same >= len(averaged) > 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
@@ -23,6 +23,8 @@ _RAW = ("state_dict", "model_state_dict", "model", "net", "network", "weights", 
 _AVERAGED = {"ema", "shadow"}
 _UNCERTAIN = {"swa", "avg", "average", "averaged", "averaging", "polyak"}
 """Averages whose batch norm statistics nobody has computed yet, or other averages than weights."""
+_MOMENTS = {"exp", "square", "sq", "grad"}
+"""Words of averages of gradients, not of weights."""
 _SAME = 0.5
 """Share of the tensors that make two groups sets of the same weights."""
 _WHOLE_FILE = "."
@@ -51,12 +53,15 @@ def choose(groups: Sequence[Group], key: str | None, *, openmmlab: bool = False)
     main = _main(raw)
     if main is None:
         return _only(averaged or [g for g in candidates if g.named]), ()
-    same = [g for g in weighty if g is not main and same_weights(g, main)]
-    unsure = [g for g in candidates if g in same and words(g.path) & _UNCERTAIN]
+    alike = _alike(main)
+    same = [g for g in weighty if g is not main and alike(g)]
+    again = {id(g) for g in same}
+    unsure = [g for g in candidates if id(g) in again and words(g.path) & _UNCERTAIN]
+    inner = _in_training([g for g in weighty if id(g) not in again])
     if not averaged and not unsure:
         notes = _passed_over(main, candidates, same, openmmlab)
-        return main, notes or _unusual(main)
-    if len(averaged) == 1 and not unsure and averaged[0] in same and averaged[0].named:
+        return main, (*(notes or _unusual(main)), *inner)
+    if len(averaged) == 1 and not unsure and id(averaged[0]) in again and averaged[0].named:
         (best,) = averaged
         chosen = _completed(best, [main])
         rest = [g for g in candidates if g is not main]
@@ -65,6 +70,7 @@ def choose(groups: Sequence[Group], key: str | None, *, openmmlab: bool = False)
             f" ({OPTION} {shown(main)})",
             *_borrowed(best, chosen, main),
             *_passed_over(best, rest, [g for g in same if g is not best], openmmlab),
+            *inner,
         )
     raise _several([main, *averaged, *(g for g in unsure if g not in averaged)])
 
@@ -106,7 +112,8 @@ def _only(groups: Sequence[Group]) -> Group:
 
 
 def _several(groups: Sequence[Group]) -> CheckpointError:
-    names = [f"{shown(g)}{'' if g.named else ' (a list, without names)'}" for g in groups]
+    names = [f"{shown(g)}{'' if g.named else ' (a list, without names)'}" for g in groups[:8]]
+    names += ["…"] * (len(groups) > 8)
     first = next((shown(g) for g in groups if g.named), None)
     choice = f"choose with {OPTION} {first}, or " if first else ""
     return CheckpointError(
@@ -147,28 +154,57 @@ def _unusual(main: Group) -> tuple[str, ...]:
 def _passed_over(
     chosen: Group, candidates: Sequence[Group], same: Sequence[Group], openmmlab: bool
 ) -> tuple[str, ...]:
+    known = {id(chosen), *map(id, same)}
     again = [shown(g) for g in same if g is not chosen]
-    others = [shown(g) for g in candidates if g is not chosen and g not in same]
+    others = [shown(g) for g in candidates if id(g) not in known]
+    named = next((shown(g) for g in same if g is not chosen and g.named), None)
+    key = f" ({OPTION} {named})" if named else ""
     notes: list[str] = []
     if again:
         why = "; OpenMMLab saves the averaged ones under the plain name" if openmmlab else ""
         notes.append(
             f"weights taken from '{shown(chosen)}'; the same tensors are again in"
-            f" {listed(again)}, not used ({OPTION} {again[0]}){why}"
+            f" {listed(again)}, not used{key}{why}"
         )
     if others:
         notes.append(f"tensors in {listed(others)} are not used")
     return tuple(notes)
 
 
+def _in_training(groups: Sequence[Group]) -> tuple[str, ...]:
+    """Return a note on averages that an optimizer keeps; its moments (``exp_avg``) are none."""
+    averages = [
+        shown(group)
+        for group in groups
+        if group.of_training
+        and any(_means_average(key) for key in (*group.path.split("."), *group.tensors))
+    ]
+    return (f"averages in {listed(averages)} are not used",) if averages else ()
+
+
+def _means_average(key: str) -> bool:
+    said = words(key)
+    return bool(said & _AVERAGED or (said & _UNCERTAIN and not said & _MOMENTS))
+
+
 def same_weights(one: Group, other: Group) -> bool:
     """Tell whether the two hold mostly the same: names and shapes, or shapes alone in a list."""
-    fewer = min(len(_weights(one.tensors)), len(_weights(other.tensors)))
-    if not (one.named and other.named):
-        shapes = [Counter(map(_shape, _weights(g.tensors).values())) for g in (one, other)]
-        return shapes[0] == shapes[1]
-    best = max(len(a & b) for a in _spelled(one) for b in _spelled(other))
-    return best >= max(1, _SAME * fewer)
+    return _alike(other)(one)
+
+
+def _alike(main: Group) -> Callable[[Group], bool]:
+    """Return :func:`same_weights` with ``main``, spelled once for however many groups."""
+    count, spelled = len(_weights(main.tensors)), _spelled(main) if main.named else []
+    shapes = Counter(map(_shape, _weights(main.tensors).values()))
+
+    def alike(group: Group) -> bool:
+        weights = _weights(group.tensors)
+        if not (group.named and main.named):
+            return Counter(map(_shape, weights.values())) == shapes
+        best = max(len(a & b) for a in _spelled(group) for b in spelled)
+        return best >= max(1, _SAME * min(len(weights), count))
+
+    return alike
 
 
 def _spelled(group: Group) -> list[set[tuple[str, tuple[int, ...]]]]:

@@ -11,6 +11,8 @@ from checkpoint_trees import State, load_tree, same, tiny_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cnn_export.checkpoint import weight_sets
+from cnn_export.checkpoint.groups import Group
 from cnn_export.errors import CheckpointError, ExportError, UsageError
 
 RAW, EMA, THIRD = tiny_state(1), tiny_state(2), tiny_state(3)
@@ -160,7 +162,36 @@ def test_other_tensors_are_named() -> None:
 
 def test_averages_in_an_optimizer_are_named() -> None:
     tree = {"state_dict": RAW, "optimizer_states": [{"ema": tuple(PARAMETERS.values())}]}
-    assert "optimizer_states.0.ema" in load_tree(tree).notes
+    notes = load_tree(tree).notes
+    assert "optimizer_states.0.ema" in notes
+    assert "--weights-key" not in notes  # a list leads to no tensors by name
+    swa = {"optimizer": {"state": {0: {"swa_buffer": torch.ones(5, 3, 3, 3)}}}}
+    assert "averages in optimizer.state.0 are not used" in load_tree({"model": RAW, **swa}).notes
+    moments = {
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(5, 3), "square_avg": torch.ones(5, 3)}}}
+    }
+    assert load_tree({"model": RAW, **moments}).notes == ""
+
+
+def test_thousands_of_sets_are_told_apart_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raw names are spelled once, not once for each set."""
+    calls = 0
+    spelled = weight_sets._spelled
+
+    def counted(group: Group) -> Any:
+        nonlocal calls
+        calls += group.path == "state_dict"
+        return spelled(group)
+
+    monkeypatch.setattr(weight_sets, "_spelled", counted)
+    sets = {f"g{i}": {"w": torch.ones(2, 2)} for i in range(50)}
+    load_tree({"state_dict": RAW, **sets})
+    assert calls == 1
+
+
+def test_more_averages_than_a_script_writes() -> None:
+    many = {f"ema{i}.zz{i}": torch.ones(2, 2) for i in range(500)}
+    assert "500 sets of averaged weights" in _refusal({**RAW, **many})
 
 
 def test_momentum_by_name_is_no_average() -> None:
