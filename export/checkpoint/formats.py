@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cnn_export.errors import CheckpointError
-from cnn_export.untrusted.snapshot import Snapshot
+from cnn_export.untrusted.snapshot import HEAD_BYTES, Snapshot
 from cnn_export.untrusted.tensor_files.reader import LEGACY, SAFETENSORS, ZIP
 from cnn_export.untrusted.tensor_files.safetensors_file import HEADER_MAX
 
-_HEAD_BYTES = 512
 _FOREIGN = {
     b"\x1f\x8b": "gzip-compressed; decompress it first",
     b"\x89HDF": "an HDF5 file, not a torch checkpoint; save the torch state_dict",
@@ -22,7 +23,15 @@ def sniff(snapshot: Snapshot) -> str:
     Raises:
         CheckpointError: empty, or no checkpoint; says what it is instead.
     """
-    path, head = snapshot.path, snapshot.head(_HEAD_BYTES)
+    return kind_of(snapshot.path, snapshot.head(HEAD_BYTES))
+
+
+def kind_of(path: Path, head: bytes) -> str:
+    """Return what :func:`sniff` does, by the first ``HEAD_BYTES`` bytes.
+
+    Raises:
+        CheckpointError: as :func:`sniff`.
+    """
     if not head:
         raise CheckpointError(f"{path} is empty; fetch or save the checkpoint again")
     if head.startswith(b"PK"):
@@ -47,4 +56,4 @@ def _is_text(head: bytes) -> bool:
         # A multi-byte character may be cut at the end of the head.
         return head.decode("utf-8", errors="strict").isprintable() or head.isascii()
     except UnicodeDecodeError as error:
-        return error.start >= _HEAD_BYTES - 4
+        return error.start >= HEAD_BYTES - 4

@@ -15,7 +15,7 @@ from torch import nn
 from cnn_export.checkpoint.arguments import parse_arguments
 from cnn_export.checkpoint.containers import Contents, open_container
 from cnn_export.checkpoint.exported import load_exported
-from cnn_export.checkpoint.formats import sniff
+from cnn_export.checkpoint.formats import kind_of, sniff
 from cnn_export.checkpoint.multiplier import Hints, hints_for
 from cnn_export.checkpoint.reading import describe, notes_on, read
 from cnn_export.checkpoint.recorded import Size, recorded_input_size
@@ -77,7 +77,7 @@ def load_model(
     """
     source = None if model is None else parse_source(model)
     given = parse_arguments(model_args)
-    with _errors_name(path), taken(path) as snapshot:
+    with _errors_name(path), taken(path, kind_of) as snapshot:
         kind = sniff(snapshot)
         description = describe(snapshot, kind, allow_pickle=allow_pickle)
         if "exported" in description:

@@ -13,14 +13,16 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import BinaryIO
 
 from cnn_export.errors import InputRefused
 from cnn_export.untrusted.regular_file import opened
 
+HEAD_BYTES = 512
 _CHUNK_BYTES = 2**20
+_TOO_LARGE = "does not fit into the memory of this machine"
 _NO_MEMORY = (errno.ENOMEM, errno.ENOSPC, errno.EFBIG)
 
 
@@ -64,8 +66,13 @@ class Snapshot:
 
 
 @contextlib.contextmanager
-def taken(path: Path) -> Generator[Snapshot]:
+def taken(
+    path: Path, judge: Callable[[Path, bytes], object] = lambda _path, _head: None
+) -> Generator[Snapshot]:
     """Yield the content of the regular file at ``path``, read once.
+
+    ``judge`` is given the path and the first ``HEAD_BYTES`` before the rest is read, and raises if
+    they tell that this is something else.
 
     Raises:
         InputRefused: as :func:`regular_file.opened`; or the file was written to meanwhile, or is
@@ -74,6 +81,9 @@ def taken(path: Path) -> Generator[Snapshot]:
     with opened(path) as file, _own_file() as descriptor:
         before = os.fstat(file.fileno())
         try:
+            judge(path, os.pread(file.fileno(), HEAD_BYTES, 0))
+            if before.st_size > _memory_bytes():
+                raise InputRefused(f"{path} {_TOO_LARGE}")
             size, digest = _copied(file, descriptor)
         except OSError as error:
             raise InputRefused(f"{path} {_reason(error)}") from error
@@ -114,6 +124,10 @@ def _copied(source: BinaryIO, descriptor: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def _write_all(descriptor: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
@@ -129,5 +143,5 @@ def _seal(descriptor: int) -> None:
 
 def _reason(error: OSError) -> str:
     if error.errno in _NO_MEMORY:
-        return "does not fit into the memory of this machine"
+        return _TOO_LARGE
     return f"cannot be read: {error.strerror or error}"

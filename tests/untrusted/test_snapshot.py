@@ -117,3 +117,16 @@ def test_nothing_stays_open(path: Path) -> None:
         assert len(open_descriptors()) > len(before)
     del mapping, copy
     assert open_descriptors() == before
+
+
+def test_the_first_bytes_are_judged_before_the_rest_is_read(path: Path) -> None:
+    os.truncate(path, 2**43)  # sparse: more than any machine's memory
+
+    def judge(judged: Path, head: bytes) -> None:
+        assert (judged, head) == (path, CONTENT[: snapshot.HEAD_BYTES])
+        raise InputRefused("is something else")
+
+    with pytest.raises(InputRefused, match="is something else"), taken(path, judge):
+        pass
+    with pytest.raises(InputRefused, match=r"net\.pt does not fit into the memory"), taken(path):
+        pass
