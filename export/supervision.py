@@ -12,15 +12,20 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 from cnn_export.atomic_commit import remove_empty, settle
+from cnn_export.atomic_commit.private_folder import private_folders
 from cnn_export.errors import DestinationError, ExportError, InputRefused
 from cnn_export.job_trail import TRAIL
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_SIGNAL = 128
+_FORKS_DIE_S = 2.0
+"""A fork holds the lock of the job's private folder until it is gone."""
+_PAUSE_S = 0.05
 _OF_A_CRASH = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE)
 
 
@@ -111,10 +116,19 @@ def _left() -> str:
     """Settle the destination of the job, and return what that makes of it."""
     folder, *created = [Path(text) for text in TRAIL.last("destination") or [os.devnull]]
     try:
-        completed = [note for note in settle(folder) if "completed" in note]
+        completed = [note for note in _settled(folder) if "completed" in note]
     except DestinationError as error:
         return str(error)
     remove_empty(created)
     if completed or TRAIL.last("written"):
         return "its files were finished and are in place"
     return "nothing was written"
+
+
+def _settled(folder: Path) -> list[str]:
+    """Settle what the dead job left, also where processes that it had forked die after it."""
+    notes, end = list(settle(folder)), time.monotonic() + _FORKS_DIE_S
+    while next(private_folders(folder), None) is not None and time.monotonic() < end:
+        time.sleep(_PAUSE_S)
+        notes += settle(folder)
+    return notes
