@@ -20,7 +20,7 @@ SIZES = {
 
 QUANTIZED = frozenset(("quint8", "qint8", "quint4x2", "quint2x4", "qint32"))
 
-NAMED_ONLY = frozenset(f"{kind}{bits}" for kind in ("int", "uint") for bits in range(1, 8))
+NAMED_ONLY = tuple(f"{kind}{bits}" for kind in ("int", "uint") for bits in range(1, 8))
 """Types that torch can name but has no storage of."""
 
 STORAGES = {
