@@ -91,7 +91,7 @@ def starts_a_process() -> None:
     os.fork()
 
 
-def writes(descriptor: int) -> None:
+def writes(_content: object, descriptor: int) -> None:
     os.write(descriptor, b"more")
 
 

@@ -60,6 +60,9 @@ def test_a_real_writer_beside(tmp_path: Path) -> None:
     finally:
         writer.kill()
         writer.join()
+    path.write_bytes(contents[1])  # and what rests is read
+    loaded = load_model(path, model="networks:SmallNet")
+    assert digests[loaded.source_sha256] == contents[1]
 
 
 @pytest.mark.parametrize("later", ["shorter", "other"])
@@ -70,9 +73,9 @@ def test_saved_again_right_after_it_was_read(
     content = small_checkpoint.read_bytes()
     described = load.describe
 
-    def saved_again(*arguments: Any) -> Any:
+    def saved_again(*arguments: Any, **named: Any) -> Any:
         small_checkpoint.write_bytes(b"" if later == "shorter" else bytes(len(content)))
-        return described(*arguments)
+        return described(*arguments, **named)
 
     monkeypatch.setattr(load, "describe", saved_again)
     arguments = ["-t", "onnx", *SMALL, "-o", str(out), "--quiet"]
