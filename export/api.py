@@ -45,7 +45,7 @@ class Settings(TypedDict, total=False):
         approximate: let ``identity_tensor_multiplier`` change the network's function, and
             measure how far that takes the outputs (default False).
         reparam: run the reparameterization stage (default True).
-        dry_run: load, trace and check operators only.
+        dry_run: do the whole job and keep nothing, to learn what the real run says.
         step: called with each step's name; the returned context spans the step.
     """
 

@@ -135,7 +135,7 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     is_flag=True,
     help="Run the code inside a pickled checkpoint. Only for files you made.",
 )
-@click.option("--dry-run", is_flag=True, help="Load, trace and check operators; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Do the whole job, and keep nothing.")
 @click.option("--explain", is_flag=True, help="Show what each rewrite did and refused.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", "-q", is_flag=True, help="Show errors only.")
