@@ -46,7 +46,15 @@ def _zip(path: Path) -> Path:
 
 
 def _legacy(path: Path) -> Path:
-    torch.save(_state(), path, _use_new_zipfile_serialization=False)
+    """Write the old format, whose storages are named and ordered by address: here by number."""
+    address, seen = torch.UntypedStorage._cdata, dict[int, int]()
+
+    def number(storage: torch.UntypedStorage) -> int:
+        return seen.setdefault(address.__get__(storage), 139674370751536 + len(seen))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.UntypedStorage, "_cdata", property(number), raising=False)
+        torch.save(_state(), path, _use_new_zipfile_serialization=False)
     return path
 
 
@@ -113,7 +121,12 @@ def _by_the_vendor(kind: str, path: Path) -> Any:
         return safetensors.torch.load_file(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return torch.load(path, weights_only=True)
+        return torch.load(path, weights_only=True, map_location="cpu")
+
+
+def test_the_old_format_is_written_the_same_each_time(tmp_path: Path) -> None:
+    one, other = _legacy(tmp_path / "one.pt"), _legacy(tmp_path / "other.pt")
+    assert one.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize("kind", WRITERS)

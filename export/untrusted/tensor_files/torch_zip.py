@@ -82,9 +82,11 @@ def described_storage(pid: Any, length: int) -> tuple[str, str, int]:
     """
     if not isinstance(pid, tuple) or len(pid) != length or pid[0] not in ("storage", b"storage"):
         raise CheckpointError("a persistent object that is no storage")
-    kind, key, count = pid[1], pid[2], pid[4]
+    kind, key, device, count = pid[1:5]
     dtype = STORAGES.get(kind.name) if isinstance(kind, Named) else None
     if dtype is None or not isinstance(key, str) or type(count) is not int:
+        raise CheckpointError("a storage that is not described as torch does")
+    if not isinstance(device, str):  # Which device it names does not matter: all is read here.
         raise CheckpointError("a storage that is not described as torch does")
     if not 0 <= count < 2**60:
         raise CheckpointError(f"a storage of {count} elements")
