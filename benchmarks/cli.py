@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from cnn_export import __version__
-from cnn_export.benchmarks.entry import run_command
+from cnn_export.command_line.edge import run_command
 from cnn_export.errors import nearest
 
 NAME = "cnn-bench"

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from cnn_export.api import export
+    from cnn_export.job.api import export
+    from cnn_export.job.module_api import reparameterize
+    from cnn_export.job.request import Artifact, ExportResult
     from cnn_export.models.acb import acb_convert
-    from cnn_export.module_api import reparameterize
-    from cnn_export.request import Artifact, ExportResult
 
 __all__ = ["Artifact", "ExportResult", "__version__", "acb_convert", "export", "reparameterize"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "export":
-        from cnn_export.api import export
+        from cnn_export.job.api import export
 
         return export
     if name == "reparameterize":
-        from cnn_export.module_api import reparameterize
+        from cnn_export.job.module_api import reparameterize
 
         return reparameterize
     if name == "acb_convert":
@@ -32,7 +32,7 @@ def __getattr__(name: str) -> Any:
 
         return acb_convert
     if name in ("Artifact", "ExportResult"):
-        from cnn_export import request
+        from cnn_export.job import request
 
         return getattr(request, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,11 +13,11 @@ from collections.abc import Generator, Sequence
 from types import FrameType
 
 from cnn_export.atomic_commit import discard_unfinished
+from cnn_export.command_line.job_trail import TRAIL
+from cnn_export.command_line.standard_output import discard_rest, refusal
+from cnn_export.command_line.terminal import printable
 from cnn_export.errors import DestinationError, ExportError, InputRefused
-from cnn_export.job_trail import TRAIL
-from cnn_export.standard_output import discard_rest, refusal
-from cnn_export.supervision import supervised
-from cnn_export.terminal import printable
+from cnn_export.job.supervision import supervised
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_SIGNAL = 128
@@ -54,7 +54,7 @@ def _run_with_trace_of_crashes(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     import click  # here, so that Ctrl-C meets the handlers while packages load
 
-    from cnn_export.cli import command
+    from cnn_export.job.cli import command
 
     try:
         # click's own main() would read an EOFError of a job as Ctrl-C, and print a line more.

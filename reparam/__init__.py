@@ -4,8 +4,8 @@ The only entry most callers need is :func:`reparameterize_graph`; see ``README.m
 contract of a pass and how to add one.
 """
 
-from cnn_export.reparam.errors import ReparameterizationError
-from cnn_export.reparam.probe import Probe, make_probes
+from cnn_export.reparam.graph.errors import ReparameterizationError
+from cnn_export.reparam.proof.probe import Probe, make_probes
 from cnn_export.reparam.report import PassReport, Report
 from cnn_export.reparam.stage import reparameterize_graph
 

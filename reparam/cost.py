@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import fx
 
-from cnn_export.reparam.attributes import attribute
-from cnn_export.reparam.linear_operators import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
-from cnn_export.reparam.operators import arguments, operator_name, overload, value_of
+from cnn_export.reparam.graph.attributes import attribute
+from cnn_export.reparam.graph.linear_operators import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
+from cnn_export.reparam.graph.operators import arguments, operator_name, overload, value_of
 
 
 @dataclasses.dataclass(frozen=True)

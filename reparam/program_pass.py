@@ -12,7 +12,7 @@ import dataclasses
 
 from torch import fx
 
-from cnn_export.reparam.attributes import drop_unused_attributes
+from cnn_export.reparam.graph.attributes import drop_unused_attributes
 
 
 @dataclasses.dataclass(frozen=True)

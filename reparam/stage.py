@@ -8,17 +8,17 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import fx
 
-from cnn_export.reparam.copies import adopt, float64_copy
 from cnn_export.reparam.cost import measure
-from cnn_export.reparam.errors import ReparameterizationError
-from cnn_export.reparam.one_thread import one_thread
-from cnn_export.reparam.order import DEFAULT_PASSES
-from cnn_export.reparam.precision import cast, default_dtype, promoted_default, working_dtype
-from cnn_export.reparam.probe import Probe, make_probes
+from cnn_export.reparam.graph.copies import adopt, float64_copy
+from cnn_export.reparam.graph.errors import ReparameterizationError
+from cnn_export.reparam.graph.precision import cast, default_dtype, promoted_default, working_dtype
+from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES
 from cnn_export.reparam.program_pass import Decision, PassResult, ProgramPass
-from cnn_export.reparam.proof import TOLERANCE, prove
+from cnn_export.reparam.proof.one_thread import one_thread
+from cnn_export.reparam.proof.probe import Probe, make_probes
+from cnn_export.reparam.proof.proof import TOLERANCE, prove
+from cnn_export.reparam.proof.rounding import SHORT, refuse_lossy_rounding
 from cnn_export.reparam.report import PassReport, Proof, Report
-from cnn_export.reparam.rounding import SHORT, refuse_lossy_rounding
 
 MAX_ROUNDS = 16
 """Rounds over all passes before the stage gives up; real networks need two or three."""
@@ -59,7 +59,7 @@ def reparameterize_graph(
 
     Raises:
         ReparameterizationError: a pass failed, changed the result by more than the limit
-            (relative, see :func:`~cnn_export.reparam.comparison.relative_error`), gave weights too
+            (relative, see :func:`~.proof.comparison.relative_error`), gave weights too
             large or too small for the dtype, or still fired after ``max_rounds``; or ``probes``
             gave none.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cnn_export.benchmarks.compare_report import Comparisons
+    from cnn_export.benchmarks.tables.compare_table import Comparisons
 
 
 @click.command("compare")
@@ -22,15 +22,15 @@ def command(base: Path, new: Path | None, as_json: bool) -> None:
     them is named. Pairs of one file took turns in the same processes, which tells far smaller
     differences apart. The verdict is printed, not returned: see gate for exit codes.
     """
-    from cnn_export.benchmarks import compare_report
-    from cnn_export.benchmarks.console import result_console, warn
-    from cnn_export.benchmarks.plan_coverage import missing_lines
+    from cnn_export.benchmarks.results.plan_coverage import missing_lines
+    from cnn_export.benchmarks.tables import compare_table
+    from cnn_export.command_line.console import result_console, warn
 
     comparisons = _compared(base, new)
     if as_json:
-        click.echo(compare_report.as_json(comparisons))
+        click.echo(compare_table.as_json(comparisons))
         return
-    result_console().print(compare_report.table_of(comparisons))
+    result_console().print(compare_table.table_of(comparisons))
     for side, labels in (("base", comparisons.only_base), ("new", comparisons.only_new)):
         for label in labels:
             warn(f"only in {side}: {label}")
@@ -39,8 +39,8 @@ def command(base: Path, new: Path | None, as_json: bool) -> None:
 
 
 def _compared(base: Path, new: Path | None) -> Comparisons:
-    from cnn_export.benchmarks.columns import read_measurements
-    from cnn_export.benchmarks.compare_report import of_duels, of_series
+    from cnn_export.benchmarks.results.read_series import read_measurements
+    from cnn_export.benchmarks.tables.compare_table import of_duels, of_series
     from cnn_export.errors import InputRefused
 
     measured = read_measurements(base)

@@ -11,8 +11,8 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def command(as_json: bool) -> None:
     """List this host and the phones that adb sees: what they are, what disturbs them right now."""
-    from cnn_export.benchmarks import device_listing
-    from cnn_export.benchmarks.console import warn
+    from cnn_export.benchmarks.devices import device_listing
+    from cnn_export.command_line.console import warn
 
     phones, why_none = device_listing.phones()
     found = [device_listing.host(), *phones]

@@ -10,9 +10,9 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cnn_export.benchmarks.candidates import Candidate
-    from cnn_export.benchmarks.gate import Verdict
-    from cnn_export.benchmarks.measurements import Measurements
+    from cnn_export.benchmarks.gate.candidates import Candidate
+    from cnn_export.benchmarks.gate.judge import Verdict
+    from cnn_export.benchmarks.results.series import Measurements
 
 _FILE = click.Path(path_type=Path)
 
@@ -50,12 +50,12 @@ def command(
     11: undecided or lost, with what would decide. A budget without a result and a result without
     a budget are refused (4), unless allowed; so is what only the baseline has.
     """
-    from cnn_export.benchmarks.budgets import read_budgets
-    from cnn_export.benchmarks.candidates import shortfalls_of
-    from cnn_export.benchmarks.columns import read_measurements
-    from cnn_export.benchmarks.gate import judge
-    from cnn_export.benchmarks.gate_outputs.saving import require_apart
-    from cnn_export.benchmarks.regression import Regressions
+    from cnn_export.benchmarks.gate.budgets import read_budgets
+    from cnn_export.benchmarks.gate.candidates import shortfalls_of
+    from cnn_export.benchmarks.gate.judge import judge
+    from cnn_export.benchmarks.gate.outputs.saving import require_apart
+    from cnn_export.benchmarks.gate.regression import Regressions
+    from cnn_export.benchmarks.results.read_series import read_measurements
 
     _require_sensible(results, artifacts, baseline)
     require_apart((results, *artifacts, budget_file, baseline), outputs.values())
@@ -88,11 +88,11 @@ def _require_sensible(
 
 
 def _candidates(measured: Measurements | None, artifacts: Sequence[Path]) -> list[Candidate]:
-    from cnn_export.benchmarks.candidates import candidates_of
+    from cnn_export.benchmarks.gate.candidates import candidates_of
 
     found = candidates_of(measured) if measured else []
     if artifacts:
-        from cnn_export.benchmarks.file_candidates import read_candidate
+        from cnn_export.benchmarks.gate.file_candidates import read_candidate
 
         found += [read_candidate(path) for path in artifacts]
     return found
@@ -102,8 +102,8 @@ def _require_kept(
     measured: Measurements, earlier: Measurements, baseline: Path, allowed: bool
 ) -> None:
     """Refuse results that lack what the baseline has, and a baseline that lacks processes."""
-    from cnn_export.benchmarks.console import warn
-    from cnn_export.benchmarks.plan_coverage import missing_lines
+    from cnn_export.benchmarks.results.plan_coverage import missing_lines
+    from cnn_export.command_line.console import warn
     from cnn_export.errors import InputRefused
 
     found = [
@@ -121,8 +121,8 @@ def _require_kept(
 
 def _gone(measured: Measurements, earlier: Measurements) -> list[str]:
     """Return what only the baseline has: times, peak memory, turns."""
-    from cnn_export.benchmarks.baseline import gone, gone_duels, gone_memory
-    from cnn_export.benchmarks.candidates import Candidate, candidate_of_series
+    from cnn_export.benchmarks.gate.baseline import gone, gone_duels, gone_memory
+    from cnn_export.benchmarks.gate.candidates import Candidate, candidate_of_series
 
     timed = gone(earlier.series, measured.series)
     lost = {id(each) for each in timed}
@@ -137,7 +137,7 @@ def _gone(measured: Measurements, earlier: Measurements) -> list[str]:
 
 
 def _require_matched(verdict: Verdict, budget_file: Path, allowed: bool) -> None:
-    from cnn_export.benchmarks.console import warn
+    from cnn_export.command_line.console import warn
     from cnn_export.errors import InputRefused
 
     if not verdict.judgements:
@@ -154,10 +154,10 @@ def _require_matched(verdict: Verdict, budget_file: Path, allowed: bool) -> None
 def _write(
     candidates: Sequence[Candidate], verdict: Verdict, outputs: dict[str, Path | None]
 ) -> None:
-    from cnn_export.benchmarks.gate_outputs.bmf import as_bmf
-    from cnn_export.benchmarks.gate_outputs.junit import as_junit
-    from cnn_export.benchmarks.gate_outputs.markdown import as_markdown
-    from cnn_export.benchmarks.gate_outputs.saving import append_text, save_text
+    from cnn_export.benchmarks.gate.outputs.bmf import as_bmf
+    from cnn_export.benchmarks.gate.outputs.junit import as_junit
+    from cnn_export.benchmarks.gate.outputs.markdown import as_markdown
+    from cnn_export.benchmarks.gate.outputs.saving import append_text, save_text
 
     if junit := outputs["junit"]:
         save_text(junit, as_junit(verdict))
@@ -169,18 +169,18 @@ def _write(
 
 def _show(verdict: Verdict, as_json: bool) -> None:
     if as_json:
-        from cnn_export.benchmarks.gate_outputs.document import as_json as document
+        from cnn_export.benchmarks.gate.outputs.document import as_json as document
 
         click.echo(document(verdict))
         return
-    from cnn_export.benchmarks.console import result_console
-    from cnn_export.benchmarks.gate_outputs.table import table_of
+    from cnn_export.benchmarks.gate.outputs.table import table_of
+    from cnn_export.command_line.console import result_console
 
     result_console().print(table_of(verdict))
 
 
 def _require_met(verdict: Verdict) -> None:
-    from cnn_export.benchmarks.gate_outputs.wording import remark
+    from cnn_export.benchmarks.gate.outputs.wording import remark
     from cnn_export.errors import OverBudget, Undecided
 
     total = len(verdict.judgements)

@@ -15,12 +15,12 @@ import click
 from cnn_export.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
-    from cnn_export.benchmarks.adb.attendant import Care
-    from cnn_export.benchmarks.adb.launch import Launch
-    from cnn_export.benchmarks.adb.second_opinion.tools import OwnTool
-    from cnn_export.benchmarks.device import Device
-    from cnn_export.benchmarks.run_request import Finished, Request
-    from cnn_export.benchmarks.runner import Progress
+    from cnn_export.benchmarks.devices.adb.app.launch import Launch
+    from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Care
+    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
+    from cnn_export.benchmarks.devices.contract import Device
+    from cnn_export.benchmarks.run.run_request import Finished, Request
+    from cnn_export.benchmarks.run.runner import Progress
 
 _DEFAULT_OUT = Path("results.jsonl")
 _REPEATS, _MIN_TIME = 10, "1s"
@@ -169,9 +169,13 @@ def command(
     Every repeat is a new process, in a seeded order. With --compare, processes hold two
     artifacts and alternate their inferences: that tells differences of a few percent apart.
     """
-    from cnn_export.benchmarks.devices import DeviceOptions, find_devices, require_phone_options
-    from cnn_export.benchmarks.durations import parse_duration_s
-    from cnn_export.benchmarks.run_progress import screen
+    from cnn_export.benchmarks.devices.named_devices import (
+        DeviceOptions,
+        find_devices,
+        require_phone_options,
+    )
+    from cnn_export.benchmarks.run.run_progress import screen
+    from cnn_export.command_line.durations import parse_duration_s
 
     require_phone_options(device_names, _given(_PHONE_OPTIONS))
     care = _care(options)
@@ -191,11 +195,11 @@ def _performed(
     request: Request, devices: Sequence[Device], report: Callable[[Progress], None]
 ) -> tuple[Sequence[Finished], ExportError | None]:
     if len(devices) > 1:
-        from cnn_export.benchmarks.several_devices import perform_all
+        from cnn_export.benchmarks.run.several_devices import perform_all
 
         everything = perform_all(request, devices, report)
         return everything.finished, everything.first_failure(request.out)
-    from cnn_export.benchmarks.run_job import perform
+    from cnn_export.benchmarks.run.run_job import perform
 
     finished = perform(request, devices[0], report)  # what stopped it is told behind its table
     return [finished], finished.first_failure(request.out)
@@ -210,10 +214,10 @@ def _given(names: Sequence[str]) -> list[str]:
 
 def _care(options: dict[str, Any]) -> Care:
     """Take out of ``options`` how phones are treated."""
-    from cnn_export.benchmarks.adb.attendant import Care
-    from cnn_export.benchmarks.adb.settings import Wishes
-    from cnn_export.benchmarks.adb.waiting import Limits
-    from cnn_export.benchmarks.durations import parse_duration_s
+    from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Care
+    from cnn_export.benchmarks.devices.adb.lifecycle.settings_policy import Wishes
+    from cnn_export.benchmarks.devices.adb.lifecycle.waiting import Limits
+    from cnn_export.command_line.durations import parse_duration_s
 
     limits = Limits(
         options.pop("max_temperature"),
@@ -227,18 +231,21 @@ def _care(options: dict[str, Any]) -> Care:
 def _tools(given: Sequence[str]) -> tuple[OwnTool, ...]:
     if not given:
         return ()
-    from cnn_export.benchmarks.adb.second_opinion.tools import own_tools
+    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import own_tools
 
     return tuple(own_tools(given))
 
 
 def _request(options: dict[str, Any]) -> Request:
-    from cnn_export.benchmarks.durations import parse_duration_s
-    from cnn_export.benchmarks.run_request import Request
+    from cnn_export.benchmarks.run.run_request import Request
+    from cnn_export.command_line.durations import parse_duration_s
 
     repeats, seconds = _REPEATS, parse_duration_s(options["min_time"] or _MIN_TIME)
     if options["compare"]:
-        from cnn_export.benchmarks.statistics import DEFAULT_PAIR_REPEATS, DEFAULT_PAIR_SECONDS
+        from cnn_export.benchmarks.statistics.summary import (
+            DEFAULT_PAIR_REPEATS,
+            DEFAULT_PAIR_SECONDS,
+        )
 
         repeats = DEFAULT_PAIR_REPEATS
         seconds = seconds if options["min_time"] else DEFAULT_PAIR_SECONDS
@@ -260,8 +267,8 @@ def _tell(
     quiet: bool,
 ) -> None:
     """Tell what there is; a failure, which follows, tells by itself how much is kept."""
-    from cnn_export.benchmarks import run_summary, run_table
-    from cnn_export.benchmarks.console import warn
+    from cnn_export.benchmarks.tables import run_summary, run_table
+    from cnn_export.command_line.console import warn
 
     if any(run.torn_bytes for run in finished):
         click.echo(f"a torn last line of {request.out} is now in {request.out}.torn", err=True)

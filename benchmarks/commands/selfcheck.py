@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from cnn_export.benchmarks.selfcheck import SelfCheck
+    from cnn_export.benchmarks.selfcheck.selfcheck import SelfCheck
 
 TRIALS = 200
 _LIMIT_S = 50.0
@@ -34,10 +34,10 @@ def command(artifact: Path | None, trials: int, seed: int, as_json: bool) -> Non
     slowdowns and covered truths on those times, on recorded and on synthetic noise. Takes at
     most 90 seconds. Exit code 12 where this device is too noisy, 1 where the statistics fail.
     """
-    from cnn_export.benchmarks import selfcheck_display
-    from cnn_export.benchmarks.comparison import DEFAULT_PAIR_REPEATS
-    from cnn_export.benchmarks.host import HostDevice
-    from cnn_export.benchmarks.selfcheck import judge, measure_against_itself
+    from cnn_export.benchmarks.devices.host.host import HostDevice
+    from cnn_export.benchmarks.selfcheck import selfcheck_display
+    from cnn_export.benchmarks.selfcheck.selfcheck import judge, measure_against_itself
+    from cnn_export.benchmarks.statistics.comparison import DEFAULT_PAIR_REPEATS
 
     pairs = (
         []

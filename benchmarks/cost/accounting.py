@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 
+from cnn_export.artifact_files.op_graph import Category, Op, OpGraph, Tensor
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
 from cnn_export.benchmarks.cost.live_tensors import peak_activation
-from cnn_export.benchmarks.cost.op_graph import Category, Op, OpGraph, Tensor
 
 _STILL: frozenset[Category] = frozenset({"view", "constant"})
 """Categories that move nothing during an inference."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from cnn_export.benchmarks.cost.op_graph import Category
+from cnn_export.artifact_files.op_graph import Category
 
 _TOTALS = (
     "name",

@@ -7,7 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from cnn_export.benchmarks.cost import mil_package, onnx_file
+from cnn_export.artifact_files.coreml import package_graph
+from cnn_export.artifact_files.onnx import reader
+from cnn_export.artifact_files.partition_report import OutsideOp, PartitionReport
+from cnn_export.artifact_files.tflite import partitions
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.cost.formats import (
     cost_here,
@@ -16,14 +19,12 @@ from cnn_export.benchmarks.cost.formats import (
     refusing_whatever_happens,
 )
 from cnn_export.errors import InputRefused, one_line
-from cnn_export.targets import litert_partitions
-from cnn_export.targets.partition_report import OutsideOp, PartitionReport
 
 
 def load_tflite() -> None:
     """Import what reading and planning a ``.tflite`` file takes."""
     load_vendor(".tflite")
-    litert_partitions.load_vendor()
+    partitions.load_vendor()
 
 
 def load_onnx() -> None:
@@ -73,7 +74,7 @@ def planned_split_of(path: str, folder: str) -> dict[str, Any]:
     """
     os.chdir(folder)
     try:
-        return dataclasses.asdict(litert_partitions.read(Path(path)))
+        return dataclasses.asdict(partitions.read(Path(path)))
     except Exception as error:  # of too little memory it says no more than of damage
         raise InputRefused(
             f"{path}: its partitions cannot be planned here ({one_line(error, 160)})"
@@ -86,9 +87,9 @@ def _split(path: Path, cost: ArtifactCost | None) -> PartitionReport | None:
     with refusing_whatever_happens(path):
         match path.suffix:
             case ".onnx":
-                return onnx_file.read_split(path)
+                return reader.read_split(path)
             case ".mlpackage":
-                return mil_package.read_split(path)
+                return package_graph.read_split(path)
             case _:
                 return _stated(cost)
 

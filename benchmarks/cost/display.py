@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
 from cnn_export.benchmarks.cost.roofline import Peaks, bound_of
-from cnn_export.terminal import printable
+from cnn_export.command_line.terminal import printable
 
 _MILLION = 1e6
 _GIGA = 1e9

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from cnn_export.artifact_files.op_graph import Category
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
-from cnn_export.benchmarks.cost.op_graph import Category
 
 UNEXPLAINED = "unexplained"
 _CORE: frozenset[Category] = frozenset({"contraction", "pool"})

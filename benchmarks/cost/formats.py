@@ -10,16 +10,16 @@ from types import ModuleType
 
 from cnn_export.benchmarks.cost.accounting import account
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused, TargetUnavailable, one_line
-from cnn_export.exact_numbers import EXACT_MAX
-from cnn_export.targets.packages import require
+from cnn_export.manifest.exact_numbers import EXACT_MAX
 from cnn_export.untrusted import regular_file
 
 _READERS = {
-    ".tflite": ("tflite_file", "bench", "ai-edge-litert"),
-    ".onnx": ("onnx_file", "onnx", "onnx"),
-    ".pte": ("pte_file", "executorch", "executorch"),
-    ".mlpackage": ("mil_package", "coreml", "coremltools"),
+    ".tflite": ("tflite.reader", "bench", "ai-edge-litert"),
+    ".onnx": ("onnx.reader", "onnx", "onnx"),
+    ".pte": ("executorch.reader", "executorch", "executorch"),
+    ".mlpackage": ("coreml.package_graph", "coreml", "coremltools"),
 }
 """Module, and the extra and package that it needs."""
 
@@ -109,4 +109,4 @@ def _reader(path: Path) -> ModuleType:
 
 def _module(suffix: str) -> ModuleType:
     """Import the reader of this format alone: the others bring their vendor's package."""
-    return importlib.import_module(f"{__package__}.{_READERS[suffix][0]}")
+    return importlib.import_module(f"cnn_export.artifact_files.{_READERS[suffix][0]}")

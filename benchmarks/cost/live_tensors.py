@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnn_export.benchmarks.cost.op_graph import OpGraph
+from cnn_export.artifact_files.op_graph import OpGraph
 
 
 def peak_activation(graph: OpGraph) -> tuple[int, str | None]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from cnn_export.benchmarks.profiles.document import OpTime, Profile
 from cnn_export.benchmarks.report.quantities import significant
 from cnn_export.benchmarks.report.tables import whole_and_sum
-from cnn_export.terminal import printable
+from cnn_export.command_line.terminal import printable
 
 _FILE_WIDTH = 200
 _GIGA = 1e9

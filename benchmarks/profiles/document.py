@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cnn_export.benchmarks.results import MAX_NS, Count, Sha256, Threads
+from cnn_export.benchmarks.results.record_types import MAX_NS, Count, Sha256, Threads
 from cnn_export.errors import InputRefused
 from cnn_export.untrusted.regular_file import read_bytes
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from cnn_export.benchmarks.devices.host.worker_process import WorkerBroken, ending
 from cnn_export.benchmarks.profiles.document import Profile
-from cnn_export.benchmarks.protocol import Failure
-from cnn_export.benchmarks.session import IncompleteRun, complete_session
-from cnn_export.benchmarks.worker_process import WorkerBroken, ending
+from cnn_export.benchmarks.results.protocol import Failure
+from cnn_export.benchmarks.results.session import IncompleteRun, complete_session
 from cnn_export.untrusted.parent_death import PARENT
 
 _TIMEOUT_S = 900

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_export.benchmarks import process_memory
-from cnn_export.benchmarks.environment import memory_bytes
-from cnn_export.benchmarks.loaded_artifact import refusing_failures
-from cnn_export.benchmarks.probe import probe_inputs
+from cnn_export.benchmarks.artifacts.proven_file import proven_file
+from cnn_export.benchmarks.devices.host.host_info import memory_bytes
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
 from cnn_export.benchmarks.profiles.trace import Trace
-from cnn_export.benchmarks.protocol import Failure
-from cnn_export.benchmarks.proven_file import proven_file
-from cnn_export.benchmarks.runtimes import runtime_of, runtime_version
+from cnn_export.benchmarks.results.protocol import Failure
+from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of, runtime_version
+from cnn_export.benchmarks.runtimes.probe import probe_inputs
+from cnn_export.benchmarks.worker import process_memory
+from cnn_export.benchmarks.worker.loaded_artifact import refusing_failures
 from cnn_export.errors import ExportError, InputRefused, TargetUnavailable, UsageError
-from cnn_export.manifest import Manifest
+from cnn_export.manifest.manifest import Manifest
 from cnn_export.untrusted.parent_death import end_with_parent
 
 _MESSAGE_LENGTH = 1000
@@ -97,12 +97,12 @@ def _trace(
     warm_up = max(3, round(_WARM_UP_SHARE * inferences))
     match path.suffix:
         case ".onnx":
-            from cnn_export.benchmarks.profiles import onnxruntime_trace
+            from cnn_export.benchmarks.profiles.readers import onnxruntime_trace
 
             inputs = probe_inputs(manifest)
             return onnxruntime_trace.trace(path, manifest, inputs, threads, inferences, warm_up)
         case ".tflite":
-            from cnn_export.benchmarks.profiles import litert_trace
+            from cnn_export.benchmarks.profiles.readers import litert_trace
 
             inputs = probe_inputs(manifest)
             return litert_trace.trace(path, manifest, inputs, threads, inferences, warm_up, version)
@@ -119,7 +119,7 @@ def _etdump_trace(path: Path, version: str, etdump: Path | None) -> Trace:
             f"profile {path.name}; record an ETDump with a build that has "
             "EXECUTORCH_ENABLE_EVENT_TRACER and give it with --etdump FILE"
         )
-    from cnn_export.benchmarks.profiles.etdump import read_etdump
+    from cnn_export.benchmarks.profiles.readers.etdump import read_etdump
 
     return read_etdump(etdump)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnn_export.benchmarks.budgets import BOUNDS, read_budgets
-from cnn_export.benchmarks.candidates import Candidate, Figure, candidates_of, shortfalls_of
-from cnn_export.benchmarks.columns import read_measurements
-from cnn_export.benchmarks.gate import Judgement, judge
-from cnn_export.benchmarks.gate_outputs.wording import remark
-from cnn_export.benchmarks.measurements import Measurements
-from cnn_export.benchmarks.regression import Regressions
+from cnn_export.benchmarks.gate.budgets import BOUNDS, read_budgets
+from cnn_export.benchmarks.gate.candidates import Candidate, Figure, candidates_of, shortfalls_of
+from cnn_export.benchmarks.gate.judge import Judgement, judge
+from cnn_export.benchmarks.gate.outputs.wording import remark
+from cnn_export.benchmarks.gate.regression import Regressions
 from cnn_export.benchmarks.report.quantities import significant
 from cnn_export.benchmarks.report.verdicts import BudgetRow
+from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.series import Measurements
 from cnn_export.errors import InputRefused
 
 

@@ -9,9 +9,7 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 
-from cnn_export.benchmarks.comparison import of_incomplete
-from cnn_export.benchmarks.recorded_pairs import compare_recorded
-from cnn_export.benchmarks.results import (
+from cnn_export.benchmarks.results.record_types import (
     Artifact,
     Conditions,
     Device,
@@ -21,7 +19,9 @@ from cnn_export.benchmarks.results import (
     Repeat,
     Run,
 )
-from cnn_export.benchmarks.statistics import Comparison, Summary, summarize
+from cnn_export.benchmarks.results.recorded_pairs import compare_recorded
+from cnn_export.benchmarks.statistics.comparison import of_incomplete
+from cnn_export.benchmarks.statistics.summary import Comparison, Summary, summarize
 from cnn_export.errors import InputRefused
 
 Nanoseconds = npt.NDArray[np.int64]

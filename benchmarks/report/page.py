@@ -11,13 +11,14 @@ from markupsafe import Markup
 
 from cnn_export.benchmarks.cost import ArtifactCost
 from cnn_export.benchmarks.profiles.document import Profile
-from cnn_export.benchmarks.report.distribution import distribution
+from cnn_export.benchmarks.report.charts.distribution import distribution
+from cnn_export.benchmarks.report.charts.op_bars import cost_bars, time_bars
+from cnn_export.benchmarks.report.charts.ratios import ratios
+from cnn_export.benchmarks.report.charts.roofline import roofline
+from cnn_export.benchmarks.report.charts.scatter import against_mac_bytes, against_macs
+from cnn_export.benchmarks.report.charts.svg import COLOURS
+from cnn_export.benchmarks.report.charts.timeline import timeline
 from cnn_export.benchmarks.report.measured import Measured, Sampled, Series
-from cnn_export.benchmarks.report.op_bars import cost_bars, time_bars
-from cnn_export.benchmarks.report.ratios import ratios
-from cnn_export.benchmarks.report.roofline import roofline
-from cnn_export.benchmarks.report.scatter import against_mac_bytes, against_macs
-from cnn_export.benchmarks.report.svg import COLOURS
 from cnn_export.benchmarks.report.tables import (
     Table,
     artifact_table,
@@ -28,9 +29,8 @@ from cnn_export.benchmarks.report.tables import (
     run_facts,
     threads_text,
 )
-from cnn_export.benchmarks.report.timeline import timeline
 from cnn_export.benchmarks.report.verdicts import BudgetRow
-from cnn_export.terminal import printable
+from cnn_export.command_line.terminal import printable
 
 _TEMPLATE = "report.html.j2"
 _Drawn = tuple[str, str] | None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnn_export.benchmarks.statistics import Interval
+from cnn_export.benchmarks.statistics.summary import Interval
 
 NS_PER_MS = 1e6
 UNKNOWN = "not known"

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cnn_export.benchmarks.comparison import verdict_words
 from cnn_export.benchmarks.profiles.document import OpTime, Profile
+from cnn_export.benchmarks.report.charts.svg import COLOURS
 from cnn_export.benchmarks.report.measured import Duel, Measured, Series
 from cnn_export.benchmarks.report.quantities import interval_ms, milliseconds, quantity
-from cnn_export.benchmarks.report.svg import COLOURS
 from cnn_export.benchmarks.report.verdicts import BudgetRow
+from cnn_export.benchmarks.statistics.comparison import verdict_words
 
 PROFILE_ROWS_MAX = 200
 _ROWS_OPEN = 40

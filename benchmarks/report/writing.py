@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks.cost import read_cost
-from cnn_export.benchmarks.gate_outputs.saving import save_text
-from cnn_export.benchmarks.plan_coverage import Coverage, missing_lines
+from cnn_export.benchmarks.gate.outputs.saving import save_text
 from cnn_export.benchmarks.profiles.document import read_profile
-from cnn_export.benchmarks.record_check import RecordCheck
+from cnn_export.benchmarks.report.cross_check_tables import look_tables
 from cnn_export.benchmarks.report.judging import budget_rows
-from cnn_export.benchmarks.report.look_tables import look_tables
 from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
-from cnn_export.benchmarks.results import Record
-from cnn_export.benchmarks.results_file import BadLine, read_records
+from cnn_export.benchmarks.results.plan_coverage import Coverage, missing_lines
+from cnn_export.benchmarks.results.record_check import RecordCheck
+from cnn_export.benchmarks.results.record_types import Record
+from cnn_export.benchmarks.results.results_file import BadLine, read_records
 from cnn_export.errors import DestinationError
 
 _SHOWN_BAD_LINES = 5

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_export.benchmarks.runtimes import runtime_of
-from cnn_export.benchmarks.schedule import interleaved
+from cnn_export.benchmarks.run.schedule import interleaved
+from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
 
 WARM_UP_ROUNDS = 5
 _THREADS = 1

@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.comparison import process_ratio
-from cnn_export.benchmarks.loaded_artifact import load_checked
+from cnn_export.benchmarks.statistics.comparison import process_ratio
+from cnn_export.benchmarks.worker.loaded_artifact import load_checked
 
 Infer = Callable[[], None]
 

@@ -18,10 +18,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cnn_export.benchmarks.entry import run_command
-from cnn_export.benchmarks.studies.export_findings import Finding, round_findings, startup_findings
-from cnn_export.benchmarks.studies.export_rounds import Round, published_weights, run_round
+from cnn_export.benchmarks.studies.export.findings import Finding, round_findings, startup_findings
+from cnn_export.benchmarks.studies.export.rounds import Round, published_weights, run_round
 from cnn_export.benchmarks.studies.processes import Usage, imported_modules, measure_process
+from cnn_export.command_line.edge import run_command
 from cnn_export.errors import ExportError
 from cnn_export.targets import TARGETS
 

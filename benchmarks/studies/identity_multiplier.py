@@ -21,9 +21,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from cnn_export.benchmarks.entry import run_command
 from cnn_export.benchmarks.studies.identity_variants import FULL, INPUT_SHAPE, NO_SHORTCUT, VARIANTS
 from cnn_export.benchmarks.studies.summary import NS_PER_MS, Spread, paired_ratio, spread
+from cnn_export.command_line.edge import run_command
 from cnn_export.errors import ExportError
 from cnn_export.targets import TARGETS
 

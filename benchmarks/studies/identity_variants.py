@@ -27,7 +27,7 @@ def program(variant: str, width: float, target: str) -> Any:
     """Return the captured and reparameterized network of one variant for one target."""
     import torch
 
-    from cnn_export.program import capture
+    from cnn_export.program.program import capture
     from cnn_export.reparam import reparameterize_graph
 
     captured = capture(_network(width), (torch.randn(INPUT_SHAPE),))
@@ -63,7 +63,10 @@ def _network(width: float) -> Any:
 def _set_shortcuts(graph_module: Any, variant: str) -> None:
     from fractions import Fraction
 
-    from cnn_export.reparam.partial_identity import drop_shortcuts, shorten_shortcuts
+    from cnn_export.reparam.passes.partial_shortcuts.approximate_shortcuts import (
+        drop_shortcuts,
+        shorten_shortcuts,
+    )
 
     if variant == NO_SHORTCUT:
         drop_shortcuts(graph_module)
@@ -72,8 +75,8 @@ def _set_shortcuts(graph_module: Any, variant: str) -> None:
 
 
 def _passes(variant: str, target: str) -> list[Any]:
-    from cnn_export.reparam.passes.carry_split import CarrySplit
-    from cnn_export.reparam.passes.mask_residual import MaskResidual
+    from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
+    from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskResidual
     from cnn_export.targets import load_target
 
     if variant == EXPORTED:
@@ -85,9 +88,9 @@ def _pad(graph_module: Any) -> None:
     """Spell ``cat([y[:, :k] + x[:, :k], y[:, k:]], 1)`` as ``y + pad(x[:, :k])``."""
     import torch
 
-    from cnn_export.reparam.channel_ranges import channels, insert_slice
-    from cnn_export.reparam.partial_sum import read_partial_sum
-    from cnn_export.reparam.surgery import insert_call, replace
+    from cnn_export.reparam.graph.channel_ranges import channels, insert_slice
+    from cnn_export.reparam.graph.surgery import insert_call, replace
+    from cnn_export.reparam.passes.partial_shortcuts.partial_shortcut import read_partial_sum
 
     graph = graph_module.graph
     for node in list(graph.nodes):

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from cnn_export.benchmarks.timing_loop import Timed, timed_inferences, timed_pairs
+from cnn_export.benchmarks.worker.timing_loop import Timed, timed_inferences, timed_pairs
 
 _ROUNDS = 7
 _SECONDS = 0.02

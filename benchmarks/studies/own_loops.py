@@ -22,11 +22,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnn_export.benchmarks.comparison import process_ratio
-from cnn_export.benchmarks.probe import probe_inputs
-from cnn_export.benchmarks.runtimes import Model, runtime_of
-from cnn_export.manifest import manifest_path, read_manifest
-from cnn_export.targets.onnx_runtime import import_onnxruntime
+from cnn_export.benchmarks.runtimes.host_runtimes import Model, runtime_of
+from cnn_export.benchmarks.runtimes.probe import probe_inputs
+from cnn_export.benchmarks.statistics.comparison import process_ratio
+from cnn_export.manifest.manifest import manifest_path, read_manifest
+from cnn_export.targets.onnx.runtime import import_onnxruntime
 
 INFERENCES = 300
 BLOCKS = 20

@@ -18,9 +18,8 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cnn_export.benchmarks.entry import run_command
-from cnn_export.benchmarks.studies import reparam_tables
-from cnn_export.benchmarks.studies.reparam_jobs import (
+from cnn_export.benchmarks.studies.reparam import tables
+from cnn_export.benchmarks.studies.reparam.jobs import (
     NETWORKS,
     STAGE_LIMITS_S,
     StageCost,
@@ -33,6 +32,7 @@ from cnn_export.benchmarks.studies.reparam_jobs import (
     write_artifacts,
 )
 from cnn_export.benchmarks.studies.summary import paired_ratio, spread
+from cnn_export.command_line.edge import run_command
 
 NAME = "reparam-speed"
 
@@ -85,7 +85,7 @@ def measure_counts(networks: Sequence[str]) -> tuple[dict[str, Any], str]:
         name: {form: each and dataclasses.asdict(each) for form, each in forms.items()}
         for name, forms in found.items()
     }
-    return {"networks": plain}, reparam_tables.counts(found)
+    return {"networks": plain}, tables.counts(found)
 
 
 def measure_stage(networks: Sequence[str]) -> tuple[dict[str, Any], str]:
@@ -98,7 +98,7 @@ def measure_stage(networks: Sequence[str]) -> tuple[dict[str, Any], str]:
         "chains": [_record(cost) for cost in chains],
         "growth_exponent": exponent,
     }
-    return document, reparam_tables.stage(costs, chains, exponent)
+    return document, tables.stage(costs, chains, exponent)
 
 
 def measure_times(
@@ -112,7 +112,7 @@ def measure_times(
             turns = time_in_turns(paths, rounds, min_time_s)
         timings += timings_of(name, turns)
     document = {"rounds": rounds, "timings": [dataclasses.asdict(each) for each in timings]}
-    return document, reparam_tables.times(timings)
+    return document, tables.times(timings)
 
 
 def timings_of(network: str, turns: Mapping[str, Sequence[float]]) -> list[Timing]:

@@ -20,12 +20,16 @@ import click
 import numpy as np
 from rich.console import Console
 
-from cnn_export.benchmarks.comparison import DEFAULT_PAIR_REPEATS
-from cnn_export.benchmarks.entry import run_command
-from cnn_export.benchmarks.host import HostDevice
-from cnn_export.benchmarks.intervals import Interval, median_interval
-from cnn_export.benchmarks.selfcheck import measure_against_itself, noise_sources, simulated
-from cnn_export.benchmarks.selfcheck_display import rates_table
+from cnn_export.benchmarks.devices.host.host import HostDevice
+from cnn_export.benchmarks.selfcheck.selfcheck import (
+    measure_against_itself,
+    noise_sources,
+    simulated,
+)
+from cnn_export.benchmarks.selfcheck.selfcheck_display import rates_table
+from cnn_export.benchmarks.statistics.comparison import DEFAULT_PAIR_REPEATS
+from cnn_export.benchmarks.statistics.intervals import Interval, median_interval
+from cnn_export.command_line.edge import run_command
 from cnn_export.errors import ExportError
 
 NAME = "trust-study"

@@ -18,8 +18,8 @@ from cnn_export.atomic_commit.recovery import settle_locked, take_back
 from cnn_export.atomic_commit.replaceable import require_replaceable
 from cnn_export.atomic_commit.replacing import install, prepared
 from cnn_export.atomic_commit.signals import signals_held_back
+from cnn_export.command_line.job_trail import TRAIL
 from cnn_export.errors import DestinationError
-from cnn_export.job_trail import TRAIL
 
 _unfinished: dict[Path, Staging] = {}
 """Of every job that runs in this process, by private folder."""

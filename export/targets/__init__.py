@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class TargetEntry:
-    """Where a format lives, and what one line says of it."""
+    """Which room a format has, and what one line says of it."""
 
     module: str
     attribute: str
@@ -41,6 +41,6 @@ def load_target(name: str) -> Target:
         raise UsageError(
             f"unknown target {name!r}; known: {', '.join(TARGETS)}.{nearest(name, TARGETS)}"
         )
-    module = importlib.import_module(f"cnn_export.targets.{entry.module}")
+    module = importlib.import_module(f"cnn_export.targets.{entry.module}.target")
     target: Target = getattr(module, entry.attribute)()
     return target

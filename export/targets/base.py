@@ -13,10 +13,10 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy.typing as npt
 
+from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.errors import UsageError
-from cnn_export.program import Program
+from cnn_export.program.program import Program
 from cnn_export.targets.forms import Form
-from cnn_export.targets.partition_report import PartitionReport
 
 Array = npt.NDArray[Any]
 Tensors = dict[str, Array]

@@ -7,11 +7,11 @@ and GhostNet, one thread.
 
 from __future__ import annotations
 
-from cnn_export.reparam.order import OrderedPass
-from cnn_export.reparam.passes.carry_split import CarrySplit
-from cnn_export.reparam.passes.explicit_ceil_pools import ExplicitCeilPools
-from cnn_export.reparam.passes.mask_residual import MaskResidual
-from cnn_export.reparam.passes.simplify_slices import SimplifySlices
+from cnn_export.reparam.pass_pipeline import OrderedPass
+from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
+from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
+from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskResidual
+from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
 
 Form = tuple[OrderedPass, ...]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import fx
 
-from cnn_export.program import Program
+from cnn_export.program.program import Program
 
 
 def with_edited_copy(program: Program, edit: Callable[[fx.GraphModule], None]) -> Program:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from cnn_export.errors import ExportError, OperatorRefused, one_line
-from cnn_export.program import Program
+from cnn_export.program.program import Program
 from cnn_export.targets.base import Session, Target, TargetOptions, Tensors
 from cnn_export.targets.diagnosis import plain
 from cnn_export.targets.isolation import failing_operators

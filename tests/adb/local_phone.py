@@ -15,8 +15,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.adb.phone import Completed
-from cnn_export.benchmarks.protocol import bounded_lines
+from cnn_export.benchmarks.devices.adb.connection.phone import Completed
+from cnn_export.benchmarks.results.protocol import bounded_lines
 from cnn_export.errors import DeviceLost
 
 _PROGRAMS = {

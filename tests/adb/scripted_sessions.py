@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cnn_export.benchmarks.protocol import End, Hello, Sample
-from cnn_export.benchmarks.session import Session
+from cnn_export.benchmarks.results.protocol import End, Hello, Sample
+from cnn_export.benchmarks.results.session import Session
 
 
 def session_of(seconds: float, *, settled: bool = True) -> Session:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks import results
-from cnn_export.benchmarks.adb.clusters import Core, clusters, cpus_of, mask, spans
-from cnn_export.benchmarks.adb.facts import parse_facts
-from cnn_export.benchmarks.adb.phone_session import numbers
-from cnn_export.benchmarks.measurements import Setting
+from cnn_export.benchmarks.devices.adb.app.phone_session import numbers
+from cnn_export.benchmarks.devices.adb.clusters import Core, clusters, cpus_of, mask, spans
+from cnn_export.benchmarks.devices.adb.phone_info import parse_facts
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.series import Setting
 from cnn_export.errors import UsageError
 
 FACTS = """prop ro.product.manufacturer Paper
@@ -125,7 +125,7 @@ def test_spans() -> None:
 def test_results_of_phones_that_differ_in_one_fact_name_it(
     field: str, value: object, named: str
 ) -> None:
-    device = results.Device(
+    device = record_types.Device(
         id="0A1B",
         kind="adb",
         model="Paper",

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from affine_artifact import manifest_of
 
-from cnn_export.benchmarks.adb.probe_file import probe_file
+from cnn_export.benchmarks.devices.adb.app.probe_file import probe_file
 from cnn_export.errors import InputRefused
-from cnn_export.manifest import Manifest
+from cnn_export.manifest.manifest import Manifest
 
 
 def _manifest(tmp_path: Path, **changes: Any) -> Manifest:

@@ -13,9 +13,9 @@ from phone.fake_phone import FakePhone
 from phone.stream import Stream
 from phone.sync_service import Sync
 
-from cnn_export.benchmarks.adb.phone import Phone
-from cnn_export.benchmarks.adb.server import local_server
-from cnn_export.benchmarks.adb.staging import FOLDER, Stage, item_of
+from cnn_export.benchmarks.devices.adb.connection.phone import Phone
+from cnn_export.benchmarks.devices.adb.connection.server import local_server
+from cnn_export.benchmarks.devices.adb.connection.staging import FOLDER, Stage, item_of
 from cnn_export.errors import DeviceUnfit
 
 

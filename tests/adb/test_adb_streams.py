@@ -17,9 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.adb import transfer
-from cnn_export.benchmarks.adb.shell_stream import EXIT, STDERR, STDOUT, ShellStream
-from cnn_export.benchmarks.protocol import MAX_LINE_BYTES
+from cnn_export.benchmarks.devices.adb.connection import transfer
+from cnn_export.benchmarks.devices.adb.connection.shell_stream import (
+    EXIT,
+    STDERR,
+    STDOUT,
+    ShellStream,
+)
+from cnn_export.benchmarks.results.protocol import MAX_LINE_BYTES
 from cnn_export.errors import DeviceUnfit
 
 

@@ -10,13 +10,18 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.adb.addresses import Address, chosen, is_adb, parse_address
-from cnn_export.benchmarks.adb.device_text import clean
-from cnn_export.benchmarks.adb.launch import Placed, app_process_command, options
-from cnn_export.benchmarks.adb.phone import script_words
-from cnn_export.benchmarks.adb.refusals import unfit
-from cnn_export.benchmarks.adb.server import AdbServer, parse_listing
-from cnn_export.benchmarks.device import Job
+from cnn_export.benchmarks.devices.adb.app.launch import Placed, app_process_command, options
+from cnn_export.benchmarks.devices.adb.connection.addresses import (
+    Address,
+    chosen,
+    is_adb,
+    parse_address,
+)
+from cnn_export.benchmarks.devices.adb.connection.device_text import clean
+from cnn_export.benchmarks.devices.adb.connection.phone import script_words
+from cnn_export.benchmarks.devices.adb.connection.refusals import unfit
+from cnn_export.benchmarks.devices.adb.connection.server import AdbServer, parse_listing
+from cnn_export.benchmarks.devices.contract import Job
 from cnn_export.errors import DeviceUnfit, UsageError
 
 # What a command line can hold at all: no NUL, and no lone surrogates.

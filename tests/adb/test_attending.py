@@ -16,13 +16,13 @@ from phone.phone_spec import PhoneSpec
 from phone.reports import Battery, Thermal
 from scripted_sessions import session_of
 
-from cnn_export.benchmarks.adb.attendant import Attendant, Care
-from cnn_export.benchmarks.adb.phone import Phone
-from cnn_export.benchmarks.adb.server import local_server
-from cnn_export.benchmarks.adb.settings import Wishes
-from cnn_export.benchmarks.adb.waiting import Limits
-from cnn_export.benchmarks.adb.watcher import Watcher, announcing
-from cnn_export.benchmarks.session import Session
+from cnn_export.benchmarks.devices.adb.connection.phone import Phone
+from cnn_export.benchmarks.devices.adb.connection.server import local_server
+from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Attendant, Care
+from cnn_export.benchmarks.devices.adb.lifecycle.settings_policy import Wishes
+from cnn_export.benchmarks.devices.adb.lifecycle.waiting import Limits
+from cnn_export.benchmarks.devices.adb.watch.watcher import Watcher, announcing
+from cnn_export.benchmarks.results.session import Session
 from cnn_export.errors import Interrupted, UsageError
 
 STAY_ON = "global/stay_on_while_plugged_in"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.adb.counters import (
+from cnn_export.benchmarks.devices.adb.traffic.counters import (
     COUNTERS,
     NoCounters,
     counts,

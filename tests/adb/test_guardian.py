@@ -13,8 +13,8 @@ from typing import cast
 import pytest
 from local_phone import LocalPhone
 
-from cnn_export.benchmarks.adb.guardian import Guardian
-from cnn_export.benchmarks.adb.phone import Phone
+from cnn_export.benchmarks.devices.adb.connection.phone import Phone
+from cnn_export.benchmarks.devices.adb.lifecycle.settings_guard import Guardian
 from cnn_export.errors import DeviceLost, DeviceUnfit
 
 WANTED = ("stay_on_while_plugged_in=7", "screen=on", "fixed_performance=on")

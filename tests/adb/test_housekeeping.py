@@ -14,10 +14,10 @@ from bench_calls import Bench
 from phone.fake_phone import FakePhone
 from phone.faults import Faults, RunnerFaults
 
-from cnn_export.benchmarks.adb.housekeeping import Keeper
-from cnn_export.benchmarks.adb.phone import Phone
-from cnn_export.benchmarks.adb.server import local_server
-from cnn_export.benchmarks.adb.staging import FOLDER
+from cnn_export.benchmarks.devices.adb.app.cleanup_guard import Keeper
+from cnn_export.benchmarks.devices.adb.connection.phone import Phone
+from cnn_export.benchmarks.devices.adb.connection.server import local_server
+from cnn_export.benchmarks.devices.adb.connection.staging import FOLDER
 from cnn_export.errors import DeviceUnfit
 
 APP = "/data/app/org.cnnexport.bench/base.apk"

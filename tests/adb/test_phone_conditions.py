@@ -12,18 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_sessions import session_of
 
-from cnn_export.benchmarks.adb.phone import Phone
-from cnn_export.benchmarks.adb.phone_conditions import (
+from cnn_export.benchmarks.devices.adb.connection.phone import Phone
+from cnn_export.benchmarks.devices.adb.watch.phone_fitness import (
     last_busy_s,
     phone_conditions,
     timed_part,
     timed_seconds,
     watcher_load,
 )
-from cnn_export.benchmarks.adb.rounds import Cluster, Reader, Round, celsius
-from cnn_export.benchmarks.adb.watcher import Watcher
-from cnn_export.benchmarks.conditions import EXPLANATIONS
-from cnn_export.benchmarks.protocol import End, MemoryUse, PairSample
+from cnn_export.benchmarks.devices.adb.watch.watcher import Watcher
+from cnn_export.benchmarks.devices.adb.watch.watcher_output import Cluster, Reader, Round, celsius
+from cnn_export.benchmarks.devices.host.fitness_flags import EXPLANATIONS
+from cnn_export.benchmarks.results.protocol import End, MemoryUse, PairSample
 
 LITTLE, BIG = Cluster((0, 1, 2, 3), 1_800_000), Cluster((4, 5, 6, 7), 2_850_000)
 CLUSTERS = {0: LITTLE, 1: BIG}

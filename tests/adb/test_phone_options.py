@@ -12,8 +12,8 @@ from phone.fake_phone import FakePhone
 from phone.phone_spec import PhoneSpec
 from phone.reports import Battery, Thermal
 
-from cnn_export.benchmarks.plan import plan_turns
-from cnn_export.benchmarks.subjects import read_subjects
+from cnn_export.benchmarks.artifacts.artifacts import read_subjects
+from cnn_export.benchmarks.run.plan import plan_turns
 
 OUT = Path("results.jsonl")
 

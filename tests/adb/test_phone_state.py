@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.adb.phone_state import (
+from cnn_export.benchmarks.devices.adb.watch.phone_state import (
     Battery,
     Thermal,
     parse_battery,

@@ -10,12 +10,12 @@ import tool_outputs as said
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.adb.second_opinion.asking import Answer, Asked, Tool
-from cnn_export.benchmarks.adb.second_opinion.benchmark_model import BenchmarkModel
-from cnn_export.benchmarks.adb.second_opinion.executor_runner import ExecutorRunner
-from cnn_export.benchmarks.adb.second_opinion.findings import Findings
-from cnn_export.benchmarks.adb.second_opinion.onnxruntime_perf_test import OnnxRuntimePerfTest
-from cnn_export.benchmarks.session import IncompleteRun
+from cnn_export.benchmarks.devices.adb.vendor_tools.benchmark_model import BenchmarkModel
+from cnn_export.benchmarks.devices.adb.vendor_tools.executor_runner import ExecutorRunner
+from cnn_export.benchmarks.devices.adb.vendor_tools.onnxruntime_perf_test import OnnxRuntimePerfTest
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, Asked, Tool
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import Findings
+from cnn_export.benchmarks.results.session import IncompleteRun
 from cnn_export.errors import UsageError
 
 TFLITE, ORT, EXECUTORCH = BenchmarkModel(), OnnxRuntimePerfTest(), ExecutorRunner()

@@ -9,9 +9,8 @@ from typing import cast
 import pytest
 from local_phone import BATTERY, THERMAL, LocalPhone
 
-from cnn_export.benchmarks.adb.phone import Phone
-from cnn_export.benchmarks.adb.phone_state import Battery, Thermal
-from cnn_export.benchmarks.adb.waiting import (
+from cnn_export.benchmarks.devices.adb.connection.phone import Phone
+from cnn_export.benchmarks.devices.adb.lifecycle.waiting import (
     Limits,
     State,
     look,
@@ -20,7 +19,8 @@ from cnn_export.benchmarks.adb.waiting import (
     unmet,
     wait_until_fit,
 )
-from cnn_export.benchmarks.conditions import EXPLANATIONS
+from cnn_export.benchmarks.devices.adb.watch.phone_state import Battery, Thermal
+from cnn_export.benchmarks.devices.host.fitness_flags import EXPLANATIONS
 
 NO_WAIT = Limits(wait_s=0.0)
 HOT = "Thermal Status: 2\nCurrent temperatures from HAL:\n"

@@ -15,10 +15,10 @@ from build_tools.install_tools import install_tools
 from build_tools.test_build import JavaTests, build_tests
 
 from cnn_export import export
-from cnn_export.api import Settings
-from cnn_export.benchmarks.adb.probe_file import probe_file
-from cnn_export.benchmarks.runtimes import runtime_of
-from cnn_export.manifest import manifest_path, read_manifest
+from cnn_export.benchmarks.devices.adb.app.probe_file import probe_file
+from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
+from cnn_export.job.api import Settings
+from cnn_export.manifest.manifest import manifest_path, read_manifest
 
 CHECKPOINT = Path(__file__).parents[2] / "models" / "checkpoints" / "skipnet_digits.pt"
 

@@ -11,7 +11,7 @@ import pytest
 from build_tools.test_build import JavaTests
 from jvm_platform import needs_linux
 
-from cnn_export.splitmix64 import probe_values
+from cnn_export.proof.splitmix64 import probe_values
 
 pytestmark = needs_linux
 

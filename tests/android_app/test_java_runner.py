@@ -13,8 +13,14 @@ from build_tools.robolectric_build import build_robolectric_tests
 from build_tools.test_build import JavaTests, environment
 from jvm_platform import needs_linux
 
-from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample, bounded_lines, messages
-from cnn_export.benchmarks.session import Measurement, Session, complete_session
+from cnn_export.benchmarks.results.protocol import (
+    MemoryUse,
+    PairSample,
+    Sample,
+    bounded_lines,
+    messages,
+)
+from cnn_export.benchmarks.results.session import Measurement, Session, complete_session
 from cnn_export.errors import InputRefused, ParityError, TargetUnavailable, UsageError
 
 pytestmark = needs_linux

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from cnn_export.manifest import Manifest, manifest_path
+from cnn_export.manifest.manifest import Manifest, manifest_path
 
 SCALE = 3.0
 PROVEN = {

@@ -10,8 +10,8 @@ import onnx
 import torch
 from torch import nn
 
-from cnn_export.program import capture
-from cnn_export.quiet import quiet
+from cnn_export.job.quiet import quiet
+from cnn_export.program.program import capture
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import TargetOptions
 

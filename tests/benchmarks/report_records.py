@@ -7,7 +7,7 @@ from pathlib import Path
 import made_results
 import numpy as np
 
-from cnn_export.benchmarks.results import (
+from cnn_export.benchmarks.results.record_types import (
     Artifact,
     Conditions,
     Device,

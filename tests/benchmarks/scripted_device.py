@@ -6,20 +6,14 @@ import contextlib
 from collections.abc import Callable, Generator
 from pathlib import Path
 
-from cnn_export.benchmarks import results
-from cnn_export.benchmarks.device import Cluster, Job, Outcome, Preparation
-from cnn_export.benchmarks.protocol import (
-    End,
-    Hello,
-    MemoryUse,
-    PairSample,
-    Sample,
-)
-from cnn_export.benchmarks.runtimes import runtime_of
-from cnn_export.benchmarks.session import Session
+from cnn_export.benchmarks.devices.contract import Cluster, Job, Outcome, Preparation
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.protocol import End, Hello, MemoryUse, PairSample, Sample
+from cnn_export.benchmarks.results.session import Session
+from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
 from cnn_export.errors import ExportError
 
-DEVICE = results.Device(
+DEVICE = record_types.Device(
     id="scripted", kind="host", model="paper", cpus=2, memory_bytes=10**9, system="none"
 )
 Answer = Callable[[Job], Outcome]
@@ -40,7 +34,7 @@ def good_outcome(job: Job, flags: tuple[str, ...] = ()) -> Outcome:
         "memory": (MemoryUse(peak_rss_bytes=900, peak_pss_bytes=500, baseline_rss_bytes=400),),
     }[job.kind]
     session = Session(hellos, samples, End(count=len(samples), warm_up=4))
-    return Outcome(session, results.Conditions(flags=list(flags)))
+    return Outcome(session, record_types.Conditions(flags=list(flags)))
 
 
 class ScriptedDevice:
@@ -71,7 +65,7 @@ class ScriptedDevice:
     def cluster(self, name: Cluster) -> tuple[int, ...]:
         return {"big": (1,), "little": (0,)}[name]
 
-    def describe(self) -> results.Device:
+    def describe(self) -> record_types.Device:
         if self.unready is not None:
             raise self.unready
         return self.facts

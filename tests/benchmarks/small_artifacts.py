@@ -8,7 +8,7 @@ from pathlib import Path
 import networks
 
 from cnn_export import export
-from cnn_export.manifest import manifest_path
+from cnn_export.manifest.manifest import manifest_path
 from cnn_export.targets import TARGETS
 
 MEMBERS = (

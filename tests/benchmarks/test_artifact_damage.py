@@ -14,16 +14,16 @@ import pytest
 from damage import THOROUGH, damaged_bytes, seeds
 from small_artifacts import copied, members
 
-from cnn_export.artifact_digest import artifact_digest
+from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.cost import inspect
 from cnn_export.benchmarks.cost.formats import cost_here, metadata_here
-from cnn_export.benchmarks.device import Job
-from cnn_export.benchmarks.host import HostDevice
-from cnn_export.benchmarks.probe import probe_inputs
-from cnn_export.benchmarks.proven_artifact import proven_manifest
+from cnn_export.benchmarks.devices.contract import Job
+from cnn_export.benchmarks.devices.host.host import HostDevice
+from cnn_export.benchmarks.runtimes.probe import probe_inputs
 from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest import manifest_path, read_manifest
+from cnn_export.manifest.artifact_digest import artifact_digest
+from cnn_export.manifest.manifest import manifest_path, read_manifest
 from cnn_export.targets import TARGETS, load_target
 
 BOUNDED = range(200 if THOROUGH else 5)

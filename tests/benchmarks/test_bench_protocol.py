@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from cnn_export.benchmarks.protocol import (
+from cnn_export.benchmarks.results.protocol import (
     MAX_LINE_BYTES,
     Damaged,
     End,
@@ -20,7 +20,7 @@ from cnn_export.benchmarks.protocol import (
     bounded_lines,
     messages,
 )
-from cnn_export.benchmarks.session import IncompleteRun, complete_session
+from cnn_export.benchmarks.results.session import IncompleteRun, complete_session
 from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
 
 HELLO = Hello(runtime="onnxruntime", version="1.0", threads=1, load_ns=70, first_ns=9)

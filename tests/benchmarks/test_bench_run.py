@@ -17,11 +17,13 @@ from loaded_modules import modules_after
 from torch import nn
 
 from cnn_export import export
-from cnn_export.benchmarks import cli, devices, results
-from cnn_export.benchmarks.host import HostDevice
-from cnn_export.benchmarks.protocol import End, Hello, Sample
-from cnn_export.benchmarks.results_file import Appender, BadLine, read_records
-from cnn_export.manifest import manifest_path
+from cnn_export.benchmarks import cli
+from cnn_export.benchmarks.devices import named_devices
+from cnn_export.benchmarks.devices.host.host import HostDevice
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.protocol import End, Hello, Sample
+from cnn_export.benchmarks.results.results_file import Appender, BadLine, read_records
+from cnn_export.manifest.manifest import manifest_path
 
 _FAST = ("--repeats", "2", "--min-time", "10ms")
 HELLO = Hello(runtime="onnxruntime", version="1", threads=1, load_ns=5, first_ns=5).to_line()
@@ -59,18 +61,18 @@ def test_three_runtimes_in_one_run(
     )
     assert code == 0
     assert err == f"6 processes are kept in {out}\n"
-    repeats = _records(out, results.Repeat)
+    repeats = _records(out, record_types.Repeat)
     runtimes = {"ai-edge-litert", "onnxruntime", "executorch"}
     assert {repeat.runtime for repeat in repeats} == runtimes
     for repeat in repeats:
         assert min(repeat.samples_ns) > 0
         assert min(repeat.load_ns, repeat.first_ns, repeat.warm_up) > 0
-    memories = _records(out, results.Memory)
+    memories = _records(out, record_types.Memory)
     assert {memory.runtime for memory in memories} == runtimes
     assert all(memory.peak_rss_bytes >= memory.baseline_rss_bytes > 10**7 for memory in memories)
     # 9x14 pixels: 3x3 from 3 to 4 channels, then 1x1 from 4 to 2.
     macs = 9 * 14 * (3 * 3 * 3 * 4 + 4 * 2)
-    assert [artifact.macs for artifact in _records(out, results.Artifact)] == [macs] * 3
+    assert [artifact.macs for artifact in _records(out, record_types.Artifact)] == [macs] * 3
     for path in exported:
         assert path.name in table
 
@@ -84,7 +86,7 @@ def test_two_runtimes_alternate_in_one_process(
     )
     assert code == 0
     document = json.loads(text)
-    pairs = _records(out, results.Pair)
+    pairs = _records(out, record_types.Pair)
     assert [pair.b_first for pair in pairs] in ([True, False], [False, True])
     assert len(set(pairs[0].runtimes)) == 2
     assert all(len(pair.a_ns) == len(pair.b_ns) >= 10 for pair in pairs)
@@ -100,7 +102,7 @@ def test_the_environment_of_a_worker_is_recorded(
     out = tmp_path / "r.jsonl"
     arguments = ("--cpus", cpu, "--threads", "2", "--runtime-arg", "spinning=off")
     assert _run(capsys, "run", affine_onnx, *_FAST, *arguments, "--out", out)[0] == 0
-    repeats = _records(out, results.Repeat)
+    repeats = _records(out, record_types.Repeat)
     for repeat in repeats:
         assert repeat.conditions.cpus == [cpu]
         assert "too_few_cpus" in repeat.conditions.flags
@@ -152,14 +154,14 @@ def test_a_wrong_artifact_is_never_timed(
     found, _, err = _run(capsys, "run", affine_onnx, *_FAST, "--out", out)
     assert found == code
     assert message in err
-    assert not out.exists() or _records(out, results.Repeat) == []
+    assert not out.exists() or _records(out, record_types.Repeat) == []
 
 
 def _worker(monkeypatch: pytest.MonkeyPatch, body: str, patience_s: float = 60.0) -> None:
     """Let every worker be a process that runs ``body``."""
     command = [sys.executable, "-c", f"import os, sys, time\nw = sys.stdout.write\n{body}"]
     device = HostDevice(patience_s, command)
-    monkeypatch.setattr(devices, "find_devices", lambda *_: [device])
+    monkeypatch.setattr(named_devices, "find_devices", lambda *_: [device])
 
 
 NEGATIVE = '{"cnn_bench":"sample","ns":-5}\n'
@@ -333,7 +335,7 @@ def test_an_interrupted_process_keeps_what_it_has(
     assert failure.startswith("cnn-bench: interrupted; ")
     assert err.decode().endswith(f"are kept in {out}; go on with the same command and --resume\n")
     assert _run(capsys, *arguments, "--resume")[0] == 0
-    keys = [repeat.repeat for repeat in _records(out, results.Repeat)]
+    keys = [repeat.repeat for repeat in _records(out, record_types.Repeat)]
     assert sorted(keys) == [0, 1, 2, 3]
 
 
@@ -390,7 +392,7 @@ def test_a_torn_line_is_told(
     code, _, err = _run(capsys, "run", affine_onnx, *_FAST, "--resume", "--out", out)
     assert code == 0
     assert f"a torn last line of {out} is now in {out}.torn" in err
-    assert len(_records(out, results.Repeat)) == 2
+    assert len(_records(out, record_types.Repeat)) == 2
 
 
 @pytest.mark.parametrize(
@@ -445,7 +447,7 @@ def test_the_parent_loads_neither_torch_nor_a_runtime(affine_onnx: Path, tmp_pat
     loaded = modules_after(
         f"from cnn_export.benchmarks.cli import main; assert main({arguments!r}) == 0"
     )
-    assert "cnn_export.benchmarks.run_job" in loaded
+    assert "cnn_export.benchmarks.run.run_job" in loaded
     assert not loaded & {"torch", "onnxruntime", "ai_edge_litert", "executorch"}
 
 

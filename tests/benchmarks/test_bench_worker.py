@@ -10,15 +10,20 @@ import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 from loaded_modules import modules_after
 
-from cnn_export.benchmarks.device import Job
-from cnn_export.benchmarks.host import HostDevice
-from cnn_export.benchmarks.protocol import End, Hello, Message, PairSample, Sample
-from cnn_export.benchmarks.runtimes import RUNTIMES, OnnxRuntime, runtime_of, runtime_version
-from cnn_export.benchmarks.session import IncompleteRun, Session
-from cnn_export.benchmarks.worker import run, run_pair
-from cnn_export.benchmarks.worker_process import run_process
+from cnn_export.benchmarks.devices.contract import Job
+from cnn_export.benchmarks.devices.host.host import HostDevice
+from cnn_export.benchmarks.devices.host.worker_process import run_process
+from cnn_export.benchmarks.results.protocol import End, Hello, Message, PairSample, Sample
+from cnn_export.benchmarks.results.session import IncompleteRun, Session
+from cnn_export.benchmarks.runtimes.host_runtimes import (
+    RUNTIMES,
+    OnnxRuntime,
+    runtime_of,
+    runtime_version,
+)
+from cnn_export.benchmarks.worker.worker import run, run_pair
 from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
-from cnn_export.manifest import manifest_path
+from cnn_export.manifest.manifest import manifest_path
 from cnn_export.targets import TARGETS
 
 TARGET_OF = {entry.suffix: name for name, entry in TARGETS.items()}
@@ -171,7 +176,13 @@ def test_a_crash_after_the_report_does_not_count() -> None:
 
 def test_the_exit_code_of_a_worker_follows_its_failure(affine_onnx: Path) -> None:
     manifest_path(affine_onnx).write_text("{}")
-    arguments = ["-m", "cnn_export.benchmarks.worker", str(affine_onnx), "--min-time-s", "0.01"]
+    arguments = [
+        "-m",
+        "cnn_export.benchmarks.worker.worker",
+        str(affine_onnx),
+        "--min-time-s",
+        "0.01",
+    ]
     done = subprocess.run([sys.executable, *arguments], capture_output=True, check=False)
     assert done.returncode == InputRefused.exit_code
     assert done.stdout.startswith(b'{"cnn_bench":"failure","exit_code":4,')
@@ -180,7 +191,7 @@ def test_the_exit_code_of_a_worker_follows_its_failure(affine_onnx: Path) -> Non
 def test_a_worker_loads_torch_for_pte_only(affine_onnx: Path) -> None:
     arguments = [str(affine_onnx), "--min-time-s", "0.01"]
     loaded = modules_after(
-        f"from cnn_export.benchmarks.worker import main; assert main({arguments!r}) == 0"
+        f"from cnn_export.benchmarks.worker.worker import main; assert main({arguments!r}) == 0"
     )
     assert "onnxruntime" in loaded
     assert "torch" not in loaded
@@ -189,7 +200,7 @@ def test_a_worker_loads_torch_for_pte_only(affine_onnx: Path) -> None:
 def test_an_unexpected_error_is_still_reported(
     affine_onnx: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cnn_export.benchmarks import worker
+    from cnn_export.benchmarks.worker import worker
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("two\nlines")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_export.benchmarks.budgets import BOUNDS, parse_budgets, read_budgets
+from cnn_export.benchmarks.gate.budgets import BOUNDS, parse_budgets, read_budgets
 from cnn_export.errors import InputRefused
 
 EVERYTHING = {

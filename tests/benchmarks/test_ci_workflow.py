@@ -10,7 +10,7 @@ import click
 import pytest
 
 from cnn_export.benchmarks.cli import command as cnn_bench
-from cnn_export.cli import command as cnn_export
+from cnn_export.job.cli import command as cnn_export
 
 MANUAL = Path(__file__).parents[2] / "benchmarks" / "README.md"
 

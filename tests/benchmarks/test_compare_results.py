@@ -10,7 +10,7 @@ import made_results as made
 import pytest
 
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.results import Conditions
+from cnn_export.benchmarks.results.record_types import Conditions
 
 MEDIANS = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2, 10.3]
 

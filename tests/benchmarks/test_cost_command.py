@@ -14,7 +14,7 @@ from cost_networks import save_onnx
 
 from cnn_export.benchmarks.commands.cost import command
 from cnn_export.benchmarks.cost import read_cost
-from cnn_export.benchmarks.entry import run_command
+from cnn_export.command_line.edge import run_command
 
 MACS = 15 * 22 * 3 * 4
 INPUT, WEIGHT, OUTPUT = 4 * 15 * 22 * 3, 4 * 12, 4 * 15 * 22 * 4
@@ -147,9 +147,11 @@ def test_reading_loads_no_torch(model: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from cnn_export.benchmarks.cost import read_cost;"
         f"read_cost(Path({str(model)!r}));"
-        "from cnn_export.benchmarks.cost import mil_package, pte_file, tflite_file;"
-        "mil_package._protos(); pte_file.package_folder('executorch');"
-        "from cnn_export.benchmarks.cost.pte_program import program_schema; program_schema();"
+        "from cnn_export.artifact_files.coreml import package_graph;"
+        "from cnn_export.artifact_files.executorch import reader;"
+        "import cnn_export.artifact_files.tflite.reader;"
+        "package_graph._protos(); reader.package_folder('executorch');"
+        "from cnn_export.artifact_files.executorch.program import program_schema; program_schema();"
         "from ai_edge_litert import schema_py_generated;"
         "print([m for m in ('torch', 'scipy', 'coremltools', 'executorch') if m in sys.modules])"
     )

@@ -11,8 +11,8 @@ from cost_networks import save_onnx
 from onnx import helper
 from torch.utils.flop_counter import FlopCounterMode
 
+from cnn_export.artifact_files.einsum import einsum
 from cnn_export.benchmarks.cost import read_cost
-from cnn_export.benchmarks.cost.einsum import einsum
 from cnn_export.errors import InputRefused
 
 CASES = [

@@ -20,10 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import mobilenetv3
 from torchvision.models.resnet import BasicBlock
 
+from cnn_export.artifact_files.executorch import partitions
 from cnn_export.benchmarks.cost import ArtifactCost, explain, read_cost
 from cnn_export.benchmarks.cost.explanation import UNEXPLAINED
 from cnn_export.models.skipnet import skipnet
-from cnn_export.targets import TARGETS, pte_partitions
+from cnn_export.targets import TARGETS
 
 SIZE = (96, 64)
 
@@ -104,7 +105,7 @@ def test_explain_does_not_explain_another_network(costs) -> None:
 
 def test_partitions_are_what_executorchs_own_reader_finds(costs) -> None:
     _, folder, by_target = costs
-    cost, expected = by_target["executorch"], pte_partitions.read(folder / "network.pte")
+    cost, expected = by_target["executorch"], partitions.read(folder / "network.pte")
     assert cost.partitions == expected.partitions
     assert sum(op.partition is not None for op in cost.ops) == expected.delegated_ops
     outside = [op.kind for op in cost.ops if op.partition is None]

@@ -19,11 +19,12 @@ from ai_edge_litert import schema_py_generated as tflite
 from cost_networks import save_onnx
 from onnx import TensorProto, helper
 
+from cnn_export.artifact_files.coreml import package_graph
+from cnn_export.artifact_files.flatbuffers.schema import parse_schema
+from cnn_export.artifact_files.flatbuffers.table import root_table
+from cnn_export.artifact_files.read_limit import Allowance
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.cost import SUFFIXES, mil_package
-from cnn_export.benchmarks.cost.allowance import Allowance
-from cnn_export.benchmarks.cost.flatbuffer_schema import parse_schema
-from cnn_export.benchmarks.cost.flatbuffer_table import root_table
+from cnn_export.benchmarks.cost import SUFFIXES
 from cnn_export.benchmarks.cost.formats import cost_here
 from cnn_export.errors import InputRefused
 
@@ -212,7 +213,7 @@ def test_onnx_weights_outside_of_the_folder(tmp_path: Path, place: str) -> None:
 
 def save_package(path: Path, result: str = "y") -> Path:
     """Write an ML program that adds four stored numbers to four."""
-    model = mil_package._protos().Model()
+    model = package_graph._protos().Model()
     function = model.mlProgram.functions["main"]
     function.opset = "CoreML7"
     described(function.inputs.add(), "x")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cnn_export.benchmarks.cost import aten_kernels, onnx_ops, tflite_ops, xnnpack_graph
-from cnn_export.benchmarks.cost.package_folder import package_folder
+from cnn_export.artifact_files.executorch import aten_kernels, xnnpack_graph
+from cnn_export.artifact_files.onnx import operators as onnx_ops
+from cnn_export.artifact_files.package_folder import package_folder
+from cnn_export.artifact_files.tflite import operators as tflite_ops
 
 NOT_OF_AN_INFERENCE = {
     *("convolution_backward", "max_pool2d_with_indices_backward", "native_dropout"),
@@ -42,9 +44,9 @@ def test_no_name_of_the_tables_is_misspelt() -> None:
 
 
 def test_no_operation_of_the_core_ml_tables_is_misspelt() -> None:
-    from cnn_export.benchmarks.cost import mil_ops
+    from cnn_export.artifact_files.coreml import operators
 
     folder: Path = package_folder("coremltools") / "converters/mil/mil/ops/defs"
     text = "".join(file.read_text() for file in folder.rglob("*.py"))
-    named = {*mil_ops._KINDS, *mil_ops._COUNTERS}
+    named = {*operators._KINDS, *operators._COUNTERS}
     assert {name for name in named if not re.search(rf"\bclass {name}\(", text)} == set()

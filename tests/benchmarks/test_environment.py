@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from cnn_export.benchmarks import environment
-from cnn_export.benchmarks.cgroup import Limits, read_limits
-from cnn_export.benchmarks.conditions import EXPLANATIONS, judge, others_load
-from cnn_export.benchmarks.environment import clocks_khz, cpu_model, describe_host, usable_cpus
-from cnn_export.benchmarks.snapshots import Snapshot, take_snapshot
+from cnn_export.benchmarks.devices.host import host_info
+from cnn_export.benchmarks.devices.host.cgroup import Limits, read_limits
+from cnn_export.benchmarks.devices.host.fitness_flags import EXPLANATIONS, judge, others_load
+from cnn_export.benchmarks.devices.host.host_counters import Snapshot, take_snapshot
+from cnn_export.benchmarks.devices.host.host_info import (
+    clocks_khz,
+    cpu_model,
+    describe_host,
+    usable_cpus,
+)
 
 X86 = """\
 processor : 0
@@ -96,7 +101,7 @@ def test_no_quota_is_no_limit(tmp_path: Path) -> None:
 def test_usable_cpus_are_whole_and_at_least_one(
     monkeypatch: pytest.MonkeyPatch, quota: float | None, expected: int
 ) -> None:
-    monkeypatch.setattr(environment.os, "sched_getaffinity", lambda _: {0, 2, 5})
+    monkeypatch.setattr(host_info.os, "sched_getaffinity", lambda _: {0, 2, 5})
     assert usable_cpus(quota) == expected
 
 

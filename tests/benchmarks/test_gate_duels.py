@@ -7,14 +7,14 @@ from pathlib import Path
 import made_results as made
 import pytest
 
-from cnn_export.benchmarks import run_summary, run_table
-from cnn_export.benchmarks.budgets import parse_budgets
-from cnn_export.benchmarks.candidates import candidates_of
-from cnn_export.benchmarks.columns import read_measurements
-from cnn_export.benchmarks.gate import Verdict, judge
-from cnn_export.benchmarks.regression import Regressions
+from cnn_export.benchmarks.gate.budgets import parse_budgets
+from cnn_export.benchmarks.gate.candidates import candidates_of
+from cnn_export.benchmarks.gate.judge import Verdict, judge
+from cnn_export.benchmarks.gate.regression import Regressions
 from cnn_export.benchmarks.report import measured
-from cnn_export.benchmarks.results import Conditions, Pair
+from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.record_types import Conditions, Pair
+from cnn_export.benchmarks.tables import run_summary, run_table
 from cnn_export.errors import InputRefused
 
 NO_TIME = r"net\.tflite and old\.tflite cannot be compared: .* above zero; measure again"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.budgets import parse_budgets
-from cnn_export.benchmarks.candidates import Candidate, Figure, candidates_of, exact
-from cnn_export.benchmarks.columns import read_measurements
-from cnn_export.benchmarks.gate import Verdict, judge, standing_of
-from cnn_export.benchmarks.intervals import Interval
-from cnn_export.benchmarks.regression import Regressions
-from cnn_export.benchmarks.results import Conditions
+from cnn_export.benchmarks.gate.budgets import parse_budgets
+from cnn_export.benchmarks.gate.candidates import Candidate, Figure, candidates_of, exact
+from cnn_export.benchmarks.gate.judge import Verdict, judge, standing_of
+from cnn_export.benchmarks.gate.regression import Regressions
+from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.record_types import Conditions
+from cnn_export.benchmarks.statistics.intervals import Interval
 from cnn_export.errors import InputRefused
 
 SEVEN = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2, 10.3]

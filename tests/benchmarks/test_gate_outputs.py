@@ -14,8 +14,8 @@ import made_results as made
 import pytest
 
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.gate_outputs.markdown import escaped
-from cnn_export.benchmarks.results import Conditions
+from cnn_export.benchmarks.gate.outputs.markdown import escaped
+from cnn_export.benchmarks.results.record_types import Conditions
 from cnn_export.errors import OverBudget
 
 GOLDEN = Path(__file__).parent / "golden_gate"

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.columns import read_measurements
-from cnn_export.benchmarks.results import Conditions
+from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.record_types import Conditions
 from cnn_export.errors import InputRefused
 
 

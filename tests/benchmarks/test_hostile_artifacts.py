@@ -13,7 +13,7 @@ from affine_artifact import manifest_of, save_manifest
 from onnx import TensorProto, helper
 
 from cnn_export.benchmarks.cli import main
-from cnn_export.manifest import Manifest
+from cnn_export.manifest.manifest import Manifest
 
 TERABYTE = np.array([2**20, 2**18], np.int64)
 FAST = ("--repeats", "1", "--min-time", "10ms", "--quiet")
@@ -68,7 +68,7 @@ def test_weights_in_other_files_are_covered_by_no_manifest(
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system bounds a process's data")
 def test_a_worker_may_take_no_more_than_the_machine_has() -> None:
     program = (
-        "from cnn_export.benchmarks.process_memory import bound; bound(300_000_000)\n"
+        "from cnn_export.benchmarks.worker.process_memory import bound; bound(300_000_000)\n"
         "try: bytearray(400_000_000)\n"
         "except MemoryError: print('bounded')"
     )

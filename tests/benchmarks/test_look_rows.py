@@ -8,9 +8,9 @@ import made_results as made
 import pytest
 from rich.console import Console, Group
 
-from cnn_export.benchmarks import look_table
-from cnn_export.benchmarks.look_rows import document, opinion_rows, traffic_rows
-from cnn_export.benchmarks.results import Level, Opinion, Record, Traffic
+from cnn_export.benchmarks.results.cross_check_rows import document, opinion_rows, traffic_rows
+from cnn_export.benchmarks.results.record_types import Level, Opinion, Record, Traffic
+from cnn_export.benchmarks.tables import cross_check_table
 
 MS = made.NS_PER_MS
 OTHER = made.DEVICE.model_copy(update={"id": "phone \x1b[2J"})
@@ -36,7 +36,7 @@ def _records(*more: Record) -> list[Record]:
 def _text(records: list[Record]) -> str:
     console = Console(width=160, no_color=True)
     with console.capture() as captured:
-        console.print(Group(*look_table.render(records)))
+        console.print(Group(*cross_check_table.render(records)))
     return captured.get()
 
 

@@ -11,11 +11,11 @@ import pytest
 from damage import damaged_bytes, damaged_lines, seeds
 from small_artifacts import copied
 
+from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
+from cnn_export.benchmarks.artifacts.proven_file import artifact_record, require_agreement
 from cnn_export.benchmarks.cost import Inspection, inspect
-from cnn_export.benchmarks.proven_artifact import proven_manifest
-from cnn_export.benchmarks.proven_file import artifact_record, require_agreement
 from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest import Manifest, manifest_path, read_manifest
+from cnn_export.manifest.manifest import Manifest, manifest_path, read_manifest
 
 RUN_ID = "0123456789abcdef"
 EXTREMES: tuple[Any, ...] = (

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cnn_export.benchmarks.worker_process import _environment  # pyright: ignore[reportPrivateUsage]
+from cnn_export.benchmarks.devices.host.worker_process import (  # pyright: ignore[reportPrivateUsage]
+    _environment,
+)
 from cnn_export.untrusted.parent_death import PARENT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")

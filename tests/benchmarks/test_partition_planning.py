@@ -10,9 +10,9 @@ from affine_artifact import manifest_of, save_manifest
 from cost_networks import lowered
 from torch import nn
 
+from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_file
 from cnn_export.benchmarks.cost import bounded, inspect
-from cnn_export.benchmarks.proven_file import artifact_record, proven_file
-from cnn_export.manifest import Manifest
+from cnn_export.manifest.manifest import Manifest
 
 RUN_ID = "0" * 16
 

@@ -15,14 +15,14 @@ from rich.console import Console
 from scripted_device import ScriptedDevice
 
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.plan_coverage import Coverage
 from cnn_export.benchmarks.report.writing import Sources, page_of
-from cnn_export.benchmarks.results import Ending, Record
-from cnn_export.benchmarks.results_file import read_records
-from cnn_export.benchmarks.run_job import perform
-from cnn_export.benchmarks.run_request import Request
-from cnn_export.benchmarks.run_table import render
-from cnn_export.benchmarks.session import IncompleteRun
+from cnn_export.benchmarks.results.plan_coverage import Coverage
+from cnn_export.benchmarks.results.record_types import Ending, Record
+from cnn_export.benchmarks.results.results_file import read_records
+from cnn_export.benchmarks.results.session import IncompleteRun
+from cnn_export.benchmarks.run.run_job import perform
+from cnn_export.benchmarks.run.run_request import Request
+from cnn_export.benchmarks.tables.run_table import render
 from cnn_export.errors import ParityError
 
 A, B = made.sha256("a.tflite"), made.sha256("b.tflite")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnn_export.benchmarks.profiles.etdump import read_etdump
+from cnn_export.benchmarks.profiles.readers.etdump import read_etdump
 from cnn_export.errors import InputRefused
 
 DUMP = Path(__file__).parent / "made_by_executorch" / "three_runs.etdp"

@@ -10,8 +10,8 @@ import pytest
 from cnn_export.benchmarks.cost import ArtifactCost, OpCost
 from cnn_export.benchmarks.profiles.alignment import align, compatible
 from cnn_export.benchmarks.profiles.joining import UNJOINED, fused_bytes, joined, sum_ns
-from cnn_export.benchmarks.profiles.onnx_regions import regions
-from cnn_export.benchmarks.profiles.onnxruntime_trace import covered, split_runs
+from cnn_export.benchmarks.profiles.readers.onnx_regions import regions
+from cnn_export.benchmarks.profiles.readers.onnxruntime_trace import covered, split_runs
 from cnn_export.benchmarks.profiles.trace import Event, Trace, transposed
 
 IGEMM = "Convolution (NHWC, F32) IGEMM"

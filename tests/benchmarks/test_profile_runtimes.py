@@ -13,10 +13,10 @@ from torch import nn
 
 from cnn_export import export
 from cnn_export.benchmarks.commands.profile import command
-from cnn_export.benchmarks.entry import run_command
 from cnn_export.benchmarks.profiles.document import Profile, read_profile
 from cnn_export.benchmarks.profiles.process import profiled
-from cnn_export.benchmarks.session import IncompleteRun
+from cnn_export.benchmarks.results.session import IncompleteRun
+from cnn_export.command_line.edge import run_command
 from cnn_export.errors import InputRefused, ParityError, TargetUnavailable, UsageError
 
 # conv 3→8, 3×3, stride 2 on 33×47 (17×24 out); depthwise 3×3 stride 1; 1×1 8→12; linear 12→5.

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 
-from cnn_export.artifact_digest import artifact_bytes, artifact_digest
+from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.proven_artifact import proven_manifest
 from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest import Manifest, manifest_path
+from cnn_export.manifest.artifact_digest import artifact_bytes, artifact_digest
+from cnn_export.manifest.manifest import Manifest, manifest_path
 from cnn_export.untrusted import regular_file
 
 

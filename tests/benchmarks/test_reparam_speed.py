@@ -15,13 +15,9 @@ from random_cnn import randomize_batch_norm
 from timm.models import byobnet
 from torch import nn
 
-from cnn_export.benchmarks.studies import (
-    reparam_jobs,
-    reparam_networks,
-    reparam_speed,
-    reparam_tables,
-)
-from cnn_export.benchmarks.studies.reparam_jobs import Counts, StageCost, growth_exponent
+from cnn_export.benchmarks.studies import reparam_speed
+from cnn_export.benchmarks.studies.reparam import jobs, networks, tables
+from cnn_export.benchmarks.studies.reparam.jobs import Counts, StageCost, growth_exponent
 from cnn_export.errors import ExportError, InputRefused, ParityError
 
 COST = StageCost(500, 1.5, 1.2, 300_000_000, 100_000_000, 2, 1e-15)
@@ -53,12 +49,12 @@ def test_speedups_are_paired_with_the_naive_form() -> None:
 
 def test_tables_hold_the_figures_and_limits() -> None:
     forms = {"naive": Counts(9, 8, 7_000_000, 6_000), "ours": Counts(3, 0, 5_000_000, 4_000)}
-    row = reparam_tables.counts({"net": {**forms, "timm": None}}).splitlines()[-1]
+    row = tables.counts({"net": {**forms, "timm": None}}).splitlines()[-1]
     assert row.split() == [
         "net", "9", "|", "3", "|", "-", "8", "|", "0", "|", "-", "7", "|", "5", "|", "-",
         "0.01", "|", "0.00", "|", "-",
     ]  # fmt: skip
-    text = reparam_tables.stage({"densenet121": COST}, [COST], 1.04)
+    text = tables.stage({"densenet121": COST}, [COST], 1.04)
     assert "power of 1.04" in text
     (row,) = [line for line in text.splitlines() if line.startswith("densenet121")]
     assert row.split() == ["densenet121", "500", "2", "1.50", "1.20", "8", "300", "3.0", "4"]
@@ -72,16 +68,16 @@ def test_counts_of_each_form(monkeypatch: pytest.MonkeyPatch) -> None:
     module = nn.Sequential(block(3, 8, stride=2, num_conv_branches=2), block(8, 8, 3)).eval()
     randomize_batch_norm(module)
     image = torch.randn(1, 3, 12, 16)
-    monkeypatch.setattr(reparam_networks, "build", lambda name: (module, image))
-    forms = reparam_networks.counts("any")
+    monkeypatch.setattr(networks, "build", lambda name: (module, image))
+    forms = networks.counts("any")
     outputs, kernels = 8 * 6 * 8, 3 * (9 + 9 + 1) + 8 * (9 + 1)
     weights = 8 * kernels + 2 * 8 * (3 + 3)  # of convolutions, and of batch normalizations
     assert forms["naive"] == Counts(5, 6, outputs * kernels, weights)
     fused = Counts(2, 0, outputs * (3 * 9 + 8 * 9), 8 * (3 * 9 + 8 * 9) + 16)
     assert forms["timm"] == forms["ours"] == fused
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
-    monkeypatch.setattr(reparam_networks, "build", lambda name: (plain, image))
-    assert reparam_networks.counts("any")["timm"] is None
+    monkeypatch.setattr(networks, "build", lambda name: (plain, image))
+    assert networks.counts("any")["timm"] is None
 
 
 def test_json_holds_the_counts(
@@ -98,7 +94,7 @@ def test_json_holds_the_counts(
 
 
 def test_the_stage_is_measured_for_real() -> None:
-    small, large = reparam_jobs.chain_costs([40, 120])
+    small, large = jobs.chain_costs([40, 120])
     assert small.nodes < large.nodes
     assert abs(large.nodes - 120) < 30
     assert small.relative_error < 1e-9
@@ -142,14 +138,14 @@ def test_the_command_itself_never_loads_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     loaded = set(done.stderr.decode().split())
-    assert "cnn_export.benchmarks.studies.reparam_jobs" in loaded
+    assert "cnn_export.benchmarks.studies.reparam.jobs" in loaded
     assert not loaded & {"torch", "timm", "onnxruntime", "ai_edge_litert"}
 
 
 def test_artifacts_take_turns_and_a_wrong_one_is_not_timed(affine_onnx: Path) -> None:
     from affine_artifact import manifest_of, save_manifest, write_onnx
 
-    from cnn_export.benchmarks.studies.reparam_artifacts import time_in_turns
+    from cnn_export.benchmarks.studies.reparam.artifacts import time_in_turns
 
     other = affine_onnx.with_name("other.onnx")
     write_onnx(other)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.intervals import Interval
-from cnn_export.benchmarks.report.axes import Axis, fitted
+from cnn_export.benchmarks.report.charts.axes import Axis, fitted
+from cnn_export.benchmarks.report.downsampling import buckets, every_kth
 from cnn_export.benchmarks.report.quantities import interval_ms, milliseconds, quantity, significant
-from cnn_export.benchmarks.report.thinning import buckets, every_kth
+from cnn_export.benchmarks.statistics.intervals import Interval
 
 
 def test_linear_axis_maps_ends_and_middle() -> None:

@@ -9,14 +9,14 @@ import pytest
 import report_records as made
 
 from cnn_export.benchmarks.profiles.document import OpTime, Profile, Roofline
-from cnn_export.benchmarks.report.distribution import ROWS_MAX, distribution
-from cnn_export.benchmarks.report.labels import shortened, width_ems
+from cnn_export.benchmarks.report.charts.distribution import ROWS_MAX, distribution
+from cnn_export.benchmarks.report.charts.labels import shortened, width_ems
+from cnn_export.benchmarks.report.charts.op_bars import OPS_MAX, time_bars
+from cnn_export.benchmarks.report.charts.ratios import ratios
+from cnn_export.benchmarks.report.charts.roofline import roofline
+from cnn_export.benchmarks.report.charts.scatter import against_mac_bytes, against_macs
+from cnn_export.benchmarks.report.charts.timeline import BUCKETS_MAX, timeline
 from cnn_export.benchmarks.report.measured import Measured, group
-from cnn_export.benchmarks.report.op_bars import OPS_MAX, time_bars
-from cnn_export.benchmarks.report.ratios import ratios
-from cnn_export.benchmarks.report.roofline import roofline
-from cnn_export.benchmarks.report.scatter import against_mac_bytes, against_macs
-from cnn_export.benchmarks.report.timeline import BUCKETS_MAX, timeline
 
 
 @pytest.fixture

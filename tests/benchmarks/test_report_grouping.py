@@ -7,7 +7,7 @@ import report_records as made
 
 from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.tables import latency_table
-from cnn_export.benchmarks.results import Conditions, Memory, Record
+from cnn_export.benchmarks.results.record_types import Conditions, Memory, Record
 from cnn_export.errors import InputRefused
 
 OTHER_RUN = "f" * 16

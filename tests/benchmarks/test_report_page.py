@@ -17,7 +17,7 @@ from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render
 from cnn_export.benchmarks.report.verdicts import BudgetRow
 from cnn_export.benchmarks.report.writing import Sources, page_of, write_page
-from cnn_export.benchmarks.results import Level, Opinion, Traffic
+from cnn_export.benchmarks.results.record_types import Level, Opinion, Traffic
 from cnn_export.errors import DestinationError, InputRefused
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}

@@ -22,16 +22,16 @@ import made_results as made
 import pytest
 from damage import damaged_bytes, damaged_lines, seeds
 
-from cnn_export.benchmarks.budgets import BOUNDS, parse_budgets, read_budgets
-from cnn_export.benchmarks.candidates import candidates_of, shortfalls_of
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.columns import read_measurements
-from cnn_export.benchmarks.compare_report import as_json, of_duels, of_series
-from cnn_export.benchmarks.gate import Verdict, judge
-from cnn_export.benchmarks.regression import Regressions
+from cnn_export.benchmarks.gate.budgets import BOUNDS, parse_budgets, read_budgets
+from cnn_export.benchmarks.gate.candidates import candidates_of, shortfalls_of
+from cnn_export.benchmarks.gate.judge import Verdict, judge
+from cnn_export.benchmarks.gate.regression import Regressions
 from cnn_export.benchmarks.report.writing import Sources, page_of
-from cnn_export.benchmarks.results import Conditions, Ending, Record
-from cnn_export.benchmarks.resume import last_run
+from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.record_types import Conditions, Ending, Record
+from cnn_export.benchmarks.run.resume import last_run
+from cnn_export.benchmarks.tables.compare_table import as_json, of_duels, of_series
 from cnn_export.errors import ExportError, InputRefused
 
 T = TypeVar("T")

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_device import DEVICE
 
-from cnn_export.benchmarks import results, results_file
-from cnn_export.benchmarks.results_file import Appender, BadLine, parse_lines, read_records
+from cnn_export.benchmarks.results import record_types, results_file
+from cnn_export.benchmarks.results.results_file import Appender, BadLine, parse_lines, read_records
 from cnn_export.errors import DestinationError, InputRefused
 
-RUN = results.Run(
+RUN = record_types.Run(
     run_id="0" * 16,
     producer="p",
     started_at="now",
@@ -25,7 +25,7 @@ RUN = results.Run(
     min_time_s=1,
     artifacts=["a" * 64],
 )
-MEMORY = results.Memory(
+MEMORY = record_types.Memory(
     run_id=RUN.run_id,
     artifact="a" * 64,
     threads=1,
@@ -36,7 +36,7 @@ MEMORY = results.Memory(
 )
 
 
-def _append(path: Path, *records: results.Record) -> int:
+def _append(path: Path, *records: record_types.Record) -> int:
     with Appender(path) as appender:
         for record in records:
             appender.append(record)

@@ -15,11 +15,12 @@ import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 from scripted_device import DEVICE, ScriptedDevice, good_outcome, hello_of
 
-from cnn_export.benchmarks import results, run_job
-from cnn_export.benchmarks.results_file import BadLine, read_records
-from cnn_export.benchmarks.run_request import Finished, Request
-from cnn_export.benchmarks.run_summary import time_rows
-from cnn_export.benchmarks.session import IncompleteRun
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.results_file import BadLine, read_records
+from cnn_export.benchmarks.results.session import IncompleteRun
+from cnn_export.benchmarks.run import run_job
+from cnn_export.benchmarks.run.run_request import Finished, Request
+from cnn_export.benchmarks.tables.run_summary import time_rows
 from cnn_export.errors import (
     DestinationError,
     DeviceUnfit,
@@ -50,7 +51,7 @@ def perform(request: Request, device: ScriptedDevice) -> Finished:
     return finished
 
 
-def _records(path: Path) -> list[results.Record]:
+def _records(path: Path) -> list[record_types.Record]:
     found = list(read_records(path))
     assert not [line for line in found if isinstance(line, BadLine)]
     return [record for record in found if not isinstance(record, BadLine)]
@@ -68,8 +69,8 @@ def test_every_artifact_is_measured_at_every_number_of_threads(request_: Request
         "artifact",
         "artifact",
     ]
-    assert len(_of(request_.out, results.Memory)) == 4
-    repeats = _of(request_.out, results.Repeat)
+    assert len(_of(request_.out, record_types.Memory)) == 4
+    repeats = _of(request_.out, record_types.Repeat)
     counts = Counter((r.artifact, r.threads, r.repeat) for r in repeats)
     assert len(counts) == 2 * 2 * 3
     assert set(counts.values()) == {1}
@@ -145,7 +146,7 @@ def _without_run_id(path: Path) -> list[dict[str, Any]]:
     return [
         record.model_dump(exclude=hidden)
         for record in _records(path)
-        if not isinstance(record, results.Ending)
+        if not isinstance(record, record_types.Ending)
     ]
 
 
@@ -164,8 +165,8 @@ def test_resume_takes_the_last_run_and_leaves_others_alone(request_: Request) ->
         perform(request_, ScriptedDevice({2: KeyboardInterrupt()}))
     finished = perform(dataclasses.replace(request_, resume=True), ScriptedDevice())
     assert len({record.run_id for record in finished.records}) == 1
-    assert len(_of(request_.out, results.Run)) == 2
-    assert len(_of(request_.out, results.Repeat)) == 4 + 12
+    assert len(_of(request_.out, record_types.Run)) == 2
+    assert len(_of(request_.out, record_types.Repeat)) == 4 + 12
 
 
 @pytest.mark.parametrize(
@@ -371,21 +372,21 @@ def test_what_no_record_can_hold_does_not_count(
 def test_pairs_swap_their_order_from_process_to_process(request_: Request) -> None:
     device = ScriptedDevice()
     perform(dataclasses.replace(request_, compare=True, repeats=6, threads=(1,)), device)
-    pairs = _of(request_.out, results.Pair)
+    pairs = _of(request_.out, record_types.Pair)
     assert [pair.repeat for pair in pairs] == list(range(6))
     orders = [(pair.b_loaded_first, pair.b_first) for pair in pairs]
     assert len(set(orders[:4])) == 4
     assert orders[4:] == orders[:2]
     for one, other in zip(orders[::2], orders[1::2], strict=True):
         assert one == (not other[0], not other[1])
-    assert _of(request_.out, results.Repeat) == []
+    assert _of(request_.out, record_types.Repeat) == []
 
 
 def test_a_swapped_process_is_recorded_in_the_order_of_the_plan(request_: Request) -> None:
     """The job's first artifact takes 1, 2 and 3 µs; of the plan, that is the one or the other."""
     device = ScriptedDevice()
     perform(dataclasses.replace(request_, compare=True, repeats=4, threads=(1,)), device)
-    for pair, job in zip(_of(request_.out, results.Pair), device.jobs, strict=True):
+    for pair, job in zip(_of(request_.out, record_types.Pair), device.jobs, strict=True):
         first, second = [1000, 2000, 3000], [2000, 4000, 6000]
         swapped = pair.b_loaded_first
         assert job.artifacts == request_.artifacts[:: -1 if swapped else 1]
@@ -400,7 +401,7 @@ def test_a_file_is_compared_with_itself_but_not_measured_twice(request_: Request
         perform(twice, ScriptedDevice())
     finished = perform(dataclasses.replace(twice, compare=True), ScriptedDevice())
     assert finished.processes == 4
-    assert len(_of(request_.out, results.Artifact)) == 1
+    assert len(_of(request_.out, record_types.Artifact)) == 1
 
 
 def test_an_unfit_device_is_refused_before_anything_is_written(request_: Request) -> None:
@@ -415,7 +416,7 @@ def test_strict_ends_at_the_first_flag_and_keeps_it(request_: Request) -> None:
     strict = dataclasses.replace(request_, strict=True)
     with pytest.raises(DeviceUnfit, match=r"others_busy .*7 of 16 processes are kept"):
         perform(strict, ScriptedDevice({6: FLAGGED}))
-    flags = [repeat.conditions.flags for repeat in _of(request_.out, results.Repeat)]
+    flags = [repeat.conditions.flags for repeat in _of(request_.out, record_types.Repeat)]
     assert flags == [[], [], ["others_busy"]]
     with pytest.raises(DeviceUnfit, match="already holds a flagged process"):
         perform(dataclasses.replace(strict, resume=True), ScriptedDevice())
@@ -425,7 +426,8 @@ def test_flags_never_stop_a_lenient_run(request_: Request) -> None:
     finished = perform(request_, ScriptedDevice({6: FLAGGED}))
     assert finished.processes == 16
     assert (
-        sum(r.conditions.flags == ["others_busy"] for r in _of(request_.out, results.Repeat)) == 1
+        sum(r.conditions.flags == ["others_busy"] for r in _of(request_.out, record_types.Repeat))
+        == 1
     )
 
 
@@ -468,5 +470,5 @@ def test_an_artifact_changed_since_its_manifest_is_refused(request_: Request) ->
 
 def test_only_arguments_of_the_runtime_are_recorded(request_: Request) -> None:
     perform(dataclasses.replace(request_, runtime_args=("arena=off",)), ScriptedDevice())
-    repeats = _of(request_.out, results.Repeat)
+    repeats = _of(request_.out, record_types.Repeat)
     assert {tuple(repeat.runtime_args.items()) for repeat in repeats} == {(("arena", "off"),)}

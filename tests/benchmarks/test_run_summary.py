@@ -8,49 +8,49 @@ import pytest
 from rich.console import Console
 from scripted_device import DEVICE
 
-from cnn_export.benchmarks import results
-from cnn_export.benchmarks.run_summary import document, pair_rows, time_rows
-from cnn_export.benchmarks.run_table import render
+from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.studies.loop_overhead import measure_overhead
+from cnn_export.benchmarks.tables.run_summary import document, pair_rows, time_rows
+from cnn_export.benchmarks.tables.run_table import render
 
 A, B = "a" * 64, "b" * 64
 RUN_ID = "0" * 16
 
 
-def _artifact(sha256: str, name: str) -> results.Artifact:
-    return results.Artifact(
+def _artifact(sha256: str, name: str) -> record_types.Artifact:
+    return record_types.Artifact(
         run_id=RUN_ID, sha256=sha256, name=name, model="m", target="onnx", precision="fp32",
         file_bytes=10, macs=2_500_000, mac_bytes=1_200_000, delegate="CPUExecutionProvider",
         partitions=1,
     )  # fmt: skip
 
 
-def _repeat(sha256: str, repeat: int, samples: list[int], **changes: object) -> results.Repeat:
+def _repeat(sha256: str, repeat: int, samples: list[int], **changes: object) -> record_types.Repeat:
     fields = {
         "run_id": RUN_ID, "artifact": sha256, "repeat": repeat, "position": 0, "threads": 1,
         "runtime": "onnxruntime", "runtime_version": "1.2", "load_ns": 5_000_000 + repeat,
         "first_ns": 700_000, "warm_up": 3, "samples_ns": samples,
     }  # fmt: skip
-    return results.Repeat.model_validate(fields | changes)
+    return record_types.Repeat.model_validate(fields | changes)
 
 
-def _pair(repeat: int, a_ns: list[int], b_ns: list[int]) -> results.Pair:
-    return results.Pair(
+def _pair(repeat: int, a_ns: list[int], b_ns: list[int]) -> record_types.Pair:
+    return record_types.Pair(
         run_id=RUN_ID, a=A, b=B, repeat=repeat, position=repeat, b_first=False,
         b_loaded_first=bool(repeat % 2), threads=1,
         runtimes=("r", "r"), runtime_versions=("1", "1"), a_ns=a_ns, b_ns=b_ns,
     )  # fmt: skip
 
 
-BUSY = results.Conditions(flags=["others_busy"])
-RECORDS: list[results.Record] = [
-    results.Run(
+BUSY = record_types.Conditions(flags=["others_busy"])
+RECORDS: list[record_types.Record] = [
+    record_types.Run(
         run_id=RUN_ID, producer="p", started_at="t", device=DEVICE, seed=1, repeats=2,
         min_time_s=1, artifacts=[A, B], threads=[1, 2],
     ),
     _artifact(B, "second.onnx"),
     _artifact(A, "first.onnx"),
-    results.Memory(
+    record_types.Memory(
         run_id=RUN_ID, artifact=A, threads=1, runtime="r", runtime_version="1",
         peak_rss_bytes=50_000_000, baseline_rss_bytes=42_500_000,
     ),

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnn_export.benchmarks import results, selfcheck, simulation
 from cnn_export.benchmarks.commands.selfcheck import command
-from cnn_export.benchmarks.comparison import DEFAULT_PAIR_REPEATS, DEFAULT_PAIR_SECONDS
-from cnn_export.benchmarks.device import Job, Outcome
-from cnn_export.benchmarks.entry import run_command
-from cnn_export.benchmarks.noise import (
+from cnn_export.benchmarks.devices.contract import Job, Outcome
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.protocol import End, Hello, PairSample
+from cnn_export.benchmarks.results.session import Session
+from cnn_export.benchmarks.selfcheck import selfcheck, simulation
+from cnn_export.benchmarks.selfcheck.noise import (
     BASE_NS,
     SHAPES,
     Shape,
@@ -24,9 +25,9 @@ from cnn_export.benchmarks.noise import (
     resampled,
     synthetic,
 )
-from cnn_export.benchmarks.protocol import End, Hello, PairSample
-from cnn_export.benchmarks.session import Session
-from cnn_export.benchmarks.simulation import Rates, simulate
+from cnn_export.benchmarks.selfcheck.simulation import Rates, simulate
+from cnn_export.benchmarks.statistics.comparison import DEFAULT_PAIR_REPEATS, DEFAULT_PAIR_SECONDS
+from cnn_export.command_line.edge import run_command
 
 GOOD = Rates("n", 100_000, 0.01, 0.95, 0.5, 0.94, 0.94)
 
@@ -44,7 +45,7 @@ class _Device:
         self._spread = spread
         self._generator = np.random.default_rng(8)
 
-    def describe(self) -> results.Device:
+    def describe(self) -> record_types.Device:
         raise NotImplementedError
 
     def unfit(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
@@ -59,7 +60,7 @@ class _Device:
         samples = tuple(PairSample(a_ns=int(a), b_ns=int(b)) for a, b in times)
         hello = Hello(runtime="r", version="1", threads=1, load_ns=1, first_ns=1)
         session = Session((hello, hello), samples, End(count=len(samples)))
-        return Outcome(session, results.Conditions())
+        return Outcome(session, record_types.Conditions())
 
 
 def _pairs(device: _Device, repeats: int = DEFAULT_PAIR_REPEATS) -> list[selfcheck.TimeSeries]:
@@ -229,7 +230,7 @@ def test_an_unfair_or_noisy_device_is_told(device: _Device, said: str) -> None:
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, device: _Device, *arguments: str) -> int:
-    monkeypatch.setattr("cnn_export.benchmarks.host.HostDevice", lambda: device)
+    monkeypatch.setattr("cnn_export.benchmarks.devices.host.host.HostDevice", lambda: device)
     monkeypatch.setattr(selfcheck, "noise_sources", lambda: {"steady": synthetic("steady")})
     return run_command(command, "cnn-bench selfcheck", ["--trials", "100", *arguments])
 

@@ -12,15 +12,15 @@ import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 from scripted_device import DEVICE, Answer, ScriptedDevice, good_outcome
 
-from cnn_export.benchmarks import results
-from cnn_export.benchmarks.columns import read_measurements
-from cnn_export.benchmarks.device import Job, Outcome
-from cnn_export.benchmarks.plan_coverage import Coverage
-from cnn_export.benchmarks.results_file import BadLine, read_records
-from cnn_export.benchmarks.run_job import perform
-from cnn_export.benchmarks.run_request import Request
-from cnn_export.benchmarks.run_summary import time_rows
-from cnn_export.benchmarks.several_devices import AllFinished, perform_all
+from cnn_export.benchmarks.devices.contract import Job, Outcome
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.plan_coverage import Coverage
+from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.results_file import BadLine, read_records
+from cnn_export.benchmarks.run.run_job import perform
+from cnn_export.benchmarks.run.run_request import Request
+from cnn_export.benchmarks.run.several_devices import AllFinished, perform_all
+from cnn_export.benchmarks.tables.run_summary import time_rows
 from cnn_export.errors import (
     DeviceLost,
     DeviceUnfit,
@@ -63,11 +63,11 @@ def test_each_device_has_a_run_of_its_own_in_one_file(request_: Request) -> None
     devices = [_device("A"), _device("B"), _device("C")]
     finished = perform_all(request_, devices)
     assert finished.first_failure(request_.out) is None
-    runs = _records(request_.out, results.Run)
+    runs = _records(request_.out, record_types.Run)
     assert {run.device.id for run in runs} == {"A", "B", "C"}
     assert len({run.run_id for run in runs}) == 3
     assert len({run.group for run in runs}) == 1
-    counts = Counter(repeat.run_id for repeat in _records(request_.out, results.Repeat))
+    counts = Counter(repeat.run_id for repeat in _records(request_.out, record_types.Repeat))
     assert set(counts.values()) == {6}
     assert all(device.calls == ["ready", "back"] for device in devices)
     assert {row.device for row in time_rows(_records(request_.out))} == {"A", "B", "C"}
@@ -97,8 +97,8 @@ def test_one_devices_loss_stops_no_other_and_is_named(request_: Request) -> None
     resumed = perform_all(dataclasses.replace(request_, resume=True, seed=None), again)
     assert resumed.first_failure(request_.out) is None
     assert (len(again[0].jobs), len(again[1].jobs)) == (5, 0)
-    assert len(_records(request_.out, results.Run)) == 2
-    assert len(_records(request_.out, results.Repeat)) == 12
+    assert len(_records(request_.out, record_types.Run)) == 2
+    assert len(_records(request_.out, record_types.Repeat)) == 12
 
 
 def test_one_device_of_a_call_may_be_resumed_by_itself(request_: Request) -> None:
@@ -111,7 +111,7 @@ def test_one_device_of_a_call_may_be_resumed_by_itself(request_: Request) -> Non
     other = _device("B")
     perform_all(dataclasses.replace(request_, resume=True), [_device("A"), other])
     assert len(other.jobs) == 4
-    assert len(_records(request_.out, results.Repeat)) == 12
+    assert len(_records(request_.out, record_types.Repeat)) == 12
 
 
 def test_a_device_that_was_not_there_joins_when_resuming(request_: Request) -> None:
@@ -128,7 +128,7 @@ def test_a_device_that_was_not_there_joins_when_resuming(request_: Request) -> N
     assert resumed.first_failure(request_.out) is None
     assert len(joined.jobs) == 8
     assert not Coverage(_records(request_.out)).missing()
-    groups = [run.group for run in _records(request_.out, results.Run)]
+    groups = [run.group for run in _records(request_.out, record_types.Run)]
     assert groups[0] == groups[1] != groups[2] == groups[3]
 
 
@@ -202,7 +202,8 @@ def test_an_interruption_stops_all_and_keeps_everything(
     assert failure.exit_code == 130
     assert "A: interrupted; B: interrupted; 6 of 16 processes are kept" in str(failure)
     assert (
-        len(_records(request_.out, results.Memory)) + len(_records(request_.out, results.Repeat))
+        len(_records(request_.out, record_types.Memory))
+        + len(_records(request_.out, record_types.Repeat))
         == 6
     )
 
@@ -213,7 +214,7 @@ def test_an_interruption_before_the_runs_begins_none(
     """The devices are still being looked at: nothing is changed there, no run is written."""
     stopped = threading.Event()
 
-    def looked_at() -> results.Device:
+    def looked_at() -> record_types.Device:
         assert stopped.wait(20)
         return DEVICE
 
@@ -239,11 +240,11 @@ def test_an_interruption_before_the_runs_begins_none(
 def test_a_bug_in_one_thread_is_not_lost(request_: Request) -> None:
     with pytest.raises(ZeroDivisionError):
         perform_all(request_, [_device("A", {2: ZeroDivisionError()}), _device("B")])
-    assert len(_records(request_.out, results.Repeat)) >= 6
+    assert len(_records(request_.out, record_types.Repeat)) >= 6
 
 
 def test_lines_of_many_threads_stay_whole(request_: Request) -> None:
     devices = [_device(f"phone {n}") for n in range(8)]
     perform_all(request_, devices)
-    assert len(_records(request_.out, results.Run)) == 8
-    assert len(_records(request_.out, results.Repeat)) == 48
+    assert len(_records(request_.out, record_types.Run)) == 8
+    assert len(_records(request_.out, record_types.Repeat)) == 48

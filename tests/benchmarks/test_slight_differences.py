@@ -10,12 +10,17 @@ import made_results as made
 import pytest
 from rich.console import Console
 
-from cnn_export.benchmarks import run_summary, run_table
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.comparison import Verdict, compare_separate, verdict_of, verdict_words
-from cnn_export.benchmarks.intervals import Interval
 from cnn_export.benchmarks.report.writing import Sources, page_of
-from cnn_export.benchmarks.results import Record
+from cnn_export.benchmarks.results.record_types import Record
+from cnn_export.benchmarks.statistics.comparison import (
+    Verdict,
+    compare_separate,
+    verdict_of,
+    verdict_words,
+)
+from cnn_export.benchmarks.statistics.intervals import Interval
+from cnn_export.benchmarks.tables import run_summary, run_table
 
 WORDS = "slower by 1.5 %, below the 2 % that counts"
 

@@ -12,12 +12,12 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.comparison import (
-    _with_repeats,  # pyright: ignore[reportPrivateUsage]
+from cnn_export.benchmarks.statistics.comparison import (  # pyright: ignore[reportPrivateUsage]
+    _with_repeats,
     process_ratio,
     verdict_of,
 )
-from cnn_export.benchmarks.statistics import (
+from cnn_export.benchmarks.statistics.summary import (
     DEFAULT_PAIR_REPEATS,
     Comparison,
     Interval,

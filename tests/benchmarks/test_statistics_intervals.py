@@ -11,14 +11,14 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.intervals import (
+from cnn_export.benchmarks.statistics.intervals import (
     MINIMUM_PROCESSES,
     Interval,
     median_interval,
     process_quantiles,
     quantile_interval,
 )
-from cnn_export.benchmarks.permutation import (
+from cnn_export.benchmarks.statistics.rank_sum import (
     rank_sum_counts,
     rank_sum_p_value,
     rank_sum_tails,

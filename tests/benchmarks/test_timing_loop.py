@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from cnn_export.benchmarks import timing_loop
-from cnn_export.benchmarks.timing_loop import (
+from cnn_export.benchmarks.worker import timing_loop
+from cnn_export.benchmarks.worker.timing_loop import (
     LEAD_IN_INFERENCES,
     MAXIMUM_SAMPLES,
     MINIMUM_SAMPLES,

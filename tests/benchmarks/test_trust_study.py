@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 
-from cnn_export.benchmarks.noise import recorded
+from cnn_export.benchmarks.selfcheck.noise import recorded
 from cnn_export.benchmarks.studies import cache_mixing, own_loops, trust_study
 
 

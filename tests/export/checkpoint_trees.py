@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnn_export.checkpoint.containers import open_container
-from cnn_export.checkpoint.multiplier import Hints
-from cnn_export.checkpoint.resolve import network_for
-from cnn_export.checkpoint.sources import parse_source
+from cnn_export.source.networks.model_names import parse_source
+from cnn_export.source.recognition.multiplier import Hints
+from cnn_export.source.recognition.resolve import network_for
+from cnn_export.source.weight_sets.containers import open_container
 
 State = dict[str, torch.Tensor]
 

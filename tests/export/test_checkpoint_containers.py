@@ -17,7 +17,7 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from cnn_export.checkpoint import load_model
+from cnn_export.source import load_model
 
 State = dict[str, torch.Tensor]
 

@@ -23,11 +23,11 @@ from damage import damaged_bytes, seeds
 from hostile_checkpoints import exported
 
 from cnn_export.__main__ import main
-from cnn_export.checkpoint import load_model
-from cnn_export.checkpoint.described import built
-from cnn_export.checkpoint.formats import sniff
-from cnn_export.checkpoint.reading import describe
 from cnn_export.errors import InputRefused
+from cnn_export.source import load_model
+from cnn_export.source.files.described import built
+from cnn_export.source.files.formats import sniff
+from cnn_export.source.files.reading import describe
 from cnn_export.untrusted.snapshot import taken
 from cnn_export.untrusted.tensor_files.reader import read
 

@@ -13,10 +13,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 
-from cnn_export.checkpoint import load_model
-from cnn_export.checkpoint.detect import matches
 from cnn_export.errors import CheckpointError
 from cnn_export.models import registry
+from cnn_export.source import load_model
+from cnn_export.source.networks.detect import matches
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -155,7 +155,7 @@ def _registered(name: str, negate: bool) -> registry.Architecture:
 @pytest.fixture
 def _two_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = {name: _registered(name, name == "minus") for name in ("plus", "minus")}
-    monkeypatch.setattr("cnn_export.checkpoint.detect.architectures", lambda: pair)
+    monkeypatch.setattr("cnn_export.source.networks.detect.architectures", lambda: pair)
 
 
 @pytest.mark.usefixtures("_two_alike")

@@ -11,8 +11,9 @@ from checkpoint_trees import Loaded, State, load_tree
 from torch import nn
 from torchvision import models
 
-from cnn_export.checkpoint import evidence, recognise, timm_models
 from cnn_export.errors import CheckpointError
+from cnn_export.source.networks import timm_models
+from cnn_export.source.recognition import evidence, recognise
 
 timm = pytest.importorskip("timm")
 _SHAPES_ONLY = "no stride, dilation, activation or pooling"

@@ -15,10 +15,10 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_export.checkpoint import load_model
 from cnn_export.errors import CheckpointError, InputRefused, UsageError
-from cnn_export.program import capture
-from cnn_export.untrusted.tensor_files.expressions import is_arithmetic
+from cnn_export.program.program import capture
+from cnn_export.source import load_model
+from cnn_export.untrusted.tensor_files.programs.expressions import is_arithmetic
 
 
 class _Net(nn.Module):

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_export.checkpoint import load_model
 from cnn_export.errors import CheckpointError
+from cnn_export.source import load_model
 
 
 class _Net(nn.Module):

@@ -12,12 +12,12 @@ import pytest
 from command_checks import REFUSED, one_line
 from hostile_checkpoints import CHECKPOINTS, EXPRESSIONS, exported, replaced, with_expression
 
-from cnn_export.checkpoint import load_model
-from cnn_export.checkpoint.formats import sniff
-from cnn_export.checkpoint.reading import describe
 from cnn_export.errors import CheckpointError
+from cnn_export.source import load_model
+from cnn_export.source.files.formats import sniff
+from cnn_export.source.files.reading import describe
 from cnn_export.untrusted.snapshot import taken
-from cnn_export.untrusted.tensor_files.expressions import is_arithmetic
+from cnn_export.untrusted.tensor_files.programs.expressions import is_arithmetic
 
 READER_CPU_S = 12
 

@@ -10,10 +10,10 @@ import torch
 import torchvision
 from torch import nn
 
-from cnn_export.checkpoint import load_model
-from cnn_export.checkpoint.building import build_empty
-from cnn_export.checkpoint.filling import fill
 from cnn_export.errors import CheckpointError
+from cnn_export.source import load_model
+from cnn_export.source.filling.filling import fill
+from cnn_export.source.networks.building import build_empty
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torchvision import models
 
-from cnn_export.checkpoint import load, load_model
-from cnn_export.checkpoint.arguments import parse_value
 from cnn_export.errors import CheckpointError, UsageError
+from cnn_export.source import load, load_model
+from cnn_export.source.networks.model_arguments import parse_value
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from cnn_export.checkpoint import load_model
 from cnn_export.errors import CheckpointError
+from cnn_export.source import load_model
 
 
 @pytest.fixture(scope="module")

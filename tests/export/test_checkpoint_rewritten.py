@@ -14,9 +14,9 @@ import pytest
 import torch
 from command_checks import REFUSED, SMALL, refusal
 
-from cnn_export import checkpoint
+from cnn_export import source
 from cnn_export.__main__ import main
-from cnn_export.checkpoint import load, load_model
+from cnn_export.source import load, load_model
 
 
 def _contents(folder: Path) -> list[bytes]:
@@ -51,7 +51,7 @@ def test_a_real_writer_beside(tmp_path: Path) -> None:
         for _ in range(12):
             try:
                 loaded = load_model(path, model="networks:SmallNet")
-            except checkpoint.load.CheckpointError:
+            except source.load.CheckpointError:
                 continue
             (tmp_path / "same.pt").write_bytes(digests[loaded.source_sha256])
             expected = torch.load(tmp_path / "same.pt", weights_only=True)

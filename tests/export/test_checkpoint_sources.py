@@ -11,10 +11,10 @@ import pytest
 import torch
 import torchvision
 
-from cnn_export.checkpoint import known_models, load_model
-from cnn_export.checkpoint.arguments import parse_value
 from cnn_export.errors import CheckpointError, TargetUnavailable, UsageError
 from cnn_export.models.registry import architectures
+from cnn_export.source import known_models, load_model
+from cnn_export.source.networks.model_arguments import parse_value
 
 USER_MODULE = """
 import torch
@@ -240,7 +240,7 @@ def test_known_models_are_those_that_exist() -> None:
 
 def test_listing_models_imports_no_torch() -> None:
     code = (
-        "import sys; from cnn_export.checkpoint import known_models;"
+        "import sys; from cnn_export.source import known_models;"
         "known_models(); print('torch' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

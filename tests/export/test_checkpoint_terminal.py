@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from cnn_export.__main__ import main
-from cnn_export.benchmarks.entry import run_command
-from cnn_export.display import show
+from cnn_export.command_line.edge import run_command
+from cnn_export.command_line.terminal import printable
 from cnn_export.errors import CheckpointError
-from cnn_export.request import ExportResult
-from cnn_export.terminal import printable
+from cnn_export.job.display import show
+from cnn_export.job.request import ExportResult
 
 HOSTILE = "conv\x1b]0;owned\x07\x9b2J\u202e.weight"
 ESCAPED = r"conv\x1b]0;owned\x07\x9b2J\u202e.weight"

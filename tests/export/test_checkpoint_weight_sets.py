@@ -11,9 +11,9 @@ from checkpoint_trees import State, load_tree, same, tiny_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_export.checkpoint import weight_sets
-from cnn_export.checkpoint.groups import Group
 from cnn_export.errors import CheckpointError, ExportError, UsageError
+from cnn_export.source.contents.groups import Group
+from cnn_export.source.weight_sets import weight_sets
 
 RAW, EMA, THIRD = tiny_state(1), tiny_state(2), tiny_state(3)
 PARAMETERS = {k: v for k, v in EMA.items() if "running" not in k and "num_batches" not in k}

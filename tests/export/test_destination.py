@@ -16,7 +16,7 @@ from cnn_export.__main__ import main
 from cnn_export.atomic_commit import staged_files
 from cnn_export.atomic_commit.journal import Entry
 from cnn_export.atomic_commit.private_folder import PrivateFolder
-from cnn_export.manifest import Manifest
+from cnn_export.manifest.manifest import Manifest
 
 ONNX = ("-t", "onnx")
 

@@ -12,14 +12,14 @@ from networks import seeded
 from torch import nn
 
 import cnn_export
-from cnn_export.double_precision import double_copy, doubled
 from cnn_export.errors import InputRefused
-from cnn_export.parity import references
-from cnn_export.probes import Probe
-from cnn_export.program import capture
-from cnn_export.reparam.copies import float64_copy
-from cnn_export.reparam.probe import run
-from cnn_export.rewriting import reparameterize
+from cnn_export.job.legalization import reparameterize
+from cnn_export.program.program import capture
+from cnn_export.proof.double_precision import double_copy, doubled
+from cnn_export.proof.parity import references
+from cnn_export.proof.probes import Probe
+from cnn_export.reparam.graph.copies import float64_copy
+from cnn_export.reparam.proof.probe import run
 
 X = torch.randn(1, 3, 7, 10, generator=torch.Generator().manual_seed(0))
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from test_manifest import document
 
-from cnn_export import manifest_sense, tolerances
-from cnn_export.embedded import metadata, require_same_story
 from cnn_export.errors import InputRefused
-from cnn_export.manifest import Manifest
+from cnn_export.manifest import consistency
+from cnn_export.manifest.embedded import metadata, require_same_story
+from cnn_export.manifest.manifest import Manifest
+from cnn_export.proof import tolerances
 
 APPROXIMATION = {
     "identity_tensor_multiplier": "1/2",
@@ -51,7 +52,7 @@ def test_what_was_written_together_agrees(changes: dict[str, Any]) -> None:
 def _limits_of_any_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = tolerances.Tolerance(1e-5, 0.25, 4.0, "any")
     table = dict.fromkeys(tolerances.TOLERANCES, wide)
-    monkeypatch.setattr(manifest_sense, "TOLERANCES", table)
+    monkeypatch.setattr(consistency, "TOLERANCES", table)
 
 
 def changed(path: str, value: Any) -> Manifest:

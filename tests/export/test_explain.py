@@ -10,7 +10,7 @@ import pytest
 from command_checks import SMALL
 
 from cnn_export.__main__ import main
-from cnn_export.explain import COLUMNS, explanation
+from cnn_export.job.explain import COLUMNS, explanation
 from cnn_export.reparam import PassReport, Report
 from cnn_export.reparam.cost import Cost
 from cnn_export.reparam.program_pass import Decision, Figures, Refusal

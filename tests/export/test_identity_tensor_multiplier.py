@@ -12,9 +12,9 @@ from command_checks import REFUSED, USAGE, refusal
 from random_cnn import randomize_batch_norm
 from torch import nn
 
-from cnn_export.checkpoint import LoadedModel, load_model
 from cnn_export.errors import CheckpointError, UsageError
 from cnn_export.models.mobilenext import mobilenext
+from cnn_export.source import LoadedModel, load_model
 
 FULL, HALF = "74_02_full_id_tensor", "74_09_i2rnetv3_half_id"
 WIDTH, CLASSES = 0.1, 6

@@ -17,7 +17,7 @@ from torch import nn
 from cnn_export import export
 from cnn_export.__main__ import main
 from cnn_export.errors import UsageError
-from cnn_export.manifest import read_manifest
+from cnn_export.manifest.manifest import read_manifest
 from cnn_export.models.mobilenext import mobilenext
 
 SIZE = (26, 33)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cnn_export.errors import UsageError
-from cnn_export.inputs import (
+from cnn_export.source.inputs import (
     example_inputs,
     normalization_statistics,
     ordered_shapes,

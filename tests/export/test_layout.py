@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cnn_export.layout import artifact_spec, from_artifact, is_image, to_artifact
-from cnn_export.program import TensorSpec
+from cnn_export.program.layout import artifact_spec, from_artifact, is_image, to_artifact
+from cnn_export.program.program import TensorSpec
 from cnn_export.targets.base import Layout
 
 IMAGE = TensorSpec("image", (-1, 3, 5, 7), torch.float32)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from cnn_export.artifact_digest import artifact_digest
 from cnn_export.errors import InputRefused
-from cnn_export.manifest import Manifest, manifest_path, read_manifest
+from cnn_export.manifest.artifact_digest import artifact_digest
+from cnn_export.manifest.manifest import Manifest, manifest_path, read_manifest
 
 SHA = "0f" * 32
 VALUES, RMS = [0.1, -1e-30], math.sqrt(0.005)
@@ -188,7 +188,8 @@ def test_an_oversized_file_is_not_read(tmp_path: Path) -> None:
 def test_reading_needs_no_torch(tmp_path: Path) -> None:
     path = written(tmp_path, document())
     program = (
-        "import sys; from pathlib import Path; from cnn_export.manifest import read_manifest; "
+        "import sys; from pathlib import Path; "
+        "from cnn_export.manifest.manifest import read_manifest; "
         "read_manifest(Path(sys.argv[1])); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(path)]).returncode == 0

@@ -12,7 +12,7 @@ import pytest
 from test_manifest import document, refusal, written
 
 from cnn_export.errors import InputRefused
-from cnn_export.manifest import read_manifest
+from cnn_export.manifest.manifest import read_manifest
 
 Change = Callable[[dict[str, Any]], object]
 

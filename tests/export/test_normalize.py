@@ -19,9 +19,9 @@ from torch import nn
 import cnn_export
 from cnn_export.__main__ import main
 from cnn_export.errors import UsageError
-from cnn_export.manifest import Manifest, read_manifest
-from cnn_export.pixels import FromPixels, usable_normalization
-from cnn_export.quiet import quiet
+from cnn_export.job.quiet import quiet
+from cnn_export.manifest.manifest import Manifest, read_manifest
+from cnn_export.source.pixels import FromPixels, usable_normalization
 from cnn_export.targets import load_target
 
 EGYPTIAN_CAT = 285

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import fx
 
-from cnn_export import pipeline
 from cnn_export.__main__ import main
-from cnn_export.program import Program
+from cnn_export.job import pipeline
+from cnn_export.program.program import Program
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import TargetOptions
 

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from cnn_export.probes import (
+from cnn_export.program.program import TensorSpec
+from cnn_export.proof.probes import (
     LARGE_SCALE,
     PROBE_SEED,
     manifest_probe,
     pixel_probes,
     standard_probes,
 )
-from cnn_export.program import TensorSpec
-from cnn_export.splitmix64 import uniform
+from cnn_export.proof.splitmix64 import uniform
 
 IMAGE = TensorSpec("image", (-1, 3, 5, 7), torch.float32)
 TOKENS = TensorSpec("tokens", (2, 9), torch.int64)

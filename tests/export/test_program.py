@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from cnn_export.errors import InputRefused
-from cnn_export.program import Program, capture
+from cnn_export.program.program import Program, capture
 
 Forward = Callable[[torch.Tensor], Any]
 

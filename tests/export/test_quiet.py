@@ -14,8 +14,8 @@ import pytest
 from command_checks import REFUSED, SMALL, refusal
 
 from cnn_export.__main__ import main
-from cnn_export.manifest import Manifest
-from cnn_export.quiet import VendorLog, quiet
+from cnn_export.job.quiet import VendorLog, quiet
+from cnn_export.manifest.manifest import Manifest
 
 NOISY_NETWORK = """
 import os

@@ -14,8 +14,8 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
 from cnn_export.__main__ import main
-from cnn_export.manifest import read_manifest
-from cnn_export.quiet import quiet
+from cnn_export.job.quiet import quiet
+from cnn_export.manifest.manifest import read_manifest
 from cnn_export.targets import TARGETS, load_target
 
 EGYPTIAN_CAT, ESPRESSO = 285, 967

@@ -10,17 +10,18 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_export import export, rewriting
-from cnn_export.display import as_json
+from cnn_export import export
 from cnn_export.errors import ParityError
-from cnn_export.explain import form_explanations
-from cnn_export.manifest import Manifest
-from cnn_export.program import Program, capture
+from cnn_export.job import legalization
+from cnn_export.job.display import as_json
+from cnn_export.job.explain import form_explanations
+from cnn_export.job.legalization import spell
+from cnn_export.manifest.manifest import Manifest
+from cnn_export.program.program import Program, capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.operators import operator_name
-from cnn_export.reparam.order import OrderedPass
+from cnn_export.reparam.graph.operators import operator_name
+from cnn_export.reparam.pass_pipeline import OrderedPass
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
-from cnn_export.rewriting import spell
 from cnn_export.targets import TARGETS, forms, load_target
 
 FORMS = {name: load_target(name).form for name in TARGETS}
@@ -80,13 +81,13 @@ def test_targets_that_want_the_same_share_it() -> None:
 
 def test_the_original_is_run_once_for_all_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
-    make = rewriting.make_probes
+    make = legalization.make_probes
 
     def counted(graph_module: Any) -> Any:
         calls.append(graph_module)
         return make(graph_module)
 
-    monkeypatch.setattr(rewriting, "make_probes", counted)
+    monkeypatch.setattr(legalization, "make_probes", counted)
     made = spell(_program(700), FORMS)
     assert len({id(each.program) for each in made.values()}) == 3
     assert len(calls) == 1

@@ -12,9 +12,9 @@ from networks import seeded
 from torch import nn
 
 import cnn_export
-from cnn_export import pipeline
-from cnn_export.parity import Reference
-from cnn_export.tolerances import FLOAT32_BASE
+from cnn_export.job import pipeline
+from cnn_export.proof.parity import Reference
+from cnn_export.proof.tolerances import FLOAT32_BASE
 
 
 class Classes(nn.Module):

@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision import models
 
-from cnn_export.checkpoint import load_model
 from cnn_export.errors import CheckpointError
 from cnn_export.models.acnet import acnet_resnet18, detect
+from cnn_export.source import load_model
 
 
 def trained_like(network: nn.Module) -> nn.Module:

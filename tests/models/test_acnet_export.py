@@ -10,7 +10,7 @@ from torch import fx, nn
 from torchvision import models
 
 from cnn_export.models.acb import acb_convert
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import Report, reparameterize_graph
 
 

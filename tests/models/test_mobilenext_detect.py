@@ -6,10 +6,10 @@ import pytest
 import torch
 from torchvision import models
 
-from cnn_export.checkpoint.detect import matches
 from cnn_export.models.mobilenext import mobilenext
 from cnn_export.models.mobilenext_table import detect
 from cnn_export.models.registry import architectures
+from cnn_export.source.networks.detect import matches
 
 
 def shapes_of(**arguments: object) -> dict[str, tuple[int, ...]]:

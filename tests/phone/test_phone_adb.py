@@ -14,8 +14,8 @@ from phone.fake_phone import FakePhone
 from phone.faults import Faults
 from phone.phone_spec import BIG, PhoneSpec
 
-from cnn_export.benchmarks.adb.phone import Phone
-from cnn_export.benchmarks.adb.server import local_server
+from cnn_export.benchmarks.devices.adb.connection.phone import Phone
+from cnn_export.benchmarks.devices.adb.connection.server import local_server
 
 ODD = "a b'c\"d$e;f`g\\h*ü"
 

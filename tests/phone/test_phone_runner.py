@@ -11,8 +11,8 @@ from phone.adb_server import AdbServer
 from phone.fake_phone import FakePhone
 from phone.faults import Faults, RunnerFaults
 
-from cnn_export.benchmarks.protocol import PairSample, Sample, bounded_lines, messages
-from cnn_export.benchmarks.session import IncompleteRun, Session, complete_session
+from cnn_export.benchmarks.results.protocol import PairSample, Sample, bounded_lines, messages
+from cnn_export.benchmarks.results.session import IncompleteRun, Session, complete_session
 from cnn_export.errors import ExportError, ParityError, UsageError
 
 FOLDER = "/data/local/tmp/cnn-bench"

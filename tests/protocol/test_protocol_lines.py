@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
-from cnn_export.benchmarks.protocol import MemoryUse, PairSample, Sample, bounded_lines, messages
-from cnn_export.benchmarks.session import (
+from cnn_export.benchmarks.results.protocol import (
+    MemoryUse,
+    PairSample,
+    Sample,
+    bounded_lines,
+    messages,
+)
+from cnn_export.benchmarks.results.session import (
     IncompleteRun,
     Measurement,
     Session,

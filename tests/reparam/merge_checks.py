@@ -7,8 +7,8 @@ from pass_checks import check_pass
 from random_cnn import randomize_batch_norm
 from torch import nn
 
-from cnn_export.reparam.operators import operator_name
-from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
+from cnn_export.reparam.graph.operators import operator_name
+from cnn_export.reparam.passes.branches.merge_linear_branches import MergeLinearBranches
 
 
 def image(channels=4, height=11, width=14, batch=2):

@@ -7,10 +7,10 @@ import dataclasses
 import torch
 from torch import fx, nn
 
-from cnn_export.program import capture
-from cnn_export.reparam.comparison import relative_error
-from cnn_export.reparam.operators import operator_name
+from cnn_export.program.program import capture
+from cnn_export.reparam.graph.operators import operator_name
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
+from cnn_export.reparam.proof.comparison import relative_error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pass_checks import operators
 from random_cnn import randomize_batch_norm
 from torch import nn
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.comparison import relative_error
+from cnn_export.reparam.proof.comparison import relative_error
 
 CHANNELS = 4
 

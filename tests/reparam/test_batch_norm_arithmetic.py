@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cnn_export.reparam.batch_norm import (
+from cnn_export.reparam.passes.affine.batch_norm import (
     Affine,
     batch_norm_affine,
     batch_norm_fault,

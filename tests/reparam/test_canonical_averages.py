@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cnn_export.program import capture
-from cnn_export.reparam.passes.canonical_averages import CanonicalAverages
+from cnn_export.program.program import capture
+from cnn_export.reparam.passes.canonical.canonical_averages import CanonicalAverages
 
 
 class Pooled(nn.Module):

@@ -6,10 +6,10 @@ from pass_checks import graph_of, operators
 from torch import fx, nn
 from torch.nn import functional as F
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.comparison import relative_error
-from cnn_export.reparam.passes.canonical_operators import CanonicalOperators
+from cnn_export.reparam.passes.canonical.canonical_operators import CanonicalOperators
+from cnn_export.reparam.proof.comparison import relative_error
 
 aten = torch.ops.aten
 

@@ -10,12 +10,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.comparison import relative_error
-from cnn_export.reparam.copies import copied
 from cnn_export.reparam.cost import measure
-from cnn_export.reparam.passes import carry_split
-from cnn_export.reparam.passes.carry_split import CarrySplit
-from cnn_export.reparam.passes.partial_residual import PartialResidual
+from cnn_export.reparam.graph.copies import copied
+from cnn_export.reparam.passes.partial_shortcuts import carry_split
+from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
+from cnn_export.reparam.passes.partial_shortcuts.find_partial_shortcuts import PartialResidual
+from cnn_export.reparam.proof.comparison import relative_error
 from cnn_export.targets import forms
 
 SEAMS = {"slice", "cat"}

@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn import functional as F
 
 import cnn_export
-from cnn_export.reparam.passes.constant_border import ConstantBorder
-from cnn_export.reparam.passes.constant_folding import FoldConstants
-from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.passes.simplify_slices import SimplifySlices
+from cnn_export.reparam.passes.borders.constant_border import ConstantBorder
+from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
+from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
+from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
 
 BEFORE = (FunctionalizeInplace(), FoldConstants(), SimplifySlices())
 

@@ -4,7 +4,7 @@ import torch
 from pass_checks import check_pass, graph_of, operators
 from torch import nn
 
-from cnn_export.reparam.passes.constant_folding import FoldConstants
+from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
 
 
 class _Module(nn.Module):

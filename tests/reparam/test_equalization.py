@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from cnn_export.reparam.equalization import (
+from cnn_export.reparam.passes.equalize.equalization import (
     Clip,
     LayerWeights,
     equalizing_scales,

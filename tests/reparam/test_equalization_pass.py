@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 import cnn_export
 from cnn_export.reparam import Report
-from cnn_export.reparam.linear_operators import read_linear_operator
-from cnn_export.reparam.order import DEFAULT_PASSES
-from cnn_export.reparam.passes.equalize_layers import EqualizeLayers
+from cnn_export.reparam.graph.linear_operators import read_linear_operator
+from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES
+from cnn_export.reparam.passes.equalize.equalize_layers import EqualizeLayers
 
 IMAGE = torch.randn(1, 3, 9, 13, generator=torch.Generator().manual_seed(3))
 

@@ -7,7 +7,7 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam.passes.fold_affine_before import FoldAffineBefore
+from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineBefore
 
 
 class _Call(nn.Module):

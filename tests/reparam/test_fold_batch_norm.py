@@ -6,8 +6,8 @@ from pass_checks import check_pass, graph_of, operators
 from random_cnn import randomize_batch_norm
 from torch import nn
 
-from cnn_export.program import capture
-from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
+from cnn_export.program.program import capture
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
 
 
 def _stack(*layers):

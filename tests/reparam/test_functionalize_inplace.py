@@ -6,8 +6,8 @@ from pass_checks import check_pass, graph_of, operators
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam.aliases import storage_groups, written_nodes
-from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
+from cnn_export.reparam.graph.aliases import storage_groups, written_nodes
+from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
 
 
 class _Function(nn.Module):

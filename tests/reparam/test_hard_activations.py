@@ -6,8 +6,8 @@ from pass_checks import check_pass
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.passes.hard_activations import RecoverHardActivations
+from cnn_export.reparam.passes.canonical.hard_activations import RecoverHardActivations
+from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
 
 IMAGE = torch.linspace(-7, 7, 2 * 3 * 5 * 7).reshape(2, 3, 5, 7)
 

@@ -5,9 +5,9 @@ import torch
 from pass_checks import check_pass, graph_of
 from torch import nn
 
-from cnn_export.reparam.passes.constant_folding import FoldConstants
-from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.passes.indices_to_slices import IndicesToSlices
+from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
+from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
+from cnn_export.reparam.passes.slices.indices_to_slices import IndicesToSlices
 
 IMAGE = torch.randn(2, 6, 5, 7)
 BEFORE = (FunctionalizeInplace(), FoldConstants())

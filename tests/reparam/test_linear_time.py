@@ -14,9 +14,9 @@ from pass_checks import graph_of
 from torch import fx, nn
 
 import cnn_export.reparam
-from cnn_export.benchmarks.studies.reparam_networks import Chain
+from cnn_export.benchmarks.studies.reparam.networks import Chain
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.attributes import register
+from cnn_export.reparam.graph.attributes import register
 
 ROOM = str(Path(cnn_export.reparam.__file__).parent)
 LINEAR = 2.4

@@ -6,9 +6,9 @@ from pass_checks import check_pass, graph_of, operators
 from torch import nn
 
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.passes.mask_residual import MaskResidual
-from cnn_export.reparam.passes.partial_residual import PartialResidual
-from cnn_export.reparam.passes.simplify_slices import SimplifySlices
+from cnn_export.reparam.passes.partial_shortcuts.find_partial_shortcuts import PartialResidual
+from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskResidual
+from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
 from cnn_export.targets import forms
 
 IMAGE = torch.randn(2, 6, 5, 7)

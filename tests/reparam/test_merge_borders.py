@@ -11,8 +11,8 @@ from pass_checks import graph_of
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam.passes.constant_folding import FoldConstants
-from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
+from cnn_export.reparam.passes.branches.merge_linear_branches import MergeLinearBranches
+from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
 
 
 def _padded_twice(*first: int) -> nn.Module:

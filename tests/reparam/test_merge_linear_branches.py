@@ -23,11 +23,11 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 
 from cnn_export.models.acb import acb_convert
-from cnn_export.reparam.operators import operator_name
-from cnn_export.reparam.passes.canonical_operators import CanonicalOperators
-from cnn_export.reparam.passes.constant_folding import FoldConstants
-from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
-from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.graph.operators import operator_name
+from cnn_export.reparam.passes.branches.merge_linear_branches import MergeLinearBranches
+from cnn_export.reparam.passes.canonical.canonical_operators import CanonicalOperators
+from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
+from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
 
 HYPOTHESIS = settings(
     max_examples=60, deadline=None, derandomize=True, database=None,

@@ -6,10 +6,10 @@ from pass_checks import check_pass
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.passes.partial_residual import PartialResidual
-from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
-from cnn_export.reparam.passes.split_to_slices import SplitToSlices
+from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
+from cnn_export.reparam.passes.partial_shortcuts.find_partial_shortcuts import PartialResidual
+from cnn_export.reparam.passes.slices.split_to_slices import SplitToSlices
 
 CHANNELS = 7
 BEFORE = (SplitToSlices(), FunctionalizeInplace(), RemoveNoOps())

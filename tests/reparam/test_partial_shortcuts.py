@@ -10,9 +10,12 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam.comparison import relative_error
-from cnn_export.reparam.errors import ReparameterizationError
-from cnn_export.reparam.partial_identity import drop_shortcuts, shorten_shortcuts
+from cnn_export.reparam.graph.errors import ReparameterizationError
+from cnn_export.reparam.passes.partial_shortcuts.approximate_shortcuts import (
+    drop_shortcuts,
+    shorten_shortcuts,
+)
+from cnn_export.reparam.proof.comparison import relative_error
 
 HALF = Fraction(1, 2)
 

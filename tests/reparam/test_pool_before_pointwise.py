@@ -5,7 +5,7 @@ import torch
 from pass_checks import check_pass
 from torch import nn
 
-from cnn_export.reparam.passes.pool_before_pointwise import PoolBeforePointwise
+from cnn_export.reparam.passes.branches.pool_before_pointwise import PoolBeforePointwise
 
 
 def _check(*layers, image=(2, 6, 10, 14), **options):

@@ -4,8 +4,8 @@ import torch
 from pass_checks import graph_of
 from torch import nn
 
-from cnn_export.reparam.precision import cast, working_dtype
-from cnn_export.reparam.probe import make_probe
+from cnn_export.reparam.graph.precision import cast, working_dtype
+from cnn_export.reparam.proof.probe import make_probe
 
 
 class _Tied(nn.Module):

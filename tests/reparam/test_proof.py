@@ -10,13 +10,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn_export.reparam import ReparameterizationError, reparameterize_graph
-from cnn_export.reparam.attributes import constant
-from cnn_export.reparam.comparison import relative_error
-from cnn_export.reparam.probe import make_probes
+from cnn_export.reparam.graph.attributes import constant
+from cnn_export.reparam.graph.surgery import replace
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
-from cnn_export.reparam.proof import CAP, TOLERANCE
+from cnn_export.reparam.proof.comparison import relative_error
+from cnn_export.reparam.proof.probe import make_probes
+from cnn_export.reparam.proof.proof import CAP, TOLERANCE
 from cnn_export.reparam.report import Proof
-from cnn_export.reparam.surgery import replace
 
 
 def test_is_the_largest_difference_over_the_root_mean_square():

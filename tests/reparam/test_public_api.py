@@ -17,11 +17,11 @@ from torch import fx, nn
 
 import cnn_export
 from cnn_export.errors import ExportError, InputRefused, UsageError
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import ReparameterizationError
-from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
+from cnn_export.reparam.graph.surgery import insert_constant
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
-from cnn_export.reparam.surgery import insert_constant
 
 IMAGE = torch.randn(1, 3, 17, 24, generator=torch.Generator().manual_seed(1))
 MASK = torch.randn(1, 1, 9, 12, generator=torch.Generator().manual_seed(2))

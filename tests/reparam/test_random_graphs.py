@@ -5,9 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_graphs import random_graph
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.comparison import relative_error
+from cnn_export.reparam.proof.comparison import relative_error
 
 SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
 

@@ -6,8 +6,8 @@ from pass_checks import check_pass, graph_of, operators
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam.passes.canonical_reshape import CanonicalReshape
-from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.passes.canonical.canonical_reshape import CanonicalReshape
+from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
 
 
 class _Function(nn.Module):

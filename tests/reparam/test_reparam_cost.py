@@ -7,7 +7,7 @@ from pass_checks import graph_of
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam.cost import measure
 
 LAYERS = {

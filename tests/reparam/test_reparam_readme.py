@@ -7,9 +7,9 @@ import torch
 from pass_checks import check_pass
 from torch import nn
 
-from cnn_export.reparam.algebra import reading
-from cnn_export.reparam.order import DEFAULT_PASSES
-from cnn_export.reparam.passes.merge_linear_branches import MergeLinearBranches
+from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES
+from cnn_export.reparam.passes.branches.algebra import reading
+from cnn_export.reparam.passes.branches.merge_linear_branches import MergeLinearBranches
 
 README = Path(__file__).parents[2] / "reparam" / "README.md"
 

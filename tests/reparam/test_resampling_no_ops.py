@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
 
 IMAGE = torch.randn(1, 4, 5, 7)
 

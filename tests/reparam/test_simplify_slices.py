@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from pass_checks import check_pass, graph_of, operators
 from torch import nn
 
-from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
-from cnn_export.reparam.passes.scatter_to_concat import ScatterToConcat
-from cnn_export.reparam.passes.simplify_slices import SimplifySlices
+from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.passes.slices.scatter_to_concat import ScatterToConcat
+from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
 
 IMAGE = torch.randn(2, 6, 5, 7)
 

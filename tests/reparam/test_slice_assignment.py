@@ -9,12 +9,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.aliases import written_nodes
-from cnn_export.reparam.operators import arguments, operator_name
-from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.passes.remove_no_ops import RemoveNoOps
-from cnn_export.reparam.passes.simplify_slices import SimplifySlices
-from cnn_export.reparam.passes.split_to_slices import SplitToSlices
+from cnn_export.reparam.graph.aliases import written_nodes
+from cnn_export.reparam.graph.operators import arguments, operator_name
+from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
+from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
+from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
+from cnn_export.reparam.passes.slices.split_to_slices import SplitToSlices
 
 SHAPE = (2, 4, 5, 7)
 

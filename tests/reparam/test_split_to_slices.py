@@ -7,8 +7,8 @@ import torch
 from pass_checks import check_pass, graph_of, operators
 from torch import nn
 
-from cnn_export.reparam.aliases import storage_groups
-from cnn_export.reparam.passes.split_to_slices import SplitToSlices
+from cnn_export.reparam.graph.aliases import storage_groups
+from cnn_export.reparam.passes.slices.split_to_slices import SplitToSlices
 
 IMAGE = torch.randn(2, 6, 5, 7)
 

@@ -6,15 +6,15 @@ from pass_checks import graph_of, operators
 from random_cnn import randomize_batch_norm
 from torch import nn
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import ReparameterizationError, reparameterize_graph
-from cnn_export.reparam.attributes import constant
-from cnn_export.reparam.order import DEFAULT_PASSES, ORDER
-from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
-from cnn_export.reparam.passes.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.probe import make_probe
+from cnn_export.reparam.graph.attributes import constant
+from cnn_export.reparam.graph.surgery import insert_constant
+from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES, ORDER
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
+from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
-from cnn_export.reparam.surgery import insert_constant
+from cnn_export.reparam.proof.probe import make_probe
 
 IMAGE = torch.randn(1, 3, 9, 7)
 

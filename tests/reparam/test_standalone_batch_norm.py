@@ -7,12 +7,12 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.passes.constant_folding import FoldConstants
-from cnn_export.reparam.passes.fold_affine_before import FoldAffineBefore
-from cnn_export.reparam.passes.fold_batch_norm import FoldBatchNorm
-from cnn_export.reparam.passes.standalone_batch_norm import StandaloneBatchNorm
+from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineBefore
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
+from cnn_export.reparam.passes.affine.standalone_batch_norm import StandaloneBatchNorm
+from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
 
 
 class _Of(nn.Module):

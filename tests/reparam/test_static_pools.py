@@ -5,7 +5,7 @@ import torch
 from pass_checks import check_pass, graph_of
 from torch import nn
 
-from cnn_export.reparam.passes.static_pools import StaticPools
+from cnn_export.reparam.passes.canonical.static_pools import StaticPools
 
 CASES = {
     "global": (nn.AdaptiveAvgPool2d(1), (2, 3, 5, 7), ["mean"]),

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from pass_checks import operators
 from random_cnn import random_cnn, random_cnns, randomize_batch_norm
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.aliases import written_nodes
-from cnn_export.reparam.comparison import relative_error
+from cnn_export.reparam.graph.aliases import written_nodes
+from cnn_export.reparam.proof.comparison import relative_error
 
 FAMILIES = (
     "mobilenet_v2",

@@ -12,7 +12,7 @@ from refused_twice import refused
 
 from cnn_export import export
 from cnn_export.errors import UsageError
-from cnn_export.quiet import quiet
+from cnn_export.job.quiet import quiet
 from cnn_export.targets import TARGETS, load_target
 
 BATCH = 4

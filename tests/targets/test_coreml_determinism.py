@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.targets.base import TargetOptions
-from cnn_export.targets.coreml import CoreML
+from cnn_export.targets.coreml.target import CoreML
 
 PACKAGES = ("a.mlpackage", "b.mlpackage")
 
@@ -70,7 +70,7 @@ def test_nothing_is_printed(other_process):
 
 
 def test_importing_the_target_imports_no_vendor():
-    code = "import sys, cnn_export.targets.coreml; sys.exit('coremltools' in sys.modules)"
+    code = "import sys, cnn_export.targets.coreml.target; sys.exit('coremltools' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from cnn_export.artifact_files.coreml.reader import main_block, read_spec
 from cnn_export.errors import InputRefused
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.targets.base import TargetOptions
-from cnn_export.targets.coreml import CoreML
-from cnn_export.targets.mil.package import write_package
-from cnn_export.targets.mil.reader import main_block, read_spec
-from cnn_export.targets.mil.session import picture
+from cnn_export.targets.coreml.package import write_package
+from cnn_export.targets.coreml.session import picture
+from cnn_export.targets.coreml.target import CoreML
 
 
 class TwoBranches(nn.Module):

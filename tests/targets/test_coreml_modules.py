@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.targets.base import TargetOptions
-from cnn_export.targets.coreml import CoreML
+from cnn_export.targets.coreml.target import CoreML
 
 
 class Apply(nn.Module):

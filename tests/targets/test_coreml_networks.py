@@ -9,10 +9,10 @@ import torch
 import torchvision
 from torch import nn
 
-from cnn_export.program import capture
+from cnn_export.artifact_files.coreml.reader import read_program
+from cnn_export.program.program import capture
 from cnn_export.targets.base import TargetOptions
-from cnn_export.targets.coreml import CoreML
-from cnn_export.targets.mil.reader import read_program
+from cnn_export.targets.coreml.target import CoreML
 
 FP32_ERROR = 1e-5  # of the output's RMS
 FP16_ERROR = 1e-2

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from cnn_export.artifact_files.coreml.vendor import coremltools
+from cnn_export.command_line import packages
 from cnn_export.errors import InputRefused, OperatorRefused, TargetUnavailable, UsageError
-from cnn_export.program import capture
-from cnn_export.targets import coreml, packages
+from cnn_export.program.program import capture
 from cnn_export.targets.base import TargetOptions
-from cnn_export.targets.coreml import DEPLOYMENT_TARGETS, CoreML
-from cnn_export.targets.mil import conversion, registry
-from cnn_export.targets.mil.vendor import coremltools
+from cnn_export.targets.coreml import conversion, target
+from cnn_export.targets.coreml.operators import registry
+from cnn_export.targets.coreml.target import DEPLOYMENT_TARGETS, CoreML
 
 X = torch.randn(1, 3, 9, 7)
 
@@ -115,7 +116,7 @@ def test_versions_are_those_installed():
 
 def test_runtime_is_named_honestly():
     evaluator = sys.platform != "darwin"
-    assert ("evaluator" in CoreML().runtime) == evaluator == (not coreml._ON_MACOS)
+    assert ("evaluator" in CoreML().runtime) == evaluator == (not target._ON_MACOS)
 
 
 @pytest.fixture(scope="module")

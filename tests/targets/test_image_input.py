@@ -13,9 +13,9 @@ from PIL import Image
 
 from cnn_export.__main__ import main
 from cnn_export.errors import UsageError
-from cnn_export.manifest import read_manifest
-from cnn_export.pixels import FromPixels
-from cnn_export.quiet import quiet
+from cnn_export.job.quiet import quiet
+from cnn_export.manifest.manifest import read_manifest
+from cnn_export.source.pixels import FromPixels
 from cnn_export.targets import load_target
 
 EGYPTIAN_CAT = 285

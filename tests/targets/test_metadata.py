@@ -9,7 +9,7 @@ import networks
 import pytest
 
 from cnn_export import export
-from cnn_export.quiet import quiet
+from cnn_export.job.quiet import quiet
 
 SHAPES = {"image": (1, 3, 13, 18)}
 

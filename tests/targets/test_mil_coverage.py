@@ -14,7 +14,7 @@ import test_mil_reduction
 import test_mil_resizing
 import test_mil_unary
 
-from cnn_export.targets.mil.registry import KERNELS
+from cnn_export.targets.coreml.operators.registry import KERNELS
 
 TABLES = [
     test_mil_activation.CASES,

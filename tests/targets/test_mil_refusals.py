@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch import nn
 
+from cnn_export.artifact_files.coreml.program import MilProgram, Operation, Reference, ValueType
+from cnn_export.artifact_files.coreml.reader import main_block, read_program, read_spec
 from cnn_export.errors import InputRefused, OperatorRefused
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.targets.base import TargetOptions
-from cnn_export.targets.coreml import CoreML
-from cnn_export.targets.mil import signature
-from cnn_export.targets.mil.activation import gelu, relu
-from cnn_export.targets.mil.binary import KERNELS as BINARY
-from cnn_export.targets.mil.convolution import conv, conv_transpose
-from cnn_export.targets.mil.evaluator import evaluate, refuse_unknown
-from cnn_export.targets.mil.gathering import (
+from cnn_export.targets.coreml.evaluator import evaluate, refuse_unknown
+from cnn_export.targets.coreml.operators import signature
+from cnn_export.targets.coreml.operators.activation import gelu, relu
+from cnn_export.targets.coreml.operators.binary import KERNELS as BINARY
+from cnn_export.targets.coreml.operators.convolution import conv, conv_transpose
+from cnn_export.targets.coreml.operators.gathering import (
     gather,
     gather_along_axis,
     gather_nd,
@@ -26,21 +27,20 @@ from cnn_export.targets.mil.gathering import (
     scatter_along_axis,
     scatter_nd,
 )
-from cnn_export.targets.mil.layout import reshape, split
-from cnn_export.targets.mil.package import write_package
-from cnn_export.targets.mil.padding import pad
-from cnn_export.targets.mil.pooling import avg_pool
-from cnn_export.targets.mil.program import MilProgram, Operation, Reference, ValueType
-from cnn_export.targets.mil.reader import main_block, read_program, read_spec
-from cnn_export.targets.mil.reduction import KERNELS as REDUCTION
-from cnn_export.targets.mil.registry import KERNELS, join
-from cnn_export.targets.mil.resizing import (
+from cnn_export.targets.coreml.operators.layout import reshape, split
+from cnn_export.targets.coreml.operators.padding import pad
+from cnn_export.targets.coreml.operators.pooling import avg_pool
+from cnn_export.targets.coreml.operators.reduction import KERNELS as REDUCTION
+from cnn_export.targets.coreml.operators.registry import KERNELS, join
+from cnn_export.targets.coreml.operators.resizing import (
     resize_bilinear,
     upsample_bilinear,
     upsample_nearest_neighbor,
 )
-from cnn_export.targets.mil.signature import UnsupportedArgument
-from cnn_export.targets.mil.unary import cast
+from cnn_export.targets.coreml.operators.signature import UnsupportedArgument
+from cnn_export.targets.coreml.operators.unary import cast
+from cnn_export.targets.coreml.package import write_package
+from cnn_export.targets.coreml.target import CoreML
 
 X = torch.randn(1, 6, 7, 5)
 INDICES = torch.tensor([[1, 0]])

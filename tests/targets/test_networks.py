@@ -12,9 +12,9 @@ import torchvision
 from torch import nn
 
 from cnn_export import export
+from cnn_export.job.quiet import quiet
 from cnn_export.models.skipnet import skipnet
-from cnn_export.quiet import quiet
-from cnn_export.splitmix64 import uniform
+from cnn_export.proof.splitmix64 import uniform
 from cnn_export.targets import TARGETS, load_target
 
 SIZE = (96, 64)

@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
 from cnn_export import export
-from cnn_export.quiet import quiet
+from cnn_export.job.quiet import quiet
 from cnn_export.targets import load_target
 
 SIZE = (64, 48)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 _THREADS = "import os; print(len(os.listdir('/proc/self/task')))"
-_OURS = "from cnn_export.targets.onnx_runtime import import_onnxruntime; import_onnxruntime()"
+_OURS = "from cnn_export.targets.onnx.runtime import import_onnxruntime; import_onnxruntime()"
 
 
 def _threads_after(statement: str, home: Path, **more: str) -> int:
@@ -36,7 +36,7 @@ def test_it_starts_no_thread_and_writes_no_file(tmp_path: Path) -> None:
 
 
 def test_the_users_own_choice_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cnn_export.targets.onnx_runtime import import_onnxruntime
+    from cnn_export.targets.onnx.runtime import import_onnxruntime
 
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     import_onnxruntime()
@@ -46,7 +46,9 @@ def test_the_users_own_choice_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("file", ["export/targets", "benchmarks"], ids=["exporter", "harness"])
 def test_nobody_imports_it_another_way(file: str) -> None:
     root = Path(__file__).parents[2]
-    sources = [path for path in (root / file).rglob("*.py") if path.name != "onnx_runtime.py"]
+    sources = [
+        path for path in (root / file).rglob("*.py") if path.parts[-2:] != ("onnx", "runtime.py")
+    ]
     assert len(sources) > 5
     guilty = [
         p.name

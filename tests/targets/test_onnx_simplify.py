@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from cnn_export.errors import OperatorRefused
-from cnn_export.targets import onnx_model
+from cnn_export.targets.onnx import model_proto
 
 SHAPE = [3, 5]
 FEEDS = {"x": np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)}
@@ -41,7 +41,7 @@ def simplified(
     monkeypatch: pytest.MonkeyPatch, model: onnx.ModelProto, simplify: Callable[[Any], Any]
 ) -> onnx.ModelProto:
     monkeypatch.setattr(onnxsim, "simplify", simplify)
-    return onnx_model.simplified(model, FEEDS)
+    return model_proto.simplified(model, FEEDS)
 
 
 BOOL, INT64 = TensorProto.BOOL, TensorProto.INT64
@@ -88,7 +88,7 @@ def test_a_result_that_only_broadcasts_to_the_same_is_not_taken(
     wrong = graph("ReduceMean", shape=[1, 1])
     model = graph("Identity", "Relu")
     monkeypatch.setattr(onnxsim, "simplify", lambda _: (wrong, True))
-    assert onnx_model.simplified(model, feeds) is model
+    assert model_proto.simplified(model, feeds) is model
 
 
 def test_a_form_that_is_not_smaller_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_a_simplifier_that_raises_leaves_the_model(monkeypatch: pytest.MonkeyPat
 
 
 def test_onnxsim_itself_removes_an_identity() -> None:
-    result = onnx_model.simplified(graph("Identity", "Relu"), FEEDS)
+    result = model_proto.simplified(graph("Identity", "Relu"), FEEDS)
     assert [node.op_type for node in result.graph.node] == ["Relu"]
 
 
@@ -117,4 +117,4 @@ def test_a_checker_without_a_message_adds_none(
 
     monkeypatch.setattr(onnx.checker, "check_model", silent)
     with pytest.raises(OperatorRefused, match=r"rejects what it becomes$"):
-        onnx_model.finish(graph("Relu"), {}, None)
+        model_proto.finish(graph("Relu"), {}, None)

@@ -10,7 +10,7 @@ import pytest
 
 from cnn_export import export
 from cnn_export.errors import UsageError
-from cnn_export.targets.onnx import OPSETS
+from cnn_export.targets.onnx.target import OPSETS
 
 SHAPES = {"image": (1, 3, 13, 18)}
 

@@ -15,8 +15,8 @@ from torch import nn
 
 from cnn_export.__main__ import main
 from cnn_export.errors import OperatorRefused
-from cnn_export.program import Program, capture
-from cnn_export.reparam.operators import operator_name
+from cnn_export.program.program import Program, capture
+from cnn_export.reparam.graph.operators import operator_name
 from cnn_export.targets import load_target
 from cnn_export.targets.base import OpRefusal, TargetOptions
 from cnn_export.targets.diagnosis import plain

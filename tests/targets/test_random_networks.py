@@ -17,7 +17,7 @@ from random_cnn import RandomCNN, random_cnn
 
 from cnn_export import export
 from cnn_export.errors import OperatorRefused
-from cnn_export.quiet import quiet
+from cnn_export.job.quiet import quiet
 from cnn_export.targets import TARGETS, load_target
 
 # Conversion takes seconds, so few examples; they are the same in every run.

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.program import capture
+from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.targets import zero_padded_pool
+from cnn_export.targets.tflite import zero_padded_pool
 
 POOL = {"kernel_size": 3, "stride": 2, "padding": 1}
 

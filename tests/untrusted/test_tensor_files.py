@@ -24,13 +24,14 @@ from torch import nn
 from torch._export.serde.serialize import deserialize_scalar_type
 from torch.export.pt2_archive import constants
 
-from cnn_export.checkpoint.described import built, class_name
-from cnn_export.checkpoint.formats import sniff
-from cnn_export.checkpoint.reading import describe
 from cnn_export.errors import CheckpointError
+from cnn_export.source.files.described import built, class_name
+from cnn_export.source.files.formats import sniff
+from cnn_export.source.files.reading import describe
 from cnn_export.untrusted.snapshot import taken
-from cnn_export.untrusted.tensor_files import element_types, exported_program
-from cnn_export.untrusted.tensor_files.names import KNOWN
+from cnn_export.untrusted.tensor_files import element_types
+from cnn_export.untrusted.tensor_files.pickles.names import KNOWN
+from cnn_export.untrusted.tensor_files.programs import exported_program
 
 GENERATOR = torch.Generator().manual_seed(5)
 

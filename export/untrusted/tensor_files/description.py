@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnn_export.errors import CheckpointError
-from cnn_export.untrusted.tensor_files.inert import Attributes, Named
+from cnn_export.untrusted.tensor_files.pickles.inert import Attributes, Named
 from cnn_export.untrusted.tensor_files.stored import STRIDED, Storage, Tensor
 
 _MAX_DEPTH = 100

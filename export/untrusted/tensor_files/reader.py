@@ -7,8 +7,8 @@ from typing import Any
 
 from cnn_export.errors import CheckpointError
 from cnn_export.untrusted.tensor_files.description import describe
-from cnn_export.untrusted.tensor_files.exported_program import MARK, dangers, tensors
-from cnn_export.untrusted.tensor_files.pickled import NotPlain, UnsafeName
+from cnn_export.untrusted.tensor_files.pickles.pickled import NotPlain, UnsafeName
+from cnn_export.untrusted.tensor_files.programs.exported_program import MARK, dangers, tensors
 from cnn_export.untrusted.tensor_files.safetensors_file import read_safetensors
 from cnn_export.untrusted.tensor_files.torch_legacy import read_torch_legacy
 from cnn_export.untrusted.tensor_files.torch_zip import read_torch_zip

@@ -11,7 +11,7 @@ from typing import Any
 from cnn_export.errors import CheckpointError
 from cnn_export.untrusted.tensor_files.damage import damaged
 from cnn_export.untrusted.tensor_files.element_types import SIZES
-from cnn_export.untrusted.tensor_files.pickled import NotPlain, UnsafeName, unpickle
+from cnn_export.untrusted.tensor_files.pickles.pickled import NotPlain, UnsafeName, unpickle
 from cnn_export.untrusted.tensor_files.stored import Storage, StorageView
 from cnn_export.untrusted.tensor_files.torch_zip import described_storage
 

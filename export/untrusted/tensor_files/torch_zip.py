@@ -9,8 +9,8 @@ from typing import Any
 from cnn_export.errors import CheckpointError
 from cnn_export.untrusted.tensor_files.damage import damaged
 from cnn_export.untrusted.tensor_files.element_types import SIZES, STORAGES
-from cnn_export.untrusted.tensor_files.inert import Named
-from cnn_export.untrusted.tensor_files.pickled import NotPlain, unpickle
+from cnn_export.untrusted.tensor_files.pickles.inert import Named
+from cnn_export.untrusted.tensor_files.pickles.pickled import NotPlain, unpickle
 from cnn_export.untrusted.tensor_files.stored import Storage, StorageView
 from cnn_export.untrusted.tensor_files.zip_records import Records
 

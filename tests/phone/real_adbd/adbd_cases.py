@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from phone.real_adbd.daemon import SERIAL, WITHOUT_VSOCK, adbd
 
-from cnn_export.benchmarks.adb.phone import Phone
-from cnn_export.benchmarks.adb.server import local_server
+from cnn_export.benchmarks.devices.adb.connection.phone import Phone
+from cnn_export.benchmarks.devices.adb.connection.server import local_server
 from cnn_export.errors import DestinationError, DeviceUnfit, InputRefused
 
 ODD_WORDS = [

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from phone.adb_server import AdbServer as Server
 
-from cnn_export.benchmarks.adb.server import AdbServer, local_server
+from cnn_export.benchmarks.devices.adb.connection.server import AdbServer, local_server
 
 SERIAL = "127.0.0.1:5555"
 WITHOUT_VSOCK = Path(__file__).with_name("without_vsock.py")

@@ -1,5 +1,0 @@
-"""The runtimes' own measuring tools, run on the phone beside ours: a second opinion.
-
-A tool's figures are its own: other inputs, another warm-up, mostly an average and no samples. They
-are recorded as such (:class:`cnn_export.benchmarks.results.Opinion`) and never enter statistics.
-"""

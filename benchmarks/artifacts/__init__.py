@@ -1,0 +1,1 @@
+"""The files that are measured or judged, each with a manifest that it bears out."""

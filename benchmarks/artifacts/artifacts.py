@@ -1,0 +1,80 @@
+"""The files that a run measures: each with its manifest, its runtime, and what it costs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_file
+from cnn_export.benchmarks.cost import Inspection
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
+from cnn_export.errors import UsageError
+from cnn_export.manifest.manifest import Manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """One artifact of a run, looked at before the first process starts."""
+
+    path: Path
+    name: str
+    manifest: Manifest
+    found: Inspection
+    runtime: str
+
+    @property
+    def sha256(self) -> str:
+        """Of the file, as its manifest records it and as it was found."""
+        return self.manifest.artifact_sha256
+
+    def record(self, run_id: str) -> record_types.Artifact:
+        """Return what a results file says of it: figures from the file, origin from both."""
+        return artifact_record(self.manifest, self.found, self.name, run_id)
+
+
+def read_subjects(
+    paths: Sequence[Path], require_runtime: Callable[[str], None], *, same_twice: bool = False
+) -> list[Subject]:
+    """Check every artifact: manifest, hash, runtime there. No process starts.
+
+    ``require_runtime`` is the device's; ``same_twice`` allows the same content more than once (a
+    model against itself).
+
+    Raises:
+        InputRefused: artifact or manifest is missing or damaged, they contradict each other, or no
+            runtime is for it.
+        ParityError: the file is not the one its manifest was written for.
+        TargetUnavailable: the device has not got a runtime.
+        UsageError: the same content is given twice.
+    """
+    names = _names(paths)
+    subjects = [_subject(path, name) for path, name in zip(paths, names, strict=True)]
+    for package in {subject.runtime: None for subject in subjects}:
+        require_runtime(package)
+    if not same_twice:
+        _require_distinct(subjects)
+    return subjects
+
+
+def _subject(path: Path, name: str) -> Subject:
+    runtime = runtime_of(path)
+    manifest, found = proven_file(path)
+    return Subject(path, name, manifest, found, runtime.package)
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return file names; where two are alike, the paths as given."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
+def _require_distinct(subjects: Sequence[Subject]) -> None:
+    seen: dict[str, Subject] = {}
+    for subject in subjects:
+        if (first := seen.setdefault(subject.sha256, subject)) is not subject:
+            raise UsageError(
+                f"{first.path} and {subject.path} hold the same bytes; give each once"
+                " (--compare takes a file against itself)"
+            )

@@ -1,0 +1,109 @@
+"""An artifact and its manifest, where each bears out the other, and the record made of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cnn_export.artifact_files.partition_report import PartitionReport
+from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
+from cnn_export.benchmarks.cost import Inspection, inspect
+from cnn_export.benchmarks.results import record_types
+from cnn_export.errors import InputRefused
+from cnn_export.manifest.embedded import require_same_story
+from cnn_export.manifest.manifest import Manifest, Partitions, wrong_field
+
+_PLANNED = ".tflite"
+_PLANNER = "ai-edge-litert"
+"""Plans a ``.tflite``'s partitions when it loads it: of another version, it may plan others."""
+
+
+def proven_file(path: Path) -> tuple[Manifest, Inspection]:
+    """Return the manifest of ``path`` and what the file itself says, which agree.
+
+    Where partitions cannot be planned here, a line on stderr says so.
+
+    Raises:
+        InputRefused: artifact or manifest is missing, damaged, no regular file or hostile, or they
+            contradict each other; names the field and both values.
+        ParityError: the file is not the one its manifest was written for.
+        TargetUnavailable: what reads the format is not installed.
+    """
+    manifest = proven_manifest(path)
+    found = inspect(path)
+    require_agreement(path, manifest, found)
+    if found.unplanned is not None:
+        from cnn_export.command_line.console import warn
+
+        warn(f"{found.unplanned}; the manifest's are taken")
+    return manifest, found
+
+
+def require_agreement(path: Path, manifest: Manifest, found: Inspection) -> None:
+    """Check that the manifest says nothing else than the file.
+
+    Raises:
+        InputRefused: names the field and both values.
+    """
+    require_same_story(manifest, found.metadata)
+    planned_alike = path.suffix != _PLANNED or _plans_alike(manifest.versions)
+    if found.split is not None and planned_alike:
+        _require_same_split(path, manifest.partitions, found.split)
+
+
+def artifact_record(
+    manifest: Manifest, found: Inspection, name: str, run_id: str
+) -> record_types.Artifact:
+    """Return what a results file says of an artifact; figures are the file's where it has them.
+
+    Raises:
+        InputRefused: a figure is beyond what results hold; names it.
+    """
+    try:
+        return record_types.Artifact.model_validate(_record(manifest, found, name, run_id))
+    except ValidationError as error:
+        raise InputRefused(f"{name}: results cannot hold {wrong_field(error)}") from error
+
+
+def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> dict[str, object]:
+    split = found.split or manifest.partitions
+    cost = found.cost
+    return {
+        "run_id": run_id,
+        "sha256": manifest.artifact_sha256,
+        "name": name,
+        "model": manifest.source.model,
+        "target": manifest.target,
+        "precision": manifest.precision,
+        "file_bytes": manifest.artifact_bytes,
+        "macs": cost and cost.macs,
+        "mac_bytes": cost and cost.mac_bytes,
+        "delegate": split.delegate,
+        "partitions": split.partitions,
+        "ops_outside": sum(outside.count for outside in split.outside),
+    }
+
+
+def _plans_alike(versions: Mapping[str, str]) -> bool:
+    recorded = versions.get(_PLANNER)
+    return recorded is None or recorded == metadata.version(_PLANNER)
+
+
+def _require_same_split(path: Path, said: Partitions, found: PartitionReport) -> None:
+    pairs = (
+        ("partitions", said.partitions, found.partitions),
+        ("delegated operators", said.delegated_ops, found.delegated_ops),
+        (
+            "operators outside",
+            {each.op: each.count for each in said.outside},
+            {each.op: each.count for each in found.outside},
+        ),
+    )
+    for what, ours, theirs in pairs:
+        if ours != theirs:
+            raise InputRefused(
+                f"the manifest of {path} says {what} {ours}, the file itself {theirs}; export again"
+            )

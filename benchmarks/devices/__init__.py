@@ -1,0 +1,1 @@
+"""What can be measured on: this host and phones over adb, behind one contract."""

@@ -1,0 +1,1 @@
+"""The measuring app on a phone: installed, started, read, cleared."""

@@ -1,0 +1,1 @@
+"""Talking to a phone over adb: server, shell, files."""

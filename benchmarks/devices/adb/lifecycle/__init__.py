@@ -1,0 +1,1 @@
+"""A phone made ready for a run, held so, and put back."""

@@ -1,0 +1,1 @@
+"""The CPU's counters of memory traffic."""

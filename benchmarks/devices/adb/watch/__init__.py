@@ -1,0 +1,1 @@
+"""What a phone goes through while a process is timed."""

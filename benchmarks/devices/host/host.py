@@ -1,0 +1,137 @@
+"""This host as a device: start a worker process, read its report, watch and bound it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+from cnn_export.benchmarks.devices.contract import Cluster, Job, Outcome, Preparation
+from cnn_export.benchmarks.devices.host.cgroup import read_limits
+from cnn_export.benchmarks.devices.host.fitness_flags import judge
+from cnn_export.benchmarks.devices.host.host_counters import take_snapshot
+from cnn_export.benchmarks.devices.host.host_info import (
+    HOST,
+    allowed_cpus,
+    describe_host,
+    usable_cpus,
+)
+from cnn_export.benchmarks.devices.host.worker_process import run_process
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.session import MEASUREMENTS
+from cnn_export.command_line.packages import require
+from cnn_export.errors import UsageError
+
+PATIENCE_S = 300.0
+"""What loading, checking and reporting may take on a busy machine, besides the measuring."""
+
+_WORKER = (sys.executable, "-P", "-m", "cnn_export.benchmarks.worker.worker")
+_LOOK_S = 0.5
+
+
+class HostDevice:
+    """Runs workers as processes of this machine. ``command`` is what starts one."""
+
+    def __init__(self, patience_s: float = PATIENCE_S, command: Sequence[str] = _WORKER) -> None:
+        self._patience_s = patience_s
+        self._command = tuple(command)
+
+    @property
+    def name(self) -> str:
+        """Return what results call it."""
+        return HOST
+
+    def stop(self) -> None:
+        """Do nothing: the host runs in the thread that is interrupted."""
+
+    def require_runtime(self, package: str) -> None:
+        """Check that a runtime is installed in this environment.
+
+        Raises:
+            TargetUnavailable: it is not; the message holds the install line.
+        """
+        require("bench", [package])
+
+    def cluster(self, name: Cluster) -> tuple[int, ...]:
+        """Refuse: of the host no cluster is known.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"--cpus {name} is for phones; on this host give numbers, such as --cpus 0,1"
+        )
+
+    def prepared(self) -> AbstractContextManager[Preparation]:
+        """Change nothing: the host is the user's."""
+        return contextlib.nullcontext(Preparation())
+
+    def describe(self) -> record_types.Device:
+        """Return the host as results know it."""
+        return describe_host()
+
+    def unfit(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
+        """Watch the machine for half a second with nothing of ours running.
+
+        Raises:
+            UsageError: this process may not run on one of ``cpus``.
+        """
+        flags = self._static_flags(threads, cpus)
+        own = (os.getpid(),)
+        before = take_snapshot(own, allowed_cpus())
+        time.sleep(_LOOK_S)
+        after = take_snapshot(own, allowed_cpus())
+        moments = [moment for moment in (before, after) if moment is not None]
+        # An idle machine's clock moves as it likes; that says nothing about a busy one.
+        return [flag for flag in judge(moments, given=flags).flags if flag != "clock_moved"]
+
+    def run(self, job: Job) -> Outcome:
+        """Run one worker process.
+
+        Raises:
+            ExportError: what the worker reported; see :func:`complete_session`.
+            IncompleteRun: it crashed, hung, or its report has a gap.
+            UsageError: this process may not run on one of the job's CPUs.
+            DeviceUnfit: no process can be started.
+        """
+        given = self._static_flags(job.threads, job.cpus)
+        limit_s = 4 * job.min_time_s * len(job.artifacts) + self._patience_s
+        session, snapshots = run_process(
+            [*self._command, *arguments(job)],
+            limit_s,
+            MEASUREMENTS[job.kind],
+            job.threads,
+            set(job.cpus) or None,
+        )
+        if not session.end.settled:
+            given.append("not_settled")
+        return Outcome(session, judge(snapshots, job.cpus, given))
+
+    def _static_flags(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
+        allowed = allowed_cpus()
+        missing = sorted(set(cpus) - allowed)
+        if missing:
+            raise UsageError(
+                f"CPU {missing[0]} is not among those this process may use"
+                f" ({', '.join(map(str, sorted(allowed)))}); change --cpus"
+            )
+        count = min(len(set(cpus)) or len(allowed), usable_cpus(read_limits().cpus))
+        return ["too_few_cpus"] if threads > count else []
+
+
+def arguments(job: Job) -> list[str]:
+    """Return the worker's command line for a job."""
+    line = [*map(str, job.artifacts), "--threads", str(job.threads)]
+    line += ["--min-time-s", str(job.min_time_s)]
+    if job.cpus:
+        line += ["--cpus", ",".join(map(str, job.cpus))]
+    for key, value in job.runtime_args.items():
+        line += ["--runtime-arg", f"{key}={value}"]
+    if job.kind == "memory":
+        line.append("--memory")
+    if job.kind == "pair":
+        line += ["--block", str(job.block)] + ["--b-first"] * job.b_first
+    return line

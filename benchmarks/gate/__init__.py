@@ -1,0 +1,1 @@
+"""Judging figures against budgets and baselines."""

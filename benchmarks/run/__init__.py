@@ -1,0 +1,1 @@
+"""One call of ``cnn-bench run``: plan, turns, appended results."""

@@ -1,0 +1,88 @@
+"""What a call of ``cnn-bench run`` asks for, and what has become of it on one device."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnn_export.benchmarks.devices.contract import Cluster
+from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.run.plan import done_keys
+from cnn_export.benchmarks.run.runner import Lost
+from cnn_export.errors import ExportError
+
+if TYPE_CHECKING:
+    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the user asked for. ``seed`` ``None``: draw one, or take that of the resumed run.
+
+    ``tools`` are asked for second opinions.
+    """
+
+    artifacts: tuple[Path, ...]
+    out: Path
+    threads: tuple[int, ...] = (1,)
+    repeats: int = 10
+    min_time_s: float = 1.0
+    seed: int | None = None
+    cpus: tuple[int, ...] | Cluster = ()
+    runtime_args: tuple[str, ...] = ()
+    compare: bool = False
+    block: int = 1
+    resume: bool = False
+    strict: bool = False
+    tools: tuple[OwnTool, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A run's records so far, those of an earlier call included, and what did not count.
+
+    ``stopped_by`` is what ended it before its last process; ``notes`` are what somebody has to
+    know of the device now, ``left_out`` which lines of an earlier call do not count.
+    """
+
+    run: record_types.Run
+    records: tuple[record_types.Record, ...]
+    lost: tuple[Lost, ...]
+    total: int
+    torn_bytes: int = 0
+    notes: tuple[str, ...] = ()
+    stopped_by: ExportError | None = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def processes(self) -> int:
+        """How many processes are kept."""
+        return len(done_keys(self.records, self.run.run_id))
+
+    @property
+    def failure(self) -> ExportError | None:
+        """What stopped the run, else the first process that did not count; ``None``: all did."""
+        if self.stopped_by is not None:
+            notes = "".join(f"; {note}" for note in self.notes)
+            return type(self.stopped_by)(f"{self.stopped_by}{notes}")
+        if not self.lost:
+            return None
+        first = self.lost[0]
+        names = " and ".join(subject.name for subject in first.turn.subjects)
+        others = f" ({len(self.lost) - 1} other failures)" if len(self.lost) > 1 else ""
+        return type(first.error)(f"{names}: {first.error}{others}")
+
+    def first_failure(self, out: Path) -> ExportError | None:
+        """Return what the command ends with if something failed: what is kept, how to go on."""
+        failure = self.failure
+        if failure is None:
+            return None
+        return type(failure)(f"{failure}; {kept_line(self.processes, self.total, out)}")
+
+
+def kept_line(done: int, total: int, out: Path) -> str:
+    """Return how much is safe, and how to go on."""
+    return (
+        f"{done} of {total} processes are kept in {out}; go on with the same command and --resume"
+    )

@@ -1,0 +1,1 @@
+"""The runtimes of this host, behind one contract."""

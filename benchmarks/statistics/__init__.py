@@ -1,0 +1,1 @@
+"""Statistics with the process as their unit; no I/O."""

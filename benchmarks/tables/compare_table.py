@@ -1,0 +1,193 @@
+"""What ``cnn-bench compare`` shows: ratios with intervals and verdicts, as table or JSON. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from cnn_export.benchmarks.gate.baseline import differences, matched
+from cnn_export.benchmarks.gate.candidates import candidate_of_series
+from cnn_export.benchmarks.gate.outputs.document import setting_record
+from cnn_export.benchmarks.gate.regression import compared, compared_duel
+from cnn_export.benchmarks.results.plan_coverage import (
+    PartCoverage,
+    Place,
+    missing_places,
+    missing_record,
+)
+from cnn_export.benchmarks.results.record_types import Artifact
+from cnn_export.benchmarks.results.series import Duel, Measurements, Series, Setting, common_flags
+from cnn_export.benchmarks.statistics.comparison import of_incomplete, verdict_words
+from cnn_export.benchmarks.statistics.summary import Comparison
+from cnn_export.command_line.terminal import printable
+
+_STYLES = {"faster": "green", "slower": "bold red", "undecided": "yellow"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One comparison. ``differing`` names conditions, besides the artifact, that changed.
+
+    Of an ``incomplete`` one planned processes are missing.
+    """
+
+    base: Artifact
+    new: Artifact
+    setting: Setting
+    comparison: Comparison
+    differing: tuple[str, ...]
+    flags: tuple[str, ...]
+    incomplete: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparisons:
+    """All comparisons, what of either side found no partner, and what plans lack.
+
+    A comparison to which planned processes are missing is slower or undecided.
+    """
+
+    rows: tuple[Row, ...]
+    only_base: tuple[str, ...] = ()
+    only_new: tuple[str, ...] = ()
+    missing: tuple[PartCoverage, ...] = ()
+
+
+def of_duels(measured: Measurements) -> Comparisons:
+    """Compare artifacts that took turns in the same processes.
+
+    Raises:
+        InputRefused: a process has a time of zero or did not alternate.
+    """
+    missing = _timed(measured)
+    places = missing_places(missing)
+    rows = (
+        _weighed(_duel_row(duel), places, (duel.base.sha256, duel.new.sha256))
+        for duel in measured.duels
+    )
+    return Comparisons(tuple(rows), missing=missing)
+
+
+def of_series(base: Measurements, new: Measurements) -> Comparisons:
+    """Compare series of separate processes: same artifact, device, runtime and threads.
+
+    Raises:
+        InputRefused: a process has a median of zero.
+    """
+    pairs, only_base, only_new = matched(base.series, new.series)
+    missing = (*_timed(base), *_timed(new))
+    places = missing_places(missing)
+    rows = [_series_row(old, each) for old, each in pairs]
+    weighed = (_weighed(row, places, (row.base.sha256,), (row.new.sha256,)) for row in rows)
+    return Comparisons(tuple(weighed), _labels(only_base), _labels(only_new), missing)
+
+
+def as_json(comparisons: Comparisons) -> str:
+    """Return one document; ``ratio`` is new over base, above 1 is slower."""
+    document = {
+        "comparisons": [_record(row) for row in comparisons.rows],
+        "only_base": list(comparisons.only_base),
+        "only_new": list(comparisons.only_new),
+        "missing": [missing_record(part) for part in comparisons.missing],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def table_of(comparisons: Comparisons) -> Table:
+    """Return one row per comparison."""
+    table = Table(box=None, pad_edge=False, caption_justify="left")
+    for heading in ("base", "new", "where"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("new / base", "interval", "p", "processes"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    table.add_column("", overflow="fold")
+    for row in comparisons.rows:
+        table.add_row(*_cells(row))
+    table.caption = "Above 1 is slower. One ratio or median per process."
+    return table
+
+
+def notes(row: Row) -> list[str]:
+    """Return what a reader of the verdict should know."""
+    needed = row.comparison.repeats_needed
+    found = [f"about {needed} repeats would decide"] if needed else []
+    found += ["planned processes are missing"] if row.incomplete else []
+    found += [f"differs: {each}" for each in row.differing]
+    return found + ([f"flags: {', '.join(row.flags)}"] if row.flags else [])
+
+
+def _timed(measured: Measurements) -> tuple[PartCoverage, ...]:
+    return tuple(part for part in measured.missing if part.kind != "memory")
+
+
+def _weighed(row: Row, places: set[Place], *sides: tuple[str, ...]) -> Row:
+    """Return the row as it stands where one of its ``sides`` lacks processes."""
+    setting = row.setting
+    if not any((side, setting.threads, setting.device.id) in places for side in sides):
+        return row
+    return dataclasses.replace(row, comparison=of_incomplete(row.comparison), incomplete=True)
+
+
+def _duel_row(duel: Duel) -> Row:
+    differing = duel.base_setting.differences(duel.new_setting)
+    flags = common_flags(duel.process_flags)
+    comparison = compared_duel(duel)
+    return Row(duel.base, duel.new, duel.new_setting, comparison, tuple(differing), flags)
+
+
+def _series_row(base: Series, new: Series) -> Row:
+    flags = tuple(sorted({*base.flags, *new.flags}))
+    differing = tuple(differences(base, new))
+    return Row(base.artifact, new.artifact, new.setting, compared(base, new), differing, flags)
+
+
+def _labels(series: Sequence[Series]) -> tuple[str, ...]:
+    return tuple(candidate_of_series(each).label for each in series)
+
+
+def _record(row: Row) -> dict[str, Any]:
+    comparison = row.comparison
+    return {
+        "base": _artifact_record(row.base),
+        "new": _artifact_record(row.new),
+        "setting": setting_record(row.setting),
+        "ratio": comparison.ratio.value,
+        "ratio_low": comparison.ratio.low,
+        "ratio_high": comparison.ratio.high,
+        "confidence": comparison.ratio.confidence,
+        "p_value": comparison.p_value,
+        "minimum_effect": comparison.minimum_effect,
+        "processes": list(comparison.processes),
+        "verdict": comparison.verdict,
+        "told": verdict_words(comparison),
+        "repeats_needed": comparison.repeats_needed,
+        "differing": list(row.differing),
+        "flags": list(row.flags),
+    }
+
+
+def _artifact_record(artifact: Artifact) -> dict[str, str]:
+    return artifact.model_dump(include={"name", "sha256", "model", "target", "precision"})
+
+
+def _cells(row: Row) -> list[str]:
+    comparison, setting = row.comparison, row.setting
+    ratio = comparison.ratio
+    style = _STYLES.get(comparison.verdict, "default")
+    return [
+        escape(printable(row.base.name)),
+        escape(printable(row.new.name)),
+        escape(printable(f"{setting.device.id}, {setting.runtime}, threads {setting.threads}")),
+        f"{ratio.value:.3f}",
+        f"{ratio.low:.3f} to {ratio.high:.3f} ({ratio.confidence:.0%})",
+        f"{comparison.p_value:.2g}",
+        " / ".join(map(str, dict.fromkeys(comparison.processes))),
+        f"[{style}]{verdict_words(comparison)}[/]",
+        escape(printable("; ".join(notes(row)))),
+    ]

@@ -1,0 +1,1 @@
+"""The process that measures: one artifact or two, loaded, checked, timed."""

@@ -1,0 +1,1 @@
+"""Artifact files read as operator graphs: one reader per format."""

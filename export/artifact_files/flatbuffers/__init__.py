@@ -1,0 +1,1 @@
+"""FlatBuffers by a parsed schema, every offset checked."""

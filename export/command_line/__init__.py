@@ -1,0 +1,1 @@
+"""What both commands share at their edge: streams, terminals, errors, missing packages."""

@@ -1,0 +1,150 @@
+"""The Python interface. The command line calls this very function."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal, TypedDict, Unpack
+
+from torch import Tensor, nn
+
+from cnn_export.errors import UsageError, nearest
+from cnn_export.job.pipeline import run
+from cnn_export.job.request import ExportRequest, ExportResult, Step, silent_step
+from cnn_export.models.identity_tensor_multiplier import Multiplier, parse_multiplier
+from cnn_export.source.pixels import usable_normalization
+from cnn_export.targets.base import Layout, Precision, TargetOptions
+
+
+class Settings(TypedDict, total=False):
+    """Everything optional of :func:`export`; names and defaults follow the command line.
+
+    Attributes:
+        output: file (one target) or folder to write; default: the current folder.
+        model: a known model name, ``timm:NAME``, ``torchvision:NAME`` or ``package:callable``.
+        model_args: arguments of the model's constructor, as text.
+        weights_key: keys that lead to the tensors, joined by dots, where the file holds several
+            sets of them (``"."`` for a bare one).
+        allow_pickle: run the code inside a pickled checkpoint. Only for files you made.
+        example_inputs: tensors in the order of ``forward``'s arguments; their shapes are traced.
+        input_size: side, or (height, width), of an image input of shape (batch, channels, H, W).
+        shapes: full input shapes by argument name, instead of ``input_size``.
+        batch: batch size, or ``"dynamic"``.
+        precision: ``"fp32"`` or ``"fp16"``; inputs and outputs stay float32 either way.
+        layout: channel order of rank-4 inputs and outputs; ``"nhwc"`` is tflite's.
+        opset: ONNX opset.
+        ir_version: ONNX IR version.
+        minimum_deployment_target: Core ML's, for example ``"iOS16"``.
+        image_input: make Core ML take an image.
+        normalize: ``"imagenet"`` or ``"m1,m2,m3/s1,s2,s3"``: take raw pixels, 0 to 255 in float32,
+            and normalize them inside the artifact.
+        samples: images, ``.npy`` or ``.npz`` files that the artifact is also proven on.
+        identity_tensor_multiplier: 1, ``"1/2"``, 1/3 or 1/6: what a MobileNeXt was trained with,
+            where nothing else says it; with ``approximate``, what shortcuts are changed to.
+        approximate: let ``identity_tensor_multiplier`` change the network's function, and
+            measure how far that takes the outputs (default False).
+        reparam: run the reparameterization stage (default True).
+        dry_run: do the whole job and keep nothing, to learn what the real run says.
+        step: called with each step's name; the returned context spans the step.
+    """
+
+    output: str | Path | None
+    model: str | None
+    model_args: Mapping[str, str]
+    weights_key: str | None
+    allow_pickle: bool
+    example_inputs: Sequence[Tensor] | None
+    input_size: int | tuple[int, int] | None
+    shapes: Mapping[str, tuple[int, ...]]
+    batch: int | Literal["dynamic"]
+    precision: Precision
+    layout: Layout
+    opset: int | None
+    ir_version: int | None
+    minimum_deployment_target: str | None
+    image_input: bool
+    normalize: str | None
+    samples: Sequence[str | Path]
+    identity_tensor_multiplier: Multiplier | None
+    approximate: bool
+    reparam: bool
+    dry_run: bool
+    step: Step
+
+
+def export(
+    source: str | Path | nn.Module, target: str | Sequence[str], **settings: Unpack[Settings]
+) -> ExportResult:
+    """Export a checkpoint file or a module to one or more formats, proven equal or not written.
+
+    Args:
+        source: checkpoint path, or a module (put in eval mode) with its weights.
+        target: ``"onnx"``, ``"tflite"``, ``"coreml"``, ``"executorch"``, ``"all"``, or several.
+        **settings: see :class:`Settings`.
+
+    Returns:
+        The written artifacts with their manifests, and the report of the rewrites.
+
+    Raises:
+        ExportError: a subclass says which: usage, parity, refused input, missing package.
+    """
+    _require_known(settings)
+    options = TargetOptions(
+        precision=settings.get("precision", "fp32"),
+        layout=settings.get("layout", "nchw"),
+        opset=settings.get("opset"),
+        ir_version=settings.get("ir_version"),
+        minimum_deployment_target=settings.get("minimum_deployment_target"),
+        image_input=settings.get("image_input", False),
+    )
+    output, examples = settings.get("output"), settings.get("example_inputs")
+    normalize = settings.get("normalize")
+    request = ExportRequest(
+        source=source if isinstance(source, nn.Module) else Path(source),
+        targets=(target,) if isinstance(target, str) else tuple(target),
+        output=None if output is None else Path(output),
+        model=settings.get("model"),
+        model_args=settings.get("model_args", {}),
+        weights_key=settings.get("weights_key"),
+        allow_pickle=settings.get("allow_pickle", False),
+        input_size=_size(settings.get("input_size")),
+        shapes=settings.get("shapes", {}),
+        examples=None if examples is None else tuple(examples),
+        batch=_batch(settings.get("batch", 1)),
+        samples=tuple(Path(sample) for sample in settings.get("samples", ())),
+        normalize=None if normalize is None else usable_normalization(normalize),
+        identity_tensor_multiplier=_multiplier(settings.get("identity_tensor_multiplier")),
+        approximate=settings.get("approximate", False),
+        reparam=settings.get("reparam", True),
+        dry_run=settings.get("dry_run", False),
+        options=options,
+    )
+    return run(request, settings.get("step", silent_step))
+
+
+def _require_known(settings: Mapping[str, object]) -> None:
+    for name in settings:
+        if name not in Settings.__annotations__:
+            raise UsageError(
+                f"export() has no setting {name!r}.{nearest(name, Settings.__annotations__)}"
+            )
+
+
+def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _multiplier(value: Multiplier | None) -> Fraction | None:
+    try:
+        return None if value is None else parse_multiplier(value)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _batch(batch: int | Literal["dynamic"]) -> int | None:
+    if batch == "dynamic":
+        return None
+    if batch < 1:
+        raise UsageError(f"the batch {batch} is not a positive number")
+    return batch

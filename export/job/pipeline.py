@@ -1,0 +1,253 @@
+"""The main job, step by step: load, trace, reparameterize, then per target lower, prove, record.
+
+Everything is made in a private folder; only when every target of the job has passed are the
+files renamed to where they belong.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from cnn_export.atomic_commit import settle, staging
+from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
+from cnn_export.job.approximation import (
+    approximate,
+    described,
+    refuse_contradiction,
+    wanted_multiplier,
+)
+from cnn_export.job.destination import Destination, plan_destination
+from cnn_export.job.legalization import Formed, reparameterize, spell
+from cnn_export.job.quiet import VendorLog, quiet
+from cnn_export.job.request import Artifact, ExportRequest, ExportResult, Step, silent_step
+from cnn_export.manifest.builder import build_manifest, embedded_metadata
+from cnn_export.manifest.manifest import Approximation, Manifest, manifest_path, wrong_field
+from cnn_export.program.program import Program
+from cnn_export.proof.parity import OutputParity, Reference, judge, measure, references
+from cnn_export.proof.probes import Probe, manifest_probe, pixel_probes, standard_probes
+from cnn_export.proof.tolerances import TOLERANCES, Tolerance
+from cnn_export.reparam import Report
+from cnn_export.reparam.cost import measure as measure_cost
+from cnn_export.source.inputs import sample_probe
+from cnn_export.source.source_model import Subject, capture_subject, default_stem, load_subject
+from cnn_export.targets import TARGETS, load_target
+from cnn_export.targets.base import Target, TargetOptions
+from cnn_export.targets.trial import explained, opened
+
+_T = TypeVar("_T")
+_DYNAMIC_PROBE_BATCH = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class _Prepared:
+    """What all targets of a job share, and the network in each one's form."""
+
+    subject: Subject
+    program: Program
+    expected: list[Reference]
+    report: Report | None
+    forms: Mapping[str, Formed]
+    options: TargetOptions
+    approximation: Approximation | None
+
+    @property
+    def uniform(self) -> Reference:
+        return next(r for r in self.expected if r.probe.name == "uniform")
+
+    def cost(self, target: Target) -> tuple[int, int]:
+        """Return (macs, parameter bytes) of the network in a target's form."""
+        measured = measure_cost(self.forms[target.name].program.graph_module)
+        return measured.macs, measured.parameter_bytes
+
+
+def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
+    """Carry out one job.
+
+    Raises:
+        ExportError: see :mod:`cnn_export.errors`; nothing has been written then.
+    """
+    refuse_contradiction(request)
+    targets = [load_target(name) for name in _target_names(request)]
+    for target in targets:
+        target.versions()
+        target.refuse_options(request.options)
+    if request.dry_run:
+        prepared = _prepare(request, targets, step)
+        return _result(prepared, (), {t.name: _refusals(t, prepared, step) for t in targets})
+    destination = plan_destination(request.output, default_stem(request), targets)
+    settled = settle(destination.folder)
+    prepared = _prepare(request, targets, step)
+    with staging(destination.folder) as staged:
+        made = [_make(target, prepared, destination, staged.folder, step) for target in targets]
+        with step("write"):
+            names = [path.name for each in made for path in (each.path, each.manifest_path)]
+            settled += staged.commit(names)
+    return _result(prepared, tuple(made), {}, settled)
+
+
+def _result(
+    prepared: _Prepared,
+    artifacts: tuple[Artifact, ...],
+    refusals: Mapping[str, tuple[str, ...]],
+    settled: tuple[str, ...] = (),
+) -> ExportResult:
+    forms = {name: each.report for name, each in prepared.forms.items() if each.report}
+    notes = (*settled, *prepared.subject.notes)
+    return ExportResult(artifacts, prepared.report, notes, refusals, prepared.approximation, forms)
+
+
+def _target_names(request: ExportRequest) -> list[str]:
+    names = list(TARGETS) if "all" in request.targets else list(dict.fromkeys(request.targets))
+    if not names:
+        raise UsageError(f"give at least one --target: {', '.join(TARGETS)} or all")
+    return names
+
+
+def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _Prepared:
+    with step("load"):
+        subject = load_subject(request)
+    multiplier = wanted_multiplier(request, subject)
+    with step("trace"):
+        program = capture_subject(subject, request)
+    with step("reference"):
+        probes = _probes(request, subject, program)
+        expected = references(subject.module, probes, program.outputs)
+    approximation = None
+    if multiplier is not None:
+        with step("approximate"):
+            expected, approximation = approximate(program, multiplier, subject, expected)
+        subject = dataclasses.replace(subject, notes=(*subject.notes, described(approximation)))
+    report, forms = None, {target.name: Formed(program, None) for target in targets}
+    if request.reparam:
+        with step("reparameterize"):
+            report = reparameterize(program, expected)
+            forms = spell(program, {target.name: target.form for target in targets})
+    return _Prepared(subject, program, expected, report, forms, request.options, approximation)
+
+
+def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:
+    pixels = subject.takes_pixels
+    batch = _DYNAMIC_PROBE_BATCH if program.dynamic_batch else 1
+    samples = [
+        sample_probe(path, program, subject.normalization, pixels=pixels)
+        for path in request.samples
+    ]
+    return [
+        *(
+            pixel_probes(program.inputs, batch)
+            if pixels
+            else standard_probes(program.inputs, request.options.precision, batch)
+        ),
+        manifest_probe(program.inputs, kind="pixel" if pixels else "unit"),
+        *samples,
+    ]
+
+
+def _refusals(target: Target, prepared: _Prepared, step: Step) -> tuple[str, ...]:
+    """Make and prove the artifact where nothing is kept; what a job would say is said here too."""
+    with tempfile.TemporaryDirectory(prefix="cnn-export-") as folder:
+        try:
+            _made(target, prepared, Path(folder) / f"dry{target.suffix}", step)
+        except OperatorRefused as error:
+            return error.reasons
+    return ()
+
+
+def _make(
+    target: Target, prepared: _Prepared, destination: Destination, folder: Path, step: Step
+) -> Artifact:
+    """Make, prove and record one artifact in the private folder."""
+    final = destination.artifact(target)
+    staged = folder / final.name
+    manifest = _made(target, prepared, staged, step)
+    manifest_path(staged).write_text(manifest.to_json(), encoding="utf-8")
+    return Artifact(final, manifest_path(final), manifest)
+
+
+def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Manifest:
+    """Convert and prove.
+
+    Raises:
+        OperatorRefused: converter or runtime cannot take an operator; names it and its line.
+    """
+    program = prepared.forms[target.name].program
+    try:
+        with step(f"{target.name}: convert"):
+            with_metadata = _with_metadata(target, prepared)
+            _vendor(target.name, lambda: target.export(program, with_metadata, staged))
+        with step(f"{target.name}: verify"):
+            return _vendor(target.name, lambda: _prove(target, prepared, staged, staged.name))
+    except OperatorRefused as error:
+        refused = error
+    with step(f"{target.name}: find the operator"):
+        options = prepared.options
+        raise _vendor(
+            target.name, lambda: explained(refused, target, program, options)
+        ) from refused
+
+
+def _with_metadata(target: Target, prepared: _Prepared) -> TargetOptions:
+    metadata = embedded_metadata(
+        target=target,
+        options=prepared.options,
+        subject=prepared.subject,
+        program=prepared.program,
+        cost=prepared.cost(target),
+        approximation=prepared.approximation,
+    )
+    return dataclasses.replace(prepared.options, metadata=metadata)
+
+
+def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Manifest:
+    options = prepared.options
+    tolerance = TOLERANCES[target.name, options.precision]
+    figures = _measured(target, prepared, staged, tolerance)
+    judge(figures, target.name, options.precision)
+    formed = prepared.forms[target.name]
+    try:
+        return build_manifest(
+            path=staged,
+            name=name,
+            target=target,
+            options=options,
+            subject=prepared.subject,
+            program=prepared.program,
+            reports=[each for each in (prepared.report, formed.report) if each is not None],
+            cost=prepared.cost(target),
+            figures=figures,
+            uniform=prepared.uniform,
+            tolerance=tolerance,
+            partitions=target.partitions(staged),
+            shared_versions={"torch": metadata.version("torch")},
+            approximation=prepared.approximation,
+        )
+    except ValidationError as error:
+        fault = wrong_field(error)
+        raise InputRefused(f"{target.name}: the manifest cannot hold {fault}") from error
+
+
+def _measured(
+    target: Target, prepared: _Prepared, staged: Path, tolerance: Tolerance
+) -> list[OutputParity]:
+    session = opened(target, staged)
+    return measure(session, prepared.program, prepared.options.layout, prepared.expected, tolerance)
+
+
+def _vendor(name: str, call: Callable[[], _T]) -> _T:
+    """Run vendor code silently; an unexpected failure becomes one line naming the target."""
+    log = VendorLog()
+    try:
+        with quiet(log):
+            return call()
+    except (ExportError, OSError):
+        raise
+    except Exception as error:
+        error.add_note(log.text)
+        raise ExportError(f"{name}: {one_line(error)}") from error

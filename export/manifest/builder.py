@@ -1,0 +1,208 @@
+"""Build the manifest of one artifact from what the job measured. No I/O beyond hashing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from cnn_export import __version__
+from cnn_export.artifact_files.partition_report import PartitionReport
+from cnn_export.manifest.artifact_digest import artifact_digest
+from cnn_export.manifest.consistency import PROBE_VALUES
+from cnn_export.manifest.embedded import metadata
+from cnn_export.manifest.manifest import (
+    Approximation,
+    DTypeName,
+    Manifest,
+    Normalization,
+    OutsideOperator,
+    Parity,
+    ParityFigure,
+    Partitions,
+    Pass,
+    ProbeOutput,
+    ProbeRecord,
+    TargetName,
+    Tensor,
+)
+from cnn_export.program.layout import artifact_spec, is_image, to_artifact
+from cnn_export.program.program import Program, TensorSpec
+from cnn_export.proof.parity import OutputParity, Reference
+from cnn_export.proof.probes import PROBE_SEED
+from cnn_export.proof.tolerances import Tolerance
+from cnn_export.reparam import Report
+from cnn_export.source.inputs import normalization_statistics
+from cnn_export.source.source_model import Subject
+from cnn_export.targets.base import Target, TargetOptions
+
+PRODUCER = f"cnn-export {__version__}"
+
+
+def embedded_metadata(
+    *,
+    target: Target,
+    options: TargetOptions,
+    subject: Subject,
+    program: Program,
+    cost: tuple[int, int],
+    approximation: Approximation | None = None,
+) -> dict[str, str]:
+    """Return the string pairs that go inside the artifact; ``cost`` is as in the manifest."""
+    macs, parameter_bytes = cost
+    return metadata(
+        producer=PRODUCER,
+        source=subject.source,
+        precision=options.precision,
+        layout=options.layout,
+        inputs=[_input(spec, options, subject) for spec in program.inputs],
+        outputs=[_tensor(spec, options) for spec in program.outputs],
+        target=target.name,
+        macs=macs,
+        parameter_bytes=parameter_bytes,
+        approximation=approximation,
+    )
+
+
+def build_manifest(
+    *,
+    path: Path,
+    name: str,
+    target: Target,
+    options: TargetOptions,
+    subject: Subject,
+    program: Program,
+    reports: Sequence[Report],
+    cost: tuple[int, int],
+    figures: Sequence[OutputParity],
+    uniform: Reference,
+    tolerance: Tolerance,
+    partitions: PartitionReport,
+    shared_versions: Mapping[str, str],
+    approximation: Approximation | None = None,
+) -> Manifest:
+    """Return the validated record of the artifact at ``path``, to be called ``name``.
+
+    ``reports`` are those of the shared passes and of the target's own, in order; ``cost`` is (macs,
+    parameter bytes); ``uniform`` is the reference on the manifest's probe.
+    """
+    sha256, size = artifact_digest(path)
+    macs, parameter_bytes = cost
+    return Manifest(
+        producer=PRODUCER,
+        artifact=name,
+        artifact_sha256=sha256,
+        artifact_bytes=size,
+        target=cast(TargetName, target.name),  # the schema checks it
+        precision=options.precision,
+        source=subject.source,
+        versions=dict(sorted({**shared_versions, **target.versions()}.items())),
+        inputs=[_input(spec, options, subject) for spec in program.inputs],
+        outputs=[_tensor(spec, options) for spec in program.outputs],
+        passes=[each for report in reports for each in _passes(report)],
+        macs=macs,
+        parameter_bytes=parameter_bytes,
+        partitions=_partitions(partitions),
+        parity=Parity(
+            runtime=target.runtime,
+            reference=f"{_reference(approximation)} in torch {uniform.dtype}",
+            tolerance_reason=tolerance.reason,
+            figures=[_figure(figure) for figure in figures],
+        ),
+        probe=_probe(uniform, figures, program, options, tolerance, subject.takes_pixels),
+        approximation=approximation,
+    )
+
+
+def _reference(approximation: Approximation | None) -> str:
+    return "the checkpoint" if approximation is None else "the approximated checkpoint"
+
+
+def _input(spec: TensorSpec, options: TargetOptions, subject: Subject) -> Tensor:
+    return _tensor(spec, options).model_copy(
+        update={
+            "normalization": _statistics(spec, subject.normalization),
+            "normalization_inside": _statistics(spec, subject.normalization_inside),
+        }
+    )
+
+
+def _statistics(spec: TensorSpec, normalization: str | None) -> Normalization | None:
+    if normalization is None or not is_image(spec):
+        return None
+    mean, std = normalization_statistics(normalization)
+    # A mask beside the image is not normalized by it.
+    return Normalization(mean=mean, std=std) if len(mean) in (1, spec.shape[1]) else None
+
+
+def _tensor(spec: TensorSpec, options: TargetOptions) -> Tensor:
+    declared = artifact_spec(spec, options.layout)
+    return Tensor(
+        name=declared.name,
+        shape=list(declared.shape),
+        dtype=cast(DTypeName, declared.dtype_name),  # the schema checks it
+        layout=options.layout if is_image(spec) else None,
+    )
+
+
+def _passes(report: Report) -> list[Pass]:
+    return [
+        Pass(
+            name=each.name,
+            rewrites=len(each.rewrites),
+            refusals=[f"{refusal.node}: {refusal.reason}" for refusal in each.refusals],
+        )
+        for each in report.passes
+    ]
+
+
+def _partitions(report: PartitionReport) -> Partitions:
+    return Partitions(
+        delegate=report.delegate,
+        partitions=report.partitions,
+        delegated_ops=report.delegated_ops,
+        outside=[
+            OutsideOperator(op=op.op, count=op.count, reason=op.reason) for op in report.outside
+        ],
+    )
+
+
+def _figure(figure: OutputParity) -> ParityFigure:
+    return ParityFigure(
+        probe=figure.probe,
+        output=figure.output,
+        max_abs_error=figure.max_abs_error,
+        relative_error=figure.relative_error,
+        rms=figure.rms,
+        limit=figure.limit,
+    )
+
+
+def _probe(
+    uniform: Reference,
+    figures: Sequence[OutputParity],
+    program: Program,
+    options: TargetOptions,
+    tolerance: Tolerance,
+    takes_pixels: bool,
+) -> ProbeRecord:
+    # Whole numbers, whose limit is 0, must be equal: how far float32 is off them widens nothing.
+    limits = [figure.limit for figure in figures if figure.probe == uniform.probe.name]
+    expected = to_artifact(uniform.outputs, program.outputs, options.layout)
+    return ProbeRecord(
+        kind="pixel" if takes_pixels else "unit",
+        seed=PROBE_SEED,
+        batch=next(iter(uniform.probe.inputs.values())).shape[0],
+        outputs=[
+            ProbeOutput(
+                name=name,
+                shape=list(value.shape),
+                values=[float(v) for v in value.astype(np.float64).ravel()[:PROBE_VALUES]],
+                rms=float(np.sqrt(np.mean(np.square(value.astype(np.float64))))),
+            )
+            for name, value in expected.items()
+        ],
+        tolerance=max([tolerance.base, *limits]),
+    )

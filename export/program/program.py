@@ -1,0 +1,253 @@
+"""The one representation of a network: a ``torch.export`` graph with named inputs and outputs.
+
+Nothing after :func:`capture` knows a model class. The graph inside :class:`Program` is an
+ordinary ``torch.fx.GraphModule`` of ATen operators whose parameters are attributes, so that
+passes edit it freely; :meth:`Program.exported` hands targets a fresh ``ExportedProgram`` of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import sysconfig
+import traceback
+import warnings
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.export import Dim, ExportedProgram
+from torch.fx.graph import CodeGen
+
+from cnn_export.errors import InputRefused
+from cnn_export.program.calling_convention import OutputTree
+from cnn_export.program.dynamic_batch import batch_obstacle, batch_shapes
+from cnn_export.program.whole_numbers import whole_outputs
+
+BATCH_MAX = 64
+"""Upper bound of a dynamic batch: memory-planning runtimes need one."""
+
+_BATCH_TRACED = 16
+"""Batch size that a dynamic batch is traced with.
+
+One would be specialised, and below 16 torch's choice of convolution kernel bounds the batch at
+15 when the program is decomposed later (measured: ExecuTorch then plans memory for 15).
+"""
+
+
+_INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
+_NOT_THE_NETWORK = ("<", __file__, *(sysconfig.get_path(kind) for kind in _INSTALLED))
+"""How the file names of generated code, this module and installed packages begin."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TensorSpec:
+    """Name, shape (``-1`` marks the dynamic batch) and torch dtype of one input or output."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @property
+    def dtype_name(self) -> str:
+        """Return the dtype without its ``torch.`` prefix, e.g. ``float32``."""
+        return str(self.dtype).removeprefix("torch.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A captured network: flat tensors in, flat tensors out, both named and ordered.
+
+    ``graph_module`` takes the inputs positionally and returns a tuple of tensors; ``output_tree``
+    is how the network itself had nested them (``None``: not at all). ``whole_outputs`` names those
+    that hold whole numbers, also where they were converted to a floating dtype.
+    """
+
+    graph_module: fx.GraphModule
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    example_inputs: tuple[torch.Tensor, ...]
+    dynamic_batch: bool
+    output_tree: OutputTree | None = None
+    whole_outputs: frozenset[str] = frozenset()
+
+    def example_inputs_of_one(self) -> tuple[torch.Tensor, ...]:
+        """Return the example inputs; with a dynamic batch, the first of each."""
+        return tuple(t[:1] if self.dynamic_batch else t for t in self.example_inputs)
+
+    def with_graph(self, graph_module: fx.GraphModule) -> Program:
+        """Return the same program over a rewritten graph (names and shapes unchanged)."""
+        return dataclasses.replace(self, graph_module=graph_module)
+
+    @functools.cached_property
+    def exported(self) -> ExportedProgram:
+        """The graph as a fresh ``ExportedProgram``; shared by all targets of one job."""
+        return export_graph(self.graph_module, self.example_inputs, self.dynamic_batch)
+
+
+def capture(
+    module: nn.Module,
+    example_inputs: Sequence[torch.Tensor],
+    *,
+    dynamic_batch: bool = False,
+) -> Program:
+    """Trace ``module`` (set to ``eval``) into a :class:`Program`.
+
+    Inputs are named after the arguments of ``forward``; outputs after the keys of a returned
+    dict, else ``output`` (one) or ``output_0``, ``output_1``, … (several).
+
+    Raises:
+        InputRefused: the module cannot be traced with these inputs, or what it returns cannot
+            be named outputs; says why and, where known, at which line of the network.
+    """
+    module.eval()
+    inputs = tuple(example_inputs)
+    if dynamic_batch:
+        inputs = tuple(torch.cat([t[:1]] * _BATCH_TRACED) for t in inputs)
+    exported = _trace(module, inputs, dynamic_batch)
+    graph_module, output_tree = _flat_graph_module(exported)
+    names = _input_names(module, graph_module)
+    values = _output_values(graph_module)
+    output_names = _output_names(exported, len(values))
+    _require_distinct([*names, *output_names])
+    return Program(
+        graph_module=graph_module,
+        inputs=tuple(
+            TensorSpec(name, _input_shape(tensor, dynamic_batch), tensor.dtype)
+            for name, tensor in zip(names, inputs, strict=True)
+        ),
+        outputs=tuple(
+            TensorSpec(name, _output_shape(value), value.dtype)
+            for name, value in zip(output_names, values, strict=True)
+        ),
+        example_inputs=inputs,
+        dynamic_batch=dynamic_batch,
+        output_tree=output_tree,
+        whole_outputs=whole_outputs(graph_module, output_names),
+    )
+
+
+def export_graph(
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], dynamic_batch: bool
+) -> ExportedProgram:
+    """Run ``torch.export`` on a module; with a dynamic batch, dimension 0 of every input."""
+    batch = Dim("batch", min=1, max=BATCH_MAX)
+    with warnings.catch_warnings():
+        # torch's own tree code warns about itself on every deepcopy.
+        warnings.simplefilter("ignore", FutureWarning)
+        return torch.export.export(
+            module,
+            inputs,
+            dynamic_shapes=batch_shapes(module, len(inputs), batch) if dynamic_batch else None,
+            strict=False,
+        )
+
+
+def _trace(
+    module: nn.Module, inputs: tuple[torch.Tensor, ...], dynamic_batch: bool
+) -> ExportedProgram:
+    try:
+        return export_graph(module, inputs, dynamic_batch)
+    except InputRefused:
+        raise
+    except (Exception, SystemExit) as error:
+        obstacle = batch_obstacle(error)
+        if obstacle is not None:
+            raise InputRefused(
+                f"{type(module).__name__} cannot take every batch from 1 to {BATCH_MAX}: "
+                f"{obstacle}; export it for one batch size or change the network"
+            ) from error
+        sizes = ", ".join("x".join(map(str, t.shape)) for t in inputs)
+        raise InputRefused(
+            f"{type(module).__name__}{_network_line(error)} cannot be traced at input {sizes}: "
+            f"{_first_line(error)}; give a shape it takes (--input-size, --input) or "
+            "change the network"
+        ) from error
+
+
+def _network_line(error: BaseException) -> str:
+    """Return `` at file.py:LINE`` of the network's innermost frame, where it is the user's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_NETWORK)]
+    return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _flat_graph_module(exported: ExportedProgram) -> tuple[fx.GraphModule, OutputTree | None]:
+    """Return the unlifted graph taking and returning flat tensors, and what it did return."""
+    unlifted = exported.module(check_guards=False)
+    graph = unlifted.graph
+    graph.set_codegen(CodeGen())
+    output = graph.output_node()
+    leaves = dict(enumerate(flatten(output.args[0])))
+    kept = {position: value for position, value in leaves.items() if value is not None}
+    for value in kept.values():
+        if not isinstance(value, fx.Node):
+            raise InputRefused(f"the model returns the constant {value!r}; return tensors only")
+    if not kept:
+        raise InputRefused("the model returns no tensor; its forward must return at least one")
+    output.args = (tuple(kept.values()),)
+    spec = exported.call_spec.out_spec
+    tree = None if spec is None else OutputTree(spec, tuple(kept))
+    return fx.GraphModule(unlifted, graph, class_name="Program"), tree
+
+
+def flatten(value: Any) -> list[Any]:
+    """Return the leaves of nested tuples, lists and dicts, in order."""
+    if isinstance(value, (list, tuple)):
+        return [leaf for item in value for leaf in flatten(item)]
+    if isinstance(value, dict):
+        return [leaf for item in value.values() for leaf in flatten(item)]
+    return [value]
+
+
+def _input_names(module: nn.Module, graph_module: fx.GraphModule) -> list[str]:
+    placeholders = [node.name for node in graph_module.graph.nodes if node.op == "placeholder"]
+    if isinstance(module, fx.GraphModule):
+        return placeholders
+    declared = [
+        name
+        for name, parameter in inspect.signature(module.forward).parameters.items()
+        if parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if len(declared) < len(placeholders):
+        return placeholders
+    return declared[: len(placeholders)]
+
+
+def _output_names(exported: ExportedProgram, count: int) -> list[str]:
+    spec = exported.call_spec.out_spec
+    mappings = (dict, OrderedDict)
+    if spec and spec.type in mappings and spec.num_leaves == count == spec.num_children:
+        return [str(key) for key in spec.context]
+    return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
+
+
+def _output_values(graph_module: fx.GraphModule) -> list[torch.Tensor]:
+    nodes: Any = graph_module.graph.output_node().args[0]
+    return [node.meta["val"] for node in nodes]
+
+
+def _require_distinct(names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputRefused(
+                f"two inputs or outputs are called {name!r}; rename the argument of forward or the "
+                "key of the returned dict"
+            )
+
+
+def _input_shape(tensor: torch.Tensor, dynamic_batch: bool) -> tuple[int, ...]:
+    return (-1, *tensor.shape[1:]) if dynamic_batch else tuple(tensor.shape)
+
+
+def _output_shape(value: torch.Tensor) -> tuple[int, ...]:
+    # A dynamic size is a symbol; an output without a batch (anchors, say) has none.
+    return tuple(-1 if isinstance(size, torch.SymInt) else size for size in value.shape)

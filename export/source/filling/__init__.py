@@ -1,0 +1,1 @@
+"""The file's tensors → the network, and the proof that they are its tensors afterwards."""

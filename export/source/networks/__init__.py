@@ -1,0 +1,1 @@
+"""The networks that a checkpoint may belong to, as candidates by name."""

@@ -1,0 +1,110 @@
+"""timm networks as candidates; timm is imported only when asked for."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from cnn_export.command_line.packages import require
+from cnn_export.errors import TargetUnavailable, UsageError, nearest
+from cnn_export.models.registry import Shapes
+from cnn_export.source.networks.candidates import Candidate
+from cnn_export.source.recorded.normalization import normalization_text
+
+_OWN_WEIGHTS = ("pretrained", "checkpoint_path", "pretrained_cfg", "cache_dir")
+
+
+def refuse_unknown(name: str) -> None:
+    """Refuse a name that timm does not have.
+
+    Raises:
+        UsageError: names the nearest.
+        TargetUnavailable: timm is not installed.
+    """
+    timm = _timm()
+    if not is_known(name):
+        known = timm.list_models()
+        raise UsageError(f"timm has no network {name!r}.{nearest(name, known)}")
+
+
+def is_known(name: str) -> bool:
+    """Whether timm has a network of that name (``name.tag`` names its weights, not a network)."""
+    return bool(_timm().is_model(name)) and ":" not in name and "." not in name
+
+
+def known_name(name: str) -> str | None:
+    """Return timm's own spelling of a network's name, whatever case and dashes it has here."""
+    if not is_installed():
+        return None
+    if is_known(name):
+        return name
+    known = {_letters(each): each for each in _timm().list_models()}
+    return known.get(_letters(name))
+
+
+def is_installed() -> bool:
+    """Tell whether timm can be asked."""
+    try:
+        require("timm", ["timm"])
+    except TargetUnavailable:
+        return False
+    return True
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def timm_candidate(name: str, shapes: Shapes) -> Candidate:
+    """Return the timm network; class count and input channels are read off the tensors."""
+    timm = _timm()
+    published = timm.get_pretrained_cfg(name)
+    config: Mapping[str, Any] = published.to_dict() if published else {}
+    channels, height, width = config.get("input_size") or (3, 224, 224)
+    inferred = _inferred(_tensor_names(config), shapes)
+    if inferred.get("in_chans") == channels:
+        del inferred["in_chans"]
+    return Candidate(
+        label=f"timm:{name}",
+        build=functools.partial(timm.create_model, name, pretrained=False),
+        arguments=inferred,
+        input_size=(inferred.get("in_chans", channels), height, width),
+        normalization=_normalization(config, inferred),
+        inferred=frozenset(inferred),
+        aliases={"classes": "num_classes"},
+        refused=_OWN_WEIGHTS,
+    )
+
+
+def _timm() -> Any:
+    require("timm", ["timm"])
+    return importlib.import_module("timm")
+
+
+def _normalization(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
+    """Return the published one, unless another class count shows another training."""
+    classes = config.get("num_classes")
+    if not {"mean", "std"} <= config.keys() or arguments.get("num_classes", classes) != classes:
+        return None
+    return normalization_text(config["mean"], config["std"])
+
+
+def _tensor_names(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return which weight shows an argument: last layer and first convolution.
+
+    timm lists several classifiers for distilled networks; the first one counts.
+    """
+    names = {"num_classes": config.get("classifier"), "in_chans": config.get("first_conv")}
+    first = {k: v[0] if isinstance(v, (list, tuple)) and v else v for k, v in names.items()}
+    return {key: f"{layer}.weight" for key, layer in first.items() if isinstance(layer, str)}
+
+
+def _inferred(names: Mapping[str, str], shapes: Shapes) -> dict[str, int]:
+    dimension = {"num_classes": 0, "in_chans": 1}
+    return {
+        key: shapes[tensor][dimension[key]]
+        for key, tensor in names.items()
+        if len(shapes.get(tensor, ())) > dimension[key]
+    }

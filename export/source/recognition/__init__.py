@@ -1,0 +1,1 @@
+"""Which network a checkpoint's tensors belong to."""

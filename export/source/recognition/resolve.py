@@ -1,0 +1,191 @@
+"""Tensors → the one network they belong to, filled; or a line that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from cnn_export.errors import CheckpointError, UsageError
+from cnn_export.source.contents.float_tensors import require_values, usable
+from cnn_export.source.contents.leftovers import kind_of, unused_entries
+from cnn_export.source.contents.matching import Mismatch, compare, shapes_of
+from cnn_export.source.files.described import class_name
+from cnn_export.source.filling.filling import adopt, fill, may_be_renamed
+from cnn_export.source.filling.unsaved import constants, other_draws, require_same_constants
+from cnn_export.source.networks.candidates import Candidate
+from cnn_export.source.networks.model_names import Source
+from cnn_export.source.recognition.evidence import built_as_recorded, contradictions
+from cnn_export.source.recognition.multiplier import Hints, with_multiplier
+from cnn_export.source.recognition.recognise import recognise, require_whole
+from cnn_export.source.weight_sets.spellings import Spelling, spellings
+
+Tensors = Mapping[str, torch.Tensor]
+_RENAMED = "the network's own loading code renamed the file's tensors; each is there once"
+Network = tuple[nn.Module, Candidate, tuple[str, ...]]
+
+
+def network_for(
+    tensors: Tensors,
+    entries: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    source: Source | None,
+    given: Mapping[str, Any],
+    hints: Hints,
+) -> Network:
+    """Return the filled network in eval mode, its candidate, and notes.
+
+    ``entries`` are the members of the tensors' mapping that are none.
+
+    Raises:
+        CheckpointError: no network, several, or differing tensors; names them. Or nothing says
+            an argument that the tensors do not show.
+        UsageError: the network cannot be built with the given arguments.
+    """
+    require_values(tensors)
+    if source is not None:
+        return _asked_for(source, tensors, entries, metadata, given, hints)
+    readings, mixed = _readings(tensors, entries)
+    candidate, spelling, notes = recognise(readings, metadata, given, mixed)
+    asked = candidate.with_arguments(given)
+    module = _constructed(candidate, asked)
+    mismatch = compare(shapes_of(spelling.tensors), module)
+    if mismatch:
+        raise _mismatched(candidate, mismatch, given, spelling)
+    return _finished(candidate, module, mismatch, spelling, given, hints, notes)
+
+
+def _asked_for(
+    source: Source,
+    tensors: Tensors,
+    entries: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    given: Mapping[str, Any],
+    hints: Hints,
+) -> Network:
+    """Find the spelling of the file's names that fits the network the user names."""
+    readings, mixed = _readings(tensors, entries)
+    mismatches: list[tuple[Candidate, Mismatch, Spelling]] = []
+    built: dict[str, nn.Module] = {}
+    for spelling in readings:
+        candidate = source.resolve(shapes_of(spelling.tensors))
+        asked = candidate.with_arguments(given)
+        module = built.get(str(asked)) or _constructed(candidate, asked)
+        built = {str(asked): module}
+        mismatch = compare(shapes_of(spelling.tensors), module)
+        notes = (*spelling.notes, *contradictions(candidate, metadata))
+        if not mismatch:
+            require_whole(candidate, spelling)
+            return _finished(candidate, module, mismatch, spelling, given, hints, notes)
+        if spelling.outside:
+            continue
+        if adopted := _adopted(asked, spelling):
+            return adopted, asked, (*notes, _RENAMED)
+        mismatches.append((candidate, mismatch, spelling))
+    candidate, mismatch, spelling = max(
+        mismatches, key=lambda found: (found[1].agreeing, -found[1].problems)
+    )
+    raise mixed or _mismatched(candidate, mismatch, given, spelling)
+
+
+def _readings(
+    tensors: Tensors, entries: Mapping[str, Any]
+) -> tuple[list[Spelling], CheckpointError | None]:
+    """Return the spellings, and what is wrong with the file if none of them fits."""
+    found: list[Spelling] = []
+    try:
+        found.extend(spellings(tensors, entries))
+    except CheckpointError as error:
+        return found, error
+    return found, None
+
+
+def _finished(
+    candidate: Candidate,
+    module: nn.Module,
+    mismatch: Mismatch,
+    spelling: Spelling,
+    given: Mapping[str, Any],
+    hints: Hints,
+    notes: tuple[str, ...],
+) -> Network:
+    said, said_notes = with_multiplier(candidate, given, hints)
+    if said.arguments != candidate.with_arguments(given).arguments:
+        module = said.construct(empty=True)
+    named, conversions = usable(spelling.tensors)
+    unused = unused_entries(module, spelling.entries)
+    filled = _filled(module, said, named, spelling.entries)
+    return filled, said, (*conversions, *notes, *said_notes, *_counter_notes(mismatch), *unused)
+
+
+def _constructed(candidate: Candidate, asked: Candidate) -> nn.Module:
+    """Build what was asked for; where the file's own record forbids it, say that."""
+    try:
+        return asked.construct(empty=True)
+    except UsageError:
+        if candidate.recorded:
+            built_as_recorded(candidate)
+        raise
+
+
+def _filled(
+    module: nn.Module, candidate: Candidate, tensors: Tensors, entries: Mapping[str, Any]
+) -> nn.Module:
+    filled = fill(module, tensors, entries)
+    if filled is None:
+        filled = fill(candidate.construct(empty=False), tensors, entries)
+    if filled is None:
+        raise CheckpointError(f"{candidate} keeps tensors without data; build it with real ones")
+    made = {} if candidate.lean else constants(filled)
+    if made:  # the user's own class: are they the same each time?
+        with other_draws():
+            again = fill(candidate.construct(empty=False), tensors, entries)
+        require_same_constants(again or filled, made)
+    return filled
+
+
+def _adopted(candidate: Candidate, spelling: Spelling) -> nn.Module | None:
+    """Return the network where its own loading code renames what the file holds."""
+    module = candidate.construct(empty=False)
+    if not may_be_renamed(module, spelling.tensors):
+        return None
+    tensors, _ = usable(spelling.tensors)
+    extras = {k: v for k, v in spelling.entries.items() if k.endswith("_extra_state")}
+    if not adopt(module, tensors, extras):
+        return None
+    made = {} if candidate.lean else constants(module)
+    if made:
+        with other_draws():
+            again = candidate.construct(empty=False)
+            adopt(again, tensors, extras)
+        require_same_constants(again, made)
+    return module
+
+
+def _counter_notes(mismatch: Mismatch) -> tuple[str, ...]:
+    if not mismatch.counters_missing:
+        return ()
+    return (
+        f"{mismatch.counters_missing} num_batches_tracked counters are not in the file;"
+        " inference does not read them",
+    )
+
+
+def _mismatched(
+    candidate: Candidate, mismatch: Mismatch, given: Mapping[str, Any], spelling: Spelling
+) -> CheckpointError:
+    asked = candidate.with_arguments(given)
+    conflicts = [
+        f"the tensors show {key}={candidate.arguments[key]!r},"
+        f" --model-arg asks for {asked.arguments[key]!r}"
+        for key in candidate.arguments
+        if key in candidate.inferred and asked.arguments[key] != candidate.arguments[key]
+    ]
+    kind = kind_of(mismatch.unexpected)
+    advice = [kind] if kind else []
+    odd = [name for name in mismatch.missing if name in spelling.entries]
+    advice += [f"{name} is a {class_name(spelling.entries[name])}, no tensor" for name in odd[:1]]
+    reason = "; ".join([*conflicts, str(mismatch), *advice])
+    return CheckpointError(f"does not match {asked}: {reason}")

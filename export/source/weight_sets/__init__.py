@@ -1,0 +1,1 @@
+"""Which of several sets of weights is the network's, and under which names."""

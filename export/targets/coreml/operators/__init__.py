@@ -1,0 +1,1 @@
+"""MIL's operators as kernels in torch: one file per group of operators."""

@@ -1,0 +1,113 @@
+"""ExecuTorch programs (.pte) delegated to XNNPACK, run in the wheel's own runtime."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cnn_export.artifact_files.executorch import partitions
+from cnn_export.artifact_files.partition_report import PartitionReport
+from cnn_export.command_line.packages import require
+from cnn_export.errors import OperatorRefused
+from cnn_export.program.precision import to_half
+from cnn_export.program.program import Program
+from cnn_export.targets import diagnosis, forms
+from cnn_export.targets.base import OpRefusal, Session, TargetOptions, Tensors
+from cnn_export.targets.executorch import hard_sigmoid
+from cnn_export.targets.foreign_options import refuse_foreign_options
+
+METADATA_PREFIX = "meta_"
+"""Metadata pairs are constant methods of the program: ``meta_KEY`` returns the value."""
+
+
+_INPUT_NAMES = METADATA_PREFIX + "input_names"
+_OUTPUT_NAMES = METADATA_PREFIX + "output_names"
+"""The format has no names for tensors; they are kept as two more constant methods."""
+
+
+class ExecuTorch:
+    """The ``executorch`` target."""
+
+    name = "executorch"
+    suffix = ".pte"
+    runtime = "executorch"
+    form = forms.EXECUTORCH
+
+    def versions(self) -> dict[str, str]:
+        """Return the version of ExecuTorch (exporter, delegate and runtime are one wheel)."""
+        return require("executorch", ["executorch"])
+
+    def refuse_options(self, options: TargetOptions) -> None:
+        """Refuse what belongs to other formats."""
+        refuse_foreign_options(options, self.name)
+
+    def refusals(self, program: Program, options: TargetOptions) -> list[OpRefusal]:
+        """Return the operators outside core ATen, which is all that ExecuTorch lowers."""
+        graph = hard_sigmoid.spelled_out(program).exported.run_decompositions().graph
+        return diagnosis.unknown_operators(
+            graph, lambda op: torch.Tag.core in op.tags, "it is not in ExecuTorch's core ATen set"
+        )
+
+    def export(self, program: Program, options: TargetOptions, path: Path) -> None:
+        """Lower to XNNPACK and write; the same program gives the same bytes."""
+        try:
+            lowered = _lower(program, options)
+            manager = lowered.to_executorch()
+        except Exception as error:
+            raise OperatorRefused(f"ExecuTorch cannot lower it{diagnosis.plain(error)}") from error
+        with path.open("wb") as file:
+            manager.write_to_file(file)
+
+    def load(self, path: Path) -> Session:
+        """Load the file in the runtime; outputs take the names stored in the file."""
+        from executorch.runtime import Runtime
+
+        program: Any = Runtime.get().load_program(path.read_bytes())
+        inputs_in_order, names = _names(program, _INPUT_NAMES), _names(program, _OUTPUT_NAMES)
+
+        def run(inputs: Tensors) -> Tensors:
+            # Loading is cached; going through the program keeps the file's memory alive.
+            method = program.load_method("forward")
+            arrays = [np.ascontiguousarray(inputs[name]) for name in inputs_in_order]
+            results = method.execute([torch.from_numpy(array) for array in arrays])
+            # The runtime reuses the memory of its results in the next call.
+            arrays = (value.numpy().copy() for value in results)
+            return dict(zip(names, arrays, strict=True))
+
+        return run
+
+    def partitions(self, path: Path) -> PartitionReport:
+        """Read delegate calls and kernel calls from the file."""
+        return partitions.read(path)
+
+
+def _names(program: Any, method: str) -> list[str]:
+    return json.loads(program.load_method(method).execute([])[0])
+
+
+def _lower(program: Program, options: TargetOptions) -> Any:
+    """Return the edge program, partitioned for XNNPACK, with the metadata as methods."""
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+
+    logging.getLogger("executorch").setLevel(logging.ERROR)
+    if options.precision == "fp16":
+        program = to_half(program)
+    exported = hard_sigmoid.spelled_out(program).exported
+    return to_edge_transform_and_lower(
+        exported,
+        partitioner=[XnnpackPartitioner()],
+        constant_methods=_constant_methods(program, options),
+    )
+
+
+def _constant_methods(program: Program, options: TargetOptions) -> dict[str, str]:
+    methods = {METADATA_PREFIX + key: value for key, value in options.metadata.items()}
+    methods[_INPUT_NAMES] = json.dumps([spec.name for spec in program.inputs])
+    methods[_OUTPUT_NAMES] = json.dumps([spec.name for spec in program.outputs])
+    return dict(sorted(methods.items()))

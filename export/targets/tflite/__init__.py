@@ -1,0 +1,1 @@
+"""TFLite (LiteRT), run in ai-edge-litert."""

@@ -1,0 +1,1 @@
+"""The pickle of a checkpoint, read without running anything of it."""

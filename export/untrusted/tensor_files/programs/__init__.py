@@ -1,0 +1,1 @@
+"""``.pt2`` files: their records, and what in them could run code."""

@@ -1,0 +1,1 @@
+"""Reading and editing graphs of ATen operators; no pass lives here."""

@@ -1,0 +1,88 @@
+"""Editing a graph: every node added here knows its shape and the source line it stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx
+from torch._dispatch.python import enable_python_dispatcher
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.node import map_arg
+
+from cnn_export.reparam.graph.attributes import register
+
+INHERITED_META = ("stack_trace", "nn_module_stack")
+"""What a new node takes over from the node it replaces, so that messages find the source."""
+
+
+def insert_constant(
+    graph_module: fx.GraphModule,
+    hint: str,
+    tensor: torch.Tensor,
+    *,
+    before: fx.Node,
+    like: fx.Node,
+) -> fx.Node:
+    """Store ``tensor`` under a fresh name and return a ``get_attr`` node placed at ``before``."""
+    name = register(graph_module, hint, tensor.detach())
+    with graph_module.graph.inserting_before(before):
+        node = graph_module.graph.get_attr(name)
+    mode = _fake_mode(graph_module.graph)
+    node.meta["val"] = mode.from_tensor(tensor.detach(), static_shapes=True)
+    _inherit(node, like)
+    return node
+
+
+def insert_call(
+    graph: fx.Graph,
+    target: OpOverload,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None = None,
+    *,
+    before: fx.Node,
+    like: fx.Node,
+) -> fx.Node:
+    """Add a call at ``before``; its ``meta["val"]`` is computed on fake tensors."""
+    with graph.inserting_before(before):
+        node = graph.call_function(target, args, kwargs or {})
+    node.meta["val"] = fake_result(node)
+    _inherit(node, like)
+    return node
+
+
+def fake_result(node: fx.Node) -> Any:
+    """Return what a call yields on its arguments' fake tensors; symbolic sizes stay symbolic.
+
+    The dispatcher is the one of a trace: without it a constant pad asks for the sizes as numbers
+    and so fixes the batch of the whole graph.
+    """
+
+    def value_at(argument: fx.Node) -> Any:
+        return argument.meta["val"]
+
+    args: Any = map_arg(node.args, value_at)
+    kwargs: Any = map_arg(node.kwargs, value_at)
+    target: Any = node.target
+    with torch.no_grad(), _fake_mode(node.graph), enable_python_dispatcher():
+        return target(*args, **kwargs)
+
+
+def replace(old: fx.Node, new: fx.Node) -> None:
+    """Let every user of ``old`` read ``new`` and remove ``old`` from the graph."""
+    old.replace_all_uses_with(new, delete_user_cb=lambda user: user is not new)
+    old.graph.erase_node(old)
+
+
+def _fake_mode(graph: fx.Graph) -> FakeTensorMode:
+    """Return the fake mode the graph was traced in."""
+    for node in graph.nodes:
+        value = node.meta.get("val")
+        if isinstance(value, FakeTensor):
+            return value.fake_mode
+    raise ValueError("the graph carries no fake tensors: capture it with torch.export first")
+
+
+def _inherit(node: fx.Node, like: fx.Node) -> None:
+    node.meta.update({key: like.meta[key] for key in INHERITED_META if key in like.meta})

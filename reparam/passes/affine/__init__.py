@@ -1,0 +1,1 @@
+"""Batch normalization and other maps per channel, folded into what stands beside them."""

@@ -1,0 +1,125 @@
+"""Find the operators that could take over a map per channel of what they read."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import fx
+
+from cnn_export.reparam.graph.attributes import constant
+from cnn_export.reparam.graph.linear_operators import LinearOperator, read_linear_operator
+from cnn_export.reparam.graph.operators import arguments, operator_name, value_of
+from cnn_export.reparam.passes.affine.batch_norm import (
+    Affine,
+    response_to_shift,
+    scale_input_channels,
+)
+from cnn_export.reparam.passes.affine.channel_affine import CHANNEL_DIM
+from cnn_export.reparam.passes.affine.commuting import Passage, read_passage
+
+
+@dataclasses.dataclass(frozen=True)
+class Sink:
+    """A linear operator behind a value, and what passes on the way to its sum.
+
+    ``passage.shift`` is false also where the operator itself pads zeros.
+    """
+
+    operator: LinearOperator
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    passage: Passage
+
+    def with_scale(self, scale: torch.Tensor) -> torch.Tensor:
+        """Return the weights that undo the removal of ``scale``, float64."""
+        spread = scale.repeat_interleave(self.passage.repeat)
+        operator = self.operator
+        return scale_input_channels(
+            self.weight, spread, groups=operator.groups, transposed=operator.transposed
+        )
+
+    def with_shift(self, affine: Affine) -> torch.Tensor | None:
+        """Return the bias that undoes the removal of the shift, float64; ``None`` for none."""
+        if not bool(affine.shift.any()):
+            return None if self.bias is None else self.bias.double()
+        spread = affine.shift.repeat_interleave(self.passage.repeat)
+        answer = response_to_shift(self.weight, spread, groups=self.operator.groups)
+        return answer if self.bias is None else answer + self.bias.double()
+
+
+@dataclasses.dataclass(frozen=True)
+class Blocked:
+    """A reader that cannot take the map over. ``near`` tells that another reader could."""
+
+    reason: str
+    near: bool
+
+
+def find_sinks(
+    graph_module: fx.GraphModule, start: fx.Node, written: set[fx.Node]
+) -> tuple[Sink, ...] | Blocked:
+    """Follow every reader of ``start`` to the linear operator it ends in, or say who is none."""
+    sinks: list[Sink] = []
+    reasons: list[str] = []
+    open_ends = [(start, Passage())]
+    while open_ends:
+        node, passage = open_ends.pop()
+        for user in node.users:
+            step = _step(graph_module, user, node, written)
+            if isinstance(step, str):
+                reasons.append(step)
+            elif isinstance(step, Passage):
+                open_ends.append((user, _joined(passage, step)))
+            else:
+                sinks.append(dataclasses.replace(step, passage=_joined(passage, step.passage)))
+    if reasons or not sinks:
+        return Blocked(reasons[0] if reasons else "nothing reads it", near=bool(sinks))
+    return tuple(sinks)
+
+
+def _step(
+    graph_module: fx.GraphModule, user: fx.Node, source: fx.Node, written: set[fx.Node]
+) -> Sink | Passage | str:
+    changed = next((each for each in (user, *user.all_input_nodes) if each in written), None)
+    if changed is not None:
+        return f"{changed.name} is written to in place"
+    operator = read_linear_operator(user)
+    if operator is not None:
+        return _sink(graph_module, operator, source)
+    return read_passage(user, source) or f"{user.name} reads it and is no convolution"
+
+
+def _sink(graph_module: fx.GraphModule, operator: LinearOperator, source: fx.Node) -> Sink | str:
+    weight, bias = (constant(graph_module, each) for each in (operator.weight, operator.bias))
+    name = operator.node.name
+    if operator.input is not source or weight is None or (operator.bias and bias is None):
+        return f"the weights of {name} are computed in the graph"
+    if operator.channel_dim != CHANNEL_DIM:
+        return f"the channels of {name} lie in another dimension"
+    return Sink(operator, weight, bias, Passage(shift=_takes_shift(operator)))
+
+
+def _takes_shift(operator: LinearOperator) -> bool:
+    """Whether every output sums over the whole kernel: no zeros from outside, no gaps."""
+    if operator_name(operator.node) == "linear":
+        return True
+    return not operator.transposed and not _pads(arguments(operator.node)["padding"], operator)
+
+
+def _pads(padding: Any, operator: LinearOperator) -> bool:
+    if padding == "valid":
+        return False
+    if padding == "same":
+        return any(size > 1 for size in value_of(operator.weight).shape[2:])
+    return any(padding) if isinstance(padding, (list, tuple)) else bool(padding)
+
+
+def _joined(first: Passage, second: Passage) -> Passage:
+    return Passage(
+        shift=first.shift and second.shift,
+        positive=first.positive or second.positive,
+        rectifies=first.rectifies or second.rectifies,
+        repeat=first.repeat * second.repeat,
+    )

@@ -1,0 +1,1 @@
+"""Borders of per-channel constants around a map."""

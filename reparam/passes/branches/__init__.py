@@ -1,0 +1,1 @@
+"""Linear branches merged into one convolution."""

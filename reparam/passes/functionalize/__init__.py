@@ -1,0 +1,1 @@
+"""In-place operators as operators that write nothing."""

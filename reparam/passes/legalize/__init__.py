@@ -1,0 +1,1 @@
+"""Forms that a target's runtime takes, for operators that it does not."""

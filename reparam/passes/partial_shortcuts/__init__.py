@@ -1,0 +1,1 @@
+"""Shortcuts that cover a part of the channels."""

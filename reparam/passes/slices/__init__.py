@@ -1,0 +1,1 @@
+"""Slices, splits, scatters and indices as slices and concatenations."""
