@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from build_tools.errors import BuildError
 
 _COMMANDS = {
-    "app": ("build_tools.apk_build", "build_apk"),
-    "app-tools": ("build_tools.install_tools", "install_tools"),
-    "app-jvm": ("build_tools.jvm_build", "build_jvm"),
+    "app": ("build_tools.apk.build", "build_apk"),
+    "app-tools": ("build_tools.tools", "install_tools"),
+    "app-jvm": ("build_tools.jvm.build", "build_jvm"),
 }
 
 

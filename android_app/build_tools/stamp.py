@@ -18,6 +18,12 @@ def digest_of(files: Iterable[Path], *texts: str) -> str:
     return digest.hexdigest()
 
 
+def build_scripts() -> list[Path]:
+    """Return the files of this package: an output depends on them too."""
+    package = Path(__file__).parent
+    return sorted(file for end in ("*.py", "*.java") for file in package.rglob(end))
+
+
 def build_if_changed(output: Path, stamp: Path, digest: str, build: Callable[[], None]) -> bool:
     """Call ``build`` unless ``output`` was made from ``digest``; return whether it was called."""
     if output.exists() and stamp.is_file() and stamp.read_text() == digest:

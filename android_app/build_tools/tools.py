@@ -1,4 +1,4 @@
-"""Finds the programs a build calls, and calls them."""
+"""Finds, installs and calls the programs of a build."""
 
 from __future__ import annotations
 
@@ -40,6 +40,28 @@ def require(names: Sequence[str]) -> None:
     if packages:
         absent = ", ".join(name for name in names if shutil.which(name) is None)
         raise BuildError(f"{absent} not found: apt-get install --yes {' '.join(packages)}")
+
+
+def install_tools() -> None:
+    """``make app-tools``: install the missing Debian packages as root; nothing where all is there.
+
+    Raises:
+        BuildError: something is missing and cannot be installed from here; holds the line to type.
+    """
+    packages = missing(list(DEBIAN_PACKAGES))
+    if not packages:
+        return
+    line = f"apt-get install --yes --no-install-recommends {' '.join(packages)}"
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise BuildError(f"{', '.join(packages)} missing; as root: {line}")
+    # Another installation may be under way on the same machine.
+    wait = ["-o", "DPkg::Lock::Timeout=300"]
+    try:
+        call(["apt-get", *wait, *line.split()[1:]])
+    except BuildError:
+        # A machine made from an image knows of no packages until it asks.
+        call(["apt-get", *wait, "update"])
+        call(["apt-get", *wait, *line.split()[1:]])
 
 
 def call(argv: Sequence[str | Path], folder: Path | None = None) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 import networks
 import pytest
 import torch
-from build_tools.install_tools import install_tools
-from build_tools.test_build import JavaTests, build_tests
+from build_tools.jvm.unit_tests import JavaTests, build_tests
+from build_tools.tools import install_tools
 
 from cnn_export import export
 from cnn_export.benchmarks.devices.adb.app.probe_file import probe_file

@@ -9,15 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from build_tools import manifest
-from build_tools.api_check import check_api
-from build_tools.apk_checks import check_apk
-from build_tools.archive import read_archive, write_archive
+from build_tools.apk import manifest
+from build_tools.apk.api_check import check_api
+from build_tools.apk.archive import read_archive, write_archive
+from build_tools.apk.checks import check_apk
+from build_tools.compiling import compile_java
 from build_tools.errors import BuildError
-from build_tools.fetch import Cache
-from build_tools.java import compile_java
 from build_tools.layout import APK, APP, MANIFEST, PINS, cache
-from build_tools.parts import read_pins
+from build_tools.parts.fetch import Cache
+from build_tools.parts.pins import read_pins
 from build_tools.selection import Selection
 from build_tools.tools import call
 from jvm_platform import needs_linux
@@ -83,8 +83,8 @@ def test_only_what_was_asked_for_is_inside(small_apk: Path) -> None:
         "lib/x86_64/libtensorflowlite_jni.so"
     ]
     code = b"".join(content for name, content in entries.items() if name.endswith(".dex"))
-    assert b"Lorg/cnnexport/bench/TfLiteRuntime;" in code
-    assert b"Lorg/cnnexport/bench/OrtRuntime;" not in code
+    assert b"Lorg/cnnexport/bench/runtime/tflite/TfLiteRuntime;" in code
+    assert b"Lorg/cnnexport/bench/runtime/onnxruntime/OrtRuntime;" not in code
     assert b"ai/onnxruntime" not in code
     assert list(check_apk(small_apk, SMALL))
 

@@ -11,13 +11,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from build_tools import fetch, install_tools, tools
-from build_tools.archive import read_archive, write_archive
-from build_tools.elf import read_library
+from build_tools import tools
+from build_tools.apk.archive import read_archive, write_archive
+from build_tools.apk.elf import read_library
 from build_tools.errors import BuildError
-from build_tools.fetch import Cache
 from build_tools.layout import APP, PINS
-from build_tools.parts import Part, read_pins
+from build_tools.parts import fetch
+from build_tools.parts.fetch import Cache
+from build_tools.parts.pins import Part, read_pins
 from build_tools.selection import Selection, read_selection
 from build_tools.stamp import build_if_changed, digest_of
 from hypothesis import given
@@ -202,10 +203,10 @@ def test_missing_tools_are_named_with_the_line(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_without_rights_the_line_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(install_tools, "missing", lambda names: ["aapt"])
-    monkeypatch.setattr(install_tools.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(tools, "missing", lambda names: ["aapt"])
+    monkeypatch.setattr(tools.os, "geteuid", lambda: 1000)
     with pytest.raises(BuildError, match=r"aapt missing; as root: apt-get install --yes .* aapt$"):
-        install_tools.install_tools()
+        tools.install_tools()
 
 
 def test_a_target_that_does_not_exist() -> None:

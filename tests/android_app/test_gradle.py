@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from build_tools.apk.manifest import MIN_API, PACKAGE, TARGET_API
 from build_tools.layout import APP, PINS, SOURCES
-from build_tools.manifest import MIN_API, PACKAGE, TARGET_API
-from build_tools.parts import read_pins
+from build_tools.parts.pins import read_pins
 from build_tools.selection import RUNTIMES
 
 GRADLE = (APP / "build.gradle").read_text()

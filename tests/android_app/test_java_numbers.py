@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from build_tools.test_build import JavaTests
+from build_tools.jvm.unit_tests import JavaTests
 from jvm_platform import needs_linux
 
 from cnn_export.proof.splitmix64 import probe_values
@@ -51,7 +51,7 @@ def dumped(java: JavaTests, tmp_path_factory: pytest.TempPathFactory) -> dict[ob
         probe.write_text(_probe_text(seed, kind, [layout] * len(DTYPES), DTYPES))
         arguments += [str(probe), str(out)]
         files[seed, kind, layout] = out
-    subprocess.run(java.main("DumpInputs", *arguments), check=True, timeout=60)
+    subprocess.run(java.main("probe.DumpInputs", *arguments), check=True, timeout=60)
     return {case: file.read_bytes() for case, file in files.items()}
 
 

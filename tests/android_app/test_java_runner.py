@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from build_tools.robolectric_build import build_robolectric_tests
-from build_tools.test_build import JavaTests, environment
+from build_tools.jvm.robolectric_tests import build_robolectric_tests
+from build_tools.jvm.unit_tests import JavaTests, environment
 from jvm_platform import needs_linux
 
 from cnn_export.benchmarks.results.protocol import (
@@ -128,7 +128,9 @@ def test_what_this_build_lacks_is_named(java: JavaTests, options: Options, tmp_p
 
 def test_the_loop_costs_less_than_a_microsecond(java: JavaTests) -> None:
     """Ten times more than it takes on a quiet machine, so that a busy one does not matter."""
-    done = subprocess.run(java.main("LoopOverhead"), capture_output=True, check=True, timeout=120)
+    done = subprocess.run(
+        java.main("timing.LoopOverhead"), capture_output=True, check=True, timeout=120
+    )
     for figures in json.loads(done.stdout).values():
         assert figures["inside_ns"] < 1000
         assert figures["around_ns"] < 1000

@@ -8,6 +8,10 @@ import android.os.Looper;
 import android.os.Process;
 import android.view.WindowManager;
 import java.util.concurrent.atomic.AtomicReference;
+import org.cnnexport.bench.ui.Foreground;
+import org.cnnexport.bench.ui.ForegroundRun;
+import org.cnnexport.bench.ui.LastResults;
+import org.cnnexport.bench.ui.Screen;
 
 /**
  * The runner in the foreground, where a phone gives its scheduling; results go to {@code out}.
@@ -16,7 +20,7 @@ import java.util.concurrent.atomic.AtomicReference;
  * whatever a screen that is switched on brings, are over then.
  *
  * <p>The manifest asks for a permission that the shell has and ordinary apps have not, so that no
- * foreign app starts a run; {@link Folders} bounds what a run could touch all the same.
+ * foreign app starts a run; the run keeps to named folders all the same.
  */
 public final class RunActivity extends Activity {
     /** The options, {@code key=value} with a line feed between the pairs. */
@@ -97,13 +101,13 @@ public final class RunActivity extends Activity {
             showLast(current);
             return;
         }
-        ForegroundRun asked = new ForegroundRun(this, screen, foreground, options);
+        ForegroundRun next = new ForegroundRun(this, screen, foreground, options);
         if (current != null) {
-            asked.refuse(current);
+            next.refuse(current);
             return;
         }
-        CURRENT.set(asked); // here only, and always on the main thread
-        waiting = asked;
+        CURRENT.set(next); // here only, and always on the main thread
+        waiting = next;
         screen.show("Waiting until nothing is in front of this.");
         beginSoon();
     }
@@ -133,7 +137,7 @@ public final class RunActivity extends Activity {
         }, "run").start();
     }
 
-    /** Whoever waits for the report sees by the process's end that no more will come. */
+    /** The process's end shows the host that no report will come any more. */
     private void over(ForegroundRun run) {
         CURRENT.set(null);
         if (run.isAwaited()) {

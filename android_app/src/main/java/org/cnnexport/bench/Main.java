@@ -4,6 +4,8 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.OutputStream;
 import java.util.List;
+import org.cnnexport.bench.run.Job;
+import org.cnnexport.bench.run.RunContext;
 
 /**
  * Started by {@code app_process}, with nothing installed; on a JVM by {@code java}.
@@ -19,6 +21,6 @@ public final class Main {
         OutputStream results = new FileOutputStream(FileDescriptor.out);
         // Whatever a library prints must not stand among the results.
         System.setOut(System.err);
-        System.exit(Job.run(List.of(arguments), results, Surroundings.ofShell()));
+        System.exit(Job.run(List.of(arguments), results, RunContext.ofShell()));
     }
 }

@@ -1,0 +1,1 @@
+"""``make app``: the APK from sources and parts, and the checks of it."""

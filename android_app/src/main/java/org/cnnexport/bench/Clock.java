@@ -1,6 +1,0 @@
-package org.cnnexport.bench;
-
-/** Nanoseconds of a monotonic clock. */
-interface Clock {
-    long nanoseconds();
-}

@@ -1,0 +1,6 @@
+package org.cnnexport.bench.timing;
+
+/** Nanoseconds of a monotonic clock. */
+public interface Clock {
+    long nanoseconds();
+}
