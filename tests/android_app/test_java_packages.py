@@ -11,6 +11,7 @@ from build_tools.apk.manifest import PACKAGE
 from build_tools.layout import APP, SOURCES
 from build_tools.selection import RUNTIMES
 
+ROOT = APP.parent
 TEST_SETS = {"test", "robolectric"}
 GENERATED = f"{PACKAGE}.BuildConfig"
 """A constant that the build writes; Gradle puts it into the app's own package."""
@@ -147,3 +148,15 @@ def test_a_drawer_is_found(small: Path) -> None:
     for index in range(CLASSES_MAX):
         _write(small, "low", f"Low{index}")
     assert violations(small, SMALL) == [f"bench.low holds {CLASSES_MAX + 1} classes"]
+
+
+def test_files_that_comments_name_exist() -> None:
+    named = {
+        name
+        for file in SOURCES.rglob("*.java")
+        for name in re.findall(
+            r"\b(?:android_app|benchmarks|export|tests)/[\w/]+\.\w+", file.read_text()
+        )
+    }
+    assert len(named) >= 10
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
