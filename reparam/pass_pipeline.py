@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineBefore
-from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
+from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineIntoConsumers
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldAffineIntoProducer
 from cnn_export.reparam.passes.affine.standalone_batch_norm import StandaloneBatchNorm
 from cnn_export.reparam.passes.borders.constant_border import ConstantBorder
 from cnn_export.reparam.passes.branches.merge_linear_branches import MergeLinearBranches
@@ -19,7 +19,9 @@ from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
 from cnn_export.reparam.passes.canonical.static_pools import StaticPools
 from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
 from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
-from cnn_export.reparam.passes.partial_shortcuts.find_partial_shortcuts import PartialResidual
+from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts import (
+    CanonicalPartialShortcuts,
+)
 from cnn_export.reparam.passes.slices.indices_to_slices import IndicesToSlices
 from cnn_export.reparam.passes.slices.scatter_to_concat import ScatterToConcat
 from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
@@ -73,7 +75,7 @@ ORDER: tuple[OrderedPass, ...] = (
         "after ScatterToConcat and FunctionalizeInplace, whose chains of pieces it shortens",
     ),
     OrderedPass(
-        PartialResidual(),
+        CanonicalPartialShortcuts(),
         "after SimplifySlices: it reads slices and concatenations of one level",
     ),
     OrderedPass(
@@ -97,21 +99,21 @@ ORDER: tuple[OrderedPass, ...] = (
         "after StaticPools, whose plain pools it respells",
     ),
     OrderedPass(
-        FoldBatchNorm(),
+        FoldAffineIntoProducer(),
         "after all removals: what stood between a convolution and its normalization is gone by now",
     ),
     OrderedPass(
-        FoldAffineBefore(),
-        "after FoldBatchNorm: a fold into the convolution before leaves no sum behind",
+        FoldAffineIntoConsumers(),
+        "after FoldAffineIntoProducer: a fold into the convolution before leaves no sum behind",
     ),
     OrderedPass(
         PoolBeforePointwise(),
-        "after FoldBatchNorm, which joins the two; before MergeLinearBranches, which would spend "
-        "weights to make one strided convolution of them",
+        "after FoldAffineIntoProducer, which joins the two; before MergeLinearBranches, which "
+        "would spend weights to make one strided convolution of them",
     ),
     OrderedPass(
         MergeLinearBranches(),
-        "after FoldBatchNorm, whose fold it could do too, at the price of weighing a region",
+        "after FoldAffineIntoProducer, whose fold it could do too, at the price of weighing",
     ),
     OrderedPass(
         StandaloneBatchNorm(),

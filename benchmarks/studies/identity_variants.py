@@ -76,12 +76,14 @@ def _set_shortcuts(graph_module: Any, variant: str) -> None:
 
 def _passes(variant: str, target: str) -> list[Any]:
     from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
-    from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskResidual
+    from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import (
+        MaskPartialShortcuts,
+    )
     from cnn_export.targets import load_target
 
     if variant == EXPORTED:
         return [entry.program_pass for entry in load_target(target).form]
-    return {"carried": [CarrySplit()], "masked": [MaskResidual()]}.get(variant, [])
+    return {"carried": [CarrySplit()], "masked": [MaskPartialShortcuts()]}.get(variant, [])
 
 
 def _pad(graph_module: Any) -> None:
@@ -90,11 +92,11 @@ def _pad(graph_module: Any) -> None:
 
     from cnn_export.reparam.graph.channel_ranges import channels, insert_slice
     from cnn_export.reparam.graph.surgery import insert_call, replace
-    from cnn_export.reparam.passes.partial_shortcuts.partial_shortcut import read_partial_sum
+    from cnn_export.reparam.passes.partial_shortcuts.partial_shortcut import read_partial_shortcut
 
     graph = graph_module.graph
     for node in list(graph.nodes):
-        found = read_partial_sum(node)
+        found = read_partial_shortcut(node)
         if found is None:
             continue
         (addend,) = found.addends

@@ -10,7 +10,7 @@ from __future__ import annotations
 from cnn_export.reparam.pass_pipeline import OrderedPass
 from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
 from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
-from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskResidual
+from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskPartialShortcuts
 from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
 
 Form = tuple[OrderedPass, ...]
@@ -29,7 +29,7 @@ EXECUTORCH: Form = (_CARRIED,)
 
 _SHORTENED = OrderedPass(
     SimplifySlices(),
-    "after MaskResidual, whose readers may cut a part of a part, which its next run reads",
+    "after MaskPartialShortcuts, whose readers may cut a part of a part, which its next run reads",
 )
 
 ONNX: Form = (
@@ -39,14 +39,14 @@ ONNX: Form = (
         "on a phone is another; of maxima there is no dispute, and a pad costs time",
     ),
     OrderedPass(
-        MaskResidual(CACHED_MAP_BYTES),
+        MaskPartialShortcuts(CACHED_MAP_BYTES),
         "before CarrySplit, which takes what is left: ONNX Runtime adds a whole map inside the "
         "convolution before it, and on small maps an operator costs more than a mask",
     ),
     _SHORTENED,
     OrderedPass(
         CarrySplit(),
-        "after MaskResidual, whose sums it leaves alone: large maps are dear to pass over",
+        "after MaskPartialShortcuts, whose sums it leaves alone: large maps are dear to pass over",
     ),
 )
 
@@ -57,7 +57,7 @@ COREML: Form = (
         "PyTorch's (apple/coremltools 2772, 2844)",
     ),
     OrderedPass(
-        MaskResidual(),
+        MaskPartialShortcuts(),
         "first: two operators where slices take four and carried parts five; no Core ML was at "
         "hand to time, and its runtime schedules few large operators best",
     ),

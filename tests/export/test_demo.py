@@ -59,8 +59,8 @@ def test_explain_names_the_nodes_and_counts_the_rest(capsys: pytest.CaptureFixtu
     arguments = [str(CHECKPOINT), "-t", "tflite", "--dry-run", "--explain"]
     assert main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    counts = next(line.split()[1] for line in lines if line.startswith("FoldBatchNorm  "))
-    fired = lines[lines.index("FoldBatchNorm") + 1]
+    counts = next(line.split()[1] for line in lines if line.startswith("FoldAffineIntoProducer  "))
+    fired = lines[lines.index("FoldAffineIntoProducer") + 1]
     assert fired.startswith("  fired at batch_norm, ")
     assert fired.count(",") == 4
     assert fired.endswith(f" and {int(counts) - 5} more")

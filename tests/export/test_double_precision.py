@@ -96,7 +96,7 @@ def test_such_networks_are_proven(name: str) -> None:
     assert report.proof is not None
     assert report.proof.probes == 1
     assert report.proof.relative_error <= 1e-12
-    assert "FoldBatchNorm" in [each.name for each in report.passes if each.rewrites]
+    assert "FoldAffineIntoProducer" in [each.name for each in report.passes if each.rewrites]
 
 
 @pytest.mark.parametrize("name", ["float", "softmax", "mask"])

@@ -46,7 +46,7 @@ def document() -> dict[str, Any]:
         "outputs": [
             {**tensor, "name": "map", "shape": [-1, 2], "layout": None, "normalization": None}
         ],
-        "passes": [{"name": "FoldBatchNorm", "rewrites": 3, "refusals": ["conv: shared"]}],
+        "passes": [{"name": "FoldAffineIntoProducer", "rewrites": 3, "refusals": ["conv: shared"]}],
         "macs": 10**12,
         "parameter_bytes": 5,
         "partitions": {

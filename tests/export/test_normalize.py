@@ -82,7 +82,7 @@ def test_scale_always_folds_and_shift_where_nothing_is_padded(
     assert result.report is not None
     assert result.report.after.ops == operators + 1  # and the rectifier
     folded = {each.name: len(each.rewrites) for each in result.report.passes}
-    assert folded["FoldAffineBefore"] == 1
+    assert folded["FoldAffineIntoConsumers"] == 1
 
 
 def test_the_manifest_says_what_is_inside(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_raw_pixels_of_the_photo_are_the_cat(
     manifest = read_manifest(out / f"{STEM}.tflite.manifest.json")
     assert "chelsea.png" in {figure.probe for figure in manifest.parity.figures}
     folded = {each.name: each.rewrites for each in manifest.passes}
-    assert folded["FoldAffineBefore"] == 1
+    assert folded["FoldAffineIntoConsumers"] == 1
     pixels = np.asarray(Image.open(photo).resize((224, 224)), dtype=np.float32)
     with quiet():
         session = load_target("tflite").load(out / f"{STEM}.tflite")

@@ -119,7 +119,7 @@ def test_json_is_one_document_and_nothing_else(
     on_disk = json.loads(Path(artifact["manifest_path"]).read_text())
     assert artifact["manifest"] == on_disk
     assert Manifest.model_validate(on_disk).source.model == "noisy_network:Noisy"
-    assert {p["name"] for p in document["report"]["passes"]} >= {"FoldBatchNorm"}
+    assert {p["name"] for p in document["report"]["passes"]} >= {"FoldAffineIntoProducer"}
     assert document["refusals"] == {}
 
 
@@ -157,7 +157,7 @@ def test_explain_shows_passes_and_costs(
     arguments = [str(small_checkpoint), "-t", "onnx", *SMALL, "-o", str(out), "--explain"]
     assert main(arguments) == 0
     lines = capfd.readouterr().out.splitlines()
-    fold = next(line.split() for line in lines if line.startswith("FoldBatchNorm"))
+    fold = next(line.split() for line in lines if line.startswith("FoldAffineIntoProducer"))
     assert fold[1:3] == ["1", "0"]  # the network has one batch normalization
     assert any(line.startswith("MACs  ") for line in lines)
     assert main([*arguments, "--no-reparam"]) == 0

@@ -92,7 +92,7 @@ def test_the_manifest_says_what_was_found(artifacts: Path) -> None:
     assert manifest.inputs[0].normalization is not None
     assert manifest.inputs[0].normalization.mean == [0.485, 0.456, 0.406]
     folded = {each.name: each.rewrites for each in manifest.passes}
-    assert folded["FoldBatchNorm"] == 52  # every convolution of the network has one
+    assert folded["FoldAffineIntoProducer"] == 52  # every convolution of the network has one
 
 
 @pytest.mark.parametrize("target", ["onnx", "tflite", "coreml", "executorch"])

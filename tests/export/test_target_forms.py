@@ -131,8 +131,8 @@ def test_an_export_is_in_its_form_and_says_so(out: Path) -> None:
     image = torch.randn(1, 3, 16, 16)
     result = export(_Shortcut().eval(), ["onnx", "tflite"], output=out, example_inputs=[image])
     told = {each.manifest.target: _fired(each.manifest) for each in result.artifacts}
-    assert told["onnx"]["MaskResidual"] == 1
-    assert "MaskResidual" not in told["tflite"]
+    assert told["onnx"]["MaskPartialShortcuts"] == 1
+    assert "MaskPartialShortcuts" not in told["tflite"]
     document = json.loads(as_json(result))
     assert list(document["forms"]) == ["onnx", "tflite"]
     names = [each["name"] for each in document["forms"]["onnx"]["passes"]]

@@ -65,7 +65,7 @@ class _Builder:
 
     def grow(self) -> None:
         kinds = (self.layer, self.layer, self.layer, self.add, self.add, self.shared, self.cat,
-                 self.scale, self.partial_residual, self.part, self.pad)  # fmt: skip
+                 self.scale, self.partial_shortcut, self.part, self.pad)  # fmt: skip
         self.choose.choice(kinds)()
 
     def finish(self) -> RandomGraph:
@@ -139,7 +139,7 @@ class _Builder:
         shift = self.choose.choice([0, 1.5])
         self.append(_Step((source,), function=lambda a: a * factor + shift), self.sizes[source])
 
-    def partial_residual(self) -> None:
+    def partial_shortcut(self) -> None:
         first, second = self.pair()
         k = max(1, self.sizes[first][0] // 2)
 

@@ -13,8 +13,10 @@ from cnn_export.reparam import reparameterize_graph
 from cnn_export.reparam.cost import measure
 from cnn_export.reparam.graph.copies import copied
 from cnn_export.reparam.passes.partial_shortcuts import carry_split
+from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts import (
+    CanonicalPartialShortcuts,
+)
 from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
-from cnn_export.reparam.passes.partial_shortcuts.find_partial_shortcuts import PartialResidual
 from cnn_export.reparam.proof.comparison import relative_error
 from cnn_export.targets import forms
 
@@ -340,4 +342,4 @@ def test_random_stages_through_all_passes(drawn):
         with torch.no_grad():
             assert relative_error((expected,), spelled(images)) <= 1e-11
         assert not {"slice", "cat"} & set(operators(spelled)[:-3])
-        assert not PartialResidual()(spelled).modified
+        assert not CanonicalPartialShortcuts()(spelled).modified

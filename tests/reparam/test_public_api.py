@@ -20,7 +20,7 @@ from cnn_export.errors import ExportError, InputRefused, UsageError
 from cnn_export.program.program import capture
 from cnn_export.reparam import ReparameterizationError
 from cnn_export.reparam.graph.surgery import insert_constant
-from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldAffineIntoProducer
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
 
 IMAGE = torch.randn(1, 3, 17, 24, generator=torch.Generator().manual_seed(1))
@@ -44,7 +44,7 @@ def two() -> tuple[nn.Module, fx.GraphModule]:
 def test_folds_and_reports() -> None:
     graph_module, report = cnn_export.reparameterize(networks.two_in_two_out(), (IMAGE, MASK))
     assert "batch_norm" not in operators(graph_module)
-    assert {each.name for each in report.passes if each.rewrites} >= {"FoldBatchNorm"}
+    assert {each.name for each in report.passes if each.rewrites} >= {"FoldAffineIntoProducer"}
     assert report.proof is not None
     assert report.proof.relative_error < 1e-12
 
@@ -309,10 +309,10 @@ class Doubling(ProgramPass):
 
 def test_passes_are_chosen_and_a_guilty_one_is_named() -> None:
     module = networks.small_net()
-    _, report = cnn_export.reparameterize(module, IMAGE, passes=[FoldBatchNorm()])
-    assert [each.name for each in report.passes] == ["FoldBatchNorm"]
+    _, report = cnn_export.reparameterize(module, IMAGE, passes=[FoldAffineIntoProducer()])
+    assert [each.name for each in report.passes] == ["FoldAffineIntoProducer"]
     with pytest.raises(ReparameterizationError, match="Doubling changed") as caught:
-        cnn_export.reparameterize(module, IMAGE, passes=[Doubling(), FoldBatchNorm()])
+        cnn_export.reparameterize(module, IMAGE, passes=[Doubling(), FoldAffineIntoProducer()])
     assert caught.value.pass_name == Doubling.__name__
 
 

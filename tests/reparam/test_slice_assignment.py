@@ -66,7 +66,7 @@ def _copy(y, x):
 
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("function", [_assign, _add, _add_view, _copy])
-def test_partial_residual_becomes_its_canonical_form(function, dynamic):
+def test_partial_shortcut_becomes_its_canonical_form(function, dynamic):
     checked = _functional(function, dynamic=dynamic)
     graph_module = checked.graph_module
     for each in (RemoveNoOps(), SimplifySlices(), RemoveNoOps()):

@@ -11,7 +11,7 @@ from cnn_export.reparam import ReparameterizationError, reparameterize_graph
 from cnn_export.reparam.graph.attributes import constant
 from cnn_export.reparam.graph.surgery import insert_constant
 from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES, ORDER
-from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldAffineIntoProducer
 from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
 from cnn_export.reparam.proof.probe import make_probe
@@ -60,7 +60,7 @@ def test_report_tells_what_happened():
     report = reparameterize_graph(graph_module)
     fired = {each.name: len(each.rewrites) for each in report.passes if each.rewrites}
     assert fired == {"FunctionalizeInplace": 1, "RemoveNoOps": 1, "StaticPools": 1,
-                     "FoldBatchNorm": 2}  # fmt: skip
+                     "FoldAffineIntoProducer": 2}  # fmt: skip
     assert operators(graph_module) == ["conv2d", "relu", "conv2d", "mean", "flatten"]
     assert [each.name for each in report.passes] == [each.name for each in DEFAULT_PASSES]
     assert (report.before.ops, report.after.ops) == (8, 5)
@@ -192,7 +192,7 @@ def test_refuses_float64_inside_float32():
 
 @pytest.mark.parametrize("position", [0, 1, 2, 3])
 def test_names_the_guilty_pass_wherever_it_stands(position):
-    passes = [FunctionalizeInplace(), FoldBatchNorm(), DEFAULT_PASSES[5]]
+    passes = [FunctionalizeInplace(), FoldAffineIntoProducer(), DEFAULT_PASSES[5]]
     passes.insert(position, _ScaleFirstWeight(1.001))
     graph_module = graph_of(_network(), IMAGE)
     before = graph_module.code

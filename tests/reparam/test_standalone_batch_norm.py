@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineBefore
-from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
+from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineIntoConsumers
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldAffineIntoProducer
 from cnn_export.reparam.passes.affine.standalone_batch_norm import StandaloneBatchNorm
 from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
 
@@ -105,7 +105,7 @@ class _Forked(nn.Module):
 
 
 def test_a_convolution_that_others_read_stays_beside_its_normalization():
-    before = (FoldBatchNorm(),)
+    before = (FoldAffineIntoProducer(),)
     checked = check_pass(StandaloneBatchNorm(), _Forked(), torch.randn(1, 3, 5, 7), before=before)
     assert checked.ops == ["conv2d", "conv2d", "sigmoid", "add"]
     weights = sorted(tuple(each.shape) for each in checked.graph_module.state_dict().values())
@@ -152,7 +152,11 @@ def test_never_hides_what_makes_the_network_fail(tensor, value, text, after_conv
     randomize_batch_norm(module)
     getattr(module[1], tensor).data[3] = value
     graph_module = graph_of(module.double(), torch.randn(1, 6, 4, 3).double())
-    for program_pass in (FoldBatchNorm(), FoldAffineBefore(), StandaloneBatchNorm()):
+    for program_pass in (
+        FoldAffineIntoProducer(),
+        FoldAffineIntoConsumers(),
+        StandaloneBatchNorm(),
+    ):
         result = program_pass(graph_module)
         assert not result.modified
     assert text in result.refusals[0].reason

@@ -17,24 +17,24 @@ from cnn_export.reparam.passes.affine.batch_norm import (
     scale_input_channels,
 )
 from cnn_export.reparam.passes.affine.channel_affine import CHANNEL_DIM
-from cnn_export.reparam.passes.affine.commuting import Passage, read_passage
+from cnn_export.reparam.passes.affine.commuting import Commuting, read_commuting
 
 
 @dataclasses.dataclass(frozen=True)
-class Sink:
+class Absorber:
     """A linear operator behind a value, and what passes on the way to its sum.
 
-    ``passage.shift`` is false also where the operator itself pads zeros.
+    ``commuting.shift`` is false also where the operator itself pads zeros.
     """
 
     operator: LinearOperator
     weight: torch.Tensor
     bias: torch.Tensor | None
-    passage: Passage
+    commuting: Commuting
 
     def with_scale(self, scale: torch.Tensor) -> torch.Tensor:
         """Return the weights that undo the removal of ``scale``, float64."""
-        spread = scale.repeat_interleave(self.passage.repeat)
+        spread = scale.repeat_interleave(self.commuting.repeat)
         operator = self.operator
         return scale_input_channels(
             self.weight, spread, groups=operator.groups, transposed=operator.transposed
@@ -44,7 +44,7 @@ class Sink:
         """Return the bias that undoes the removal of the shift, float64; ``None`` for none."""
         if not bool(affine.shift.any()):
             return None if self.bias is None else self.bias.double()
-        spread = affine.shift.repeat_interleave(self.passage.repeat)
+        spread = affine.shift.repeat_interleave(self.commuting.repeat)
         answer = response_to_shift(self.weight, spread, groups=self.operator.groups)
         return answer if self.bias is None else answer + self.bias.double()
 
@@ -57,48 +57,52 @@ class Blocked:
     near: bool
 
 
-def find_sinks(
+def find_absorbers(
     graph_module: fx.GraphModule, start: fx.Node, written: set[fx.Node]
-) -> tuple[Sink, ...] | Blocked:
+) -> tuple[Absorber, ...] | Blocked:
     """Follow every reader of ``start`` to the linear operator it ends in, or say who is none."""
-    sinks: list[Sink] = []
+    absorbers: list[Absorber] = []
     reasons: list[str] = []
-    open_ends = [(start, Passage())]
+    open_ends = [(start, Commuting())]
     while open_ends:
-        node, passage = open_ends.pop()
+        node, commuting = open_ends.pop()
         for user in node.users:
             step = _step(graph_module, user, node, written)
             if isinstance(step, str):
                 reasons.append(step)
-            elif isinstance(step, Passage):
-                open_ends.append((user, _joined(passage, step)))
+            elif isinstance(step, Commuting):
+                open_ends.append((user, _joined(commuting, step)))
             else:
-                sinks.append(dataclasses.replace(step, passage=_joined(passage, step.passage)))
-    if reasons or not sinks:
-        return Blocked(reasons[0] if reasons else "nothing reads it", near=bool(sinks))
-    return tuple(sinks)
+                absorbers.append(
+                    dataclasses.replace(step, commuting=_joined(commuting, step.commuting))
+                )
+    if reasons or not absorbers:
+        return Blocked(reasons[0] if reasons else "nothing reads it", near=bool(absorbers))
+    return tuple(absorbers)
 
 
 def _step(
     graph_module: fx.GraphModule, user: fx.Node, source: fx.Node, written: set[fx.Node]
-) -> Sink | Passage | str:
+) -> Absorber | Commuting | str:
     changed = next((each for each in (user, *user.all_input_nodes) if each in written), None)
     if changed is not None:
         return f"{changed.name} is written to in place"
     operator = read_linear_operator(user)
     if operator is not None:
-        return _sink(graph_module, operator, source)
-    return read_passage(user, source) or f"{user.name} reads it and is no convolution"
+        return _absorber(graph_module, operator, source)
+    return read_commuting(user, source) or f"{user.name} reads it and is no convolution"
 
 
-def _sink(graph_module: fx.GraphModule, operator: LinearOperator, source: fx.Node) -> Sink | str:
+def _absorber(
+    graph_module: fx.GraphModule, operator: LinearOperator, source: fx.Node
+) -> Absorber | str:
     weight, bias = (constant(graph_module, each) for each in (operator.weight, operator.bias))
     name = operator.node.name
     if operator.input is not source or weight is None or (operator.bias and bias is None):
         return f"the weights of {name} are computed in the graph"
     if operator.channel_dim != CHANNEL_DIM:
         return f"the channels of {name} lie in another dimension"
-    return Sink(operator, weight, bias, Passage(shift=_takes_shift(operator)))
+    return Absorber(operator, weight, bias, Commuting(shift=_takes_shift(operator)))
 
 
 def _takes_shift(operator: LinearOperator) -> bool:
@@ -116,8 +120,8 @@ def _pads(padding: Any, operator: LinearOperator) -> bool:
     return any(padding) if isinstance(padding, (list, tuple)) else bool(padding)
 
 
-def _joined(first: Passage, second: Passage) -> Passage:
-    return Passage(
+def _joined(first: Commuting, second: Commuting) -> Commuting:
+    return Commuting(
         shift=first.shift and second.shift,
         positive=first.positive or second.positive,
         rectifies=first.rectifies or second.rectifies,

@@ -23,7 +23,7 @@ Bound = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Passage:
+class Commuting:
     """What can be moved through an operator from its input to its output.
 
     ``shift``: whether ``c`` can, and not only ``a``. ``positive``: whether only ``a ≥ 0`` can.
@@ -37,7 +37,7 @@ class Passage:
     repeat: int = 1
 
 
-def read_passage(node: fx.Node, source: fx.Node) -> Passage | None:
+def read_commuting(node: fx.Node, source: fx.Node) -> Commuting | None:
     """Return what passes from ``source`` through ``node``; ``None`` if nothing does."""
     name = operator_name(node)
     rule = _RULES.get(name)
@@ -53,29 +53,29 @@ def _has_channels(name: str, rank: int) -> bool:
     return spatial is None or rank == int(spatial[1]) + CHANNEL_DIM + 1
 
 
-def _pad(bound: Bound, node: fx.Node) -> Passage | None:
+def _pad(bound: Bound, node: fx.Node) -> Commuting | None:
     """Zeros scale, and repeated values do everything; a constant is refused for its shift."""
     if len(bound["pad"]) > 2 * (value_of(node).ndim - CHANNEL_DIM - 1):
         return None
     if bound.get("mode", "constant") != "constant":
-        return Passage()
-    return Passage(shift=False) if not bound["value"] else None
+        return Commuting()
+    return Commuting(shift=False) if not bound["value"] else None
 
 
-def _average(bound: Bound, _: fx.Node) -> Passage:
+def _average(bound: Bound, _: fx.Node) -> Commuting:
     """An average of a constant is that constant, unless padding is averaged in."""
     padded = any(_each(bound["padding"])) and bound["count_include_pad"]
-    return Passage(shift=not padded and bound.get("divisor_override") is None)
+    return Commuting(shift=not padded and bound.get("divisor_override") is None)
 
 
-def _mean(bound: Bound, node: fx.Node) -> Passage | None:
+def _mean(bound: Bound, node: fx.Node) -> Commuting | None:
     rank = value_of(bound["self"]).ndim
     dims = {dim % rank for dim in bound.get("dim") or ()}
     plain = bool(dims) and bound["dtype"] is None and dims.isdisjoint(range(CHANNEL_DIM + 1))
-    return Passage() if plain and value_of(node).ndim > CHANNEL_DIM else None
+    return Commuting() if plain and value_of(node).ndim > CHANNEL_DIM else None
 
 
-def _reshape(bound: Bound, node: fx.Node) -> Passage | None:
+def _reshape(bound: Bound, node: fx.Node) -> Commuting | None:
     """Elements keep their order, so each channel stays in one piece if its image does."""
     before, after = value_of(bound["self"]).shape, value_of(node).shape
     sizes, new = static_sizes(before[1:]), static_sizes(after[1:])
@@ -84,27 +84,27 @@ def _reshape(bound: Bound, node: fx.Node) -> Passage | None:
     repeat, rest = divmod(new[0], sizes[0])
     if rest or repeat * math.prod(new[1:]) != math.prod(sizes[1:]):
         return None
-    return Passage(repeat=repeat)
+    return Commuting(repeat=repeat)
 
 
 def _each(value: Any) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
-def _all(_: Bound, __: fx.Node) -> Passage:
-    return Passage()
+def _all(_: Bound, __: fx.Node) -> Commuting:
+    return Commuting()
 
 
-def _largest(_: Bound, __: fx.Node) -> Passage:
+def _largest(_: Bound, __: fx.Node) -> Commuting:
     """Padding is minus infinity, which no map moves."""
-    return Passage(positive=True)
+    return Commuting(positive=True)
 
 
-def _rectified(_: Bound, __: fx.Node) -> Passage:
-    return Passage(shift=False, positive=True, rectifies=True)
+def _rectified(_: Bound, __: fx.Node) -> Commuting:
+    return Commuting(shift=False, positive=True, rectifies=True)
 
 
-_RULES: dict[str, Callable[[Bound, fx.Node], Passage | None]] = {
+_RULES: dict[str, Callable[[Bound, fx.Node], Commuting | None]] = {
     **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), _average),
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), _largest),

@@ -11,7 +11,7 @@ from cnn_export.reparam.graph.aliases import written_nodes
 from cnn_export.reparam.graph.operators import value_of
 from cnn_export.reparam.graph.stored_weights import StoredWeights
 from cnn_export.reparam.graph.surgery import insert_call, insert_constant, replace
-from cnn_export.reparam.passes.affine.absorbers import Blocked, Sink, find_sinks
+from cnn_export.reparam.passes.affine.absorbers import Absorber, Blocked, find_absorbers
 from cnn_export.reparam.passes.affine.affine_chain import AffineChain, read_chains
 from cnn_export.reparam.passes.affine.batch_norm import Affine, all_finite
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
@@ -27,12 +27,12 @@ class _Match:
     """A chain, the operators that take it over, and the sum that stays in its place, if any."""
 
     chain: AffineChain
-    sinks: tuple[Sink, ...]
+    absorbers: tuple[Absorber, ...]
     folded: Affine
     offset: torch.Tensor | None
 
 
-class FoldAffineBefore(ProgramPass):
+class FoldAffineIntoConsumers(ProgramPass):
     """conv(a·x + c)  ⇒  conv'(x), or conv'(x + c/a) where conv pads zeros.
 
     ``W'[o,i] = W[o,i]·a[i]    b'[o] = b[o] + Σ_{i,t} W[o,i,t]·c[i]``
@@ -68,22 +68,22 @@ class FoldAffineBefore(ProgramPass):
 def _match(
     graph_module: fx.GraphModule, chain: AffineChain, written: set[fx.Node]
 ) -> _Match | Refusal | None:
-    sinks = find_sinks(graph_module, chain.last, written)
-    if isinstance(sinks, Blocked):
-        worth_saying = sinks.near and chain.normalizes
-        return Refusal(chain.last.name, sinks.reason) if worth_saying else None
+    absorbers = find_absorbers(graph_module, chain.last, written)
+    if isinstance(absorbers, Blocked):
+        worth_saying = absorbers.near and chain.normalizes
+        return Refusal(chain.last.name, absorbers.reason) if worth_saying else None
     scale, shift = chain.affine.scale, chain.affine.shift
-    if any(sink.passage.positive for sink in sinks) and not bool((scale >= 0).all()):
+    if any(absorber.commuting.positive for absorber in absorbers) and not bool((scale >= 0).all()):
         return Refusal(chain.last.name, f"{int((scale < 0).sum())} scales below 0 pass no maximum")
-    if all(sink.passage.shift for sink in sinks) or not bool(shift.any()):
-        return _checked(_Match(chain, sinks, chain.affine, None))
+    if all(absorber.commuting.shift for absorber in absorbers) or not bool(shift.any()):
+        return _checked(_Match(chain, absorbers, chain.affine, None))
     if len(chain.nodes) == 1 and not chain.normalizes:
         return None  # the sum that would stay is one operator as well
-    return _leaving_offset(chain, sinks)
+    return _leaving_offset(chain, absorbers)
 
 
-def _leaving_offset(chain: AffineChain, sinks: tuple[Sink, ...]) -> _Match | Refusal | None:
-    if any(sink.passage.rectifies for sink in sinks):
+def _leaving_offset(chain: AffineChain, absorbers: tuple[Absorber, ...]) -> _Match | Refusal | None:
+    if any(absorber.commuting.rectifies for absorber in absorbers):
         return None  # left to StandaloneBatchNorm, see above
     scale, shift = chain.affine.scale, chain.affine.shift
     zeros = (scale == 0).nonzero()
@@ -96,24 +96,24 @@ def _leaving_offset(chain: AffineChain, sinks: tuple[Sink, ...]) -> _Match | Ref
     offset = shift / scale
     if not bool((offset.abs() <= LARGEST_OFFSET).all()):
         return Refusal(chain.last.name, f"shift / scale is {float(offset.abs().max()):.3g}")
-    return _checked(_Match(chain, sinks, Affine(scale, torch.zeros_like(shift)), offset))
+    return _checked(_Match(chain, absorbers, Affine(scale, torch.zeros_like(shift)), offset))
 
 
 def _checked(match: _Match) -> _Match | Refusal:
-    for sink in match.sinks:
-        weight, bias = sink.with_scale(match.folded.scale), sink.with_shift(match.folded)
+    for absorber in match.absorbers:
+        weight, bias = absorber.with_scale(match.folded.scale), absorber.with_shift(match.folded)
         if not all_finite(weight, *(() if bias is None else (bias,))):
-            name = sink.operator.node.name
+            name = absorber.operator.node.name
             return Refusal(match.chain.last.name, f"the folded weights of {name} are not finite")
     return match
 
 
 def _fold(graph_module: fx.GraphModule, store: StoredWeights, match: _Match) -> None:
-    for sink in match.sinks:
-        bias, dtype = sink.with_shift(match.folded), sink.weight.dtype
+    for absorber in match.absorbers:
+        bias, dtype = absorber.with_shift(match.folded), absorber.weight.dtype
         store.give(
-            sink.operator,
-            sink.with_scale(match.folded.scale).to(dtype),
+            absorber.operator,
+            absorber.with_scale(match.folded.scale).to(dtype),
             None if bias is None else bias.to(dtype),
         )
     last, source = match.chain.last, match.chain.input

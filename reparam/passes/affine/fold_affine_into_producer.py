@@ -28,7 +28,7 @@ class _Match:
     bias: torch.Tensor
 
 
-class FoldBatchNorm(ProgramPass):
+class FoldAffineIntoProducer(ProgramPass):
     """conv → batch_norm  ⇒  conv.
 
     ``W' = W·γ/σ    b' = (b - μ)·γ/σ + β    σ = √(var + ε)``

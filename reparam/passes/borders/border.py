@@ -9,7 +9,7 @@ import torch
 from torch import fx
 
 from cnn_export.reparam.graph.operators import value_of
-from cnn_export.reparam.passes.borders.tiling import Box
+from cnn_export.reparam.passes.borders.tiling import Tile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,18 +21,18 @@ class Border:
     value: torch.Tensor
 
 
-def read_border(node: fx.Node, boxes: Sequence[Box]) -> Border | None:
-    """Return the one map, whole, and the one constant around it that ``boxes`` show, if so."""
-    shown = [box for box in boxes if box.source is not None]
-    values = [box.value for box in boxes if box.value is not None]
+def read_border(node: fx.Node, tiles: Sequence[Tile]) -> Border | None:
+    """Return the one map, whole, and the one constant around it that ``tiles`` show, if so."""
+    shown = [tile for tile in tiles if tile.source is not None]
+    values = [tile.value for tile in tiles if tile.value is not None]
     if not shown or not values or any(not torch.equal(values[0], each) for each in values):
         return None
     source = shown[0].source
-    if source is None or any(box.source is not source for box in shown):
+    if source is None or any(tile.source is not source for tile in shown):
         return None
-    offsets = {(box.top - box.row, box.left - box.column) for box in shown}
+    offsets = {(tile.top - tile.row, tile.left - tile.column) for tile in shown}
     height, width = value_of(source).shape[2:]
-    area = sum((box.bottom - box.top) * (box.right - box.left) for box in shown)
+    area = sum((tile.bottom - tile.top) * (tile.right - tile.left) for tile in shown)
     if len(offsets) != 1 or area != height * width:
         return None
     ((top, left),) = offsets

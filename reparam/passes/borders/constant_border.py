@@ -10,7 +10,7 @@ from cnn_export.reparam.graph.operators import operator_name, overload, value_of
 from cnn_export.reparam.graph.surgery import insert_call, insert_constant, replace
 from cnn_export.reparam.passes.affine.channel_affine import read_channel_affine
 from cnn_export.reparam.passes.borders.border import Border, read_border
-from cnn_export.reparam.passes.borders.tiling import read_boxes
+from cnn_export.reparam.passes.borders.tiling import read_tiling
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 
 _aten = torch.ops.aten
@@ -41,12 +41,12 @@ class ConstantBorder(ProgramPass):
         concatenations = [node for node in graph.nodes if operator_name(node) == "cat"]
         if not concatenations:
             return PassResult(self.name)
-        boxes = read_boxes(graph_module)
+        tiles = read_tiling(graph_module)
         written = written_nodes(graph)
         rewrites: list[str] = []
         refusals: list[Refusal] = []
         for node in reversed(concatenations):
-            border = read_border(node, boxes[node]) if node in boxes and node.users else None
+            border = read_border(node, tiles[node]) if node in tiles and node.users else None
             if border is None or node in written or border.source in written:
                 continue
             bordered = _bordered(graph_module, node, border)

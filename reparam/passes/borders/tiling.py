@@ -1,6 +1,6 @@
-"""What a rank-4 map is put together from: boxes over (height, width).
+"""What a rank-4 map is put together from: tiles over (height, width).
 
-Concatenations, pads and slices are followed; each box shows a part of one source map or holds one
+Concatenations, pads and slices are followed; each tile shows a part of one source map or holds one
 constant per channel.
 """
 
@@ -23,15 +23,15 @@ from cnn_export.reparam.graph.operators import (
 )
 from cnn_export.reparam.graph.splice import slice_bounds
 
-MAX_BOXES = 32
-"""More boxes than this are no border: four sides, written one by one, make nine."""
+MAX_TILES = 32
+"""More tiles than this are no border: four sides, written one by one, make nine."""
 
 _RANK = 4
 HEIGHT, WIDTH = _SPATIAL = (2, 3)
 
 
 @dataclasses.dataclass(frozen=True)
-class Box:
+class Tile:
     """Rows ``top`` to ``bottom`` and columns ``left`` to ``right`` (ends excluded) of a map.
 
     Either ``source`` at (``row``, ``column``), or ``value``: (channels,) in float64.
@@ -46,7 +46,7 @@ class Box:
     column: int = 0
     value: torch.Tensor | None = None
 
-    def clipped(self, top: int, bottom: int, left: int, right: int) -> Box | None:
+    def clipped(self, top: int, bottom: int, left: int, right: int) -> Tile | None:
         """Return the part within a window, in the window's coordinates, or ``None``."""
         first_row, last_row = max(self.top, top), min(self.bottom, bottom)
         first_column, last_column = max(self.left, left), min(self.right, right)
@@ -62,8 +62,8 @@ class Box:
             column=self.column + first_column - self.left,
         )
 
-    def moved(self, down: int, right: int) -> Box:
-        """Return the box further down and right."""
+    def moved(self, down: int, right: int) -> Tile:
+        """Return the tile further down and right."""
         return dataclasses.replace(
             self,
             top=self.top + down,
@@ -73,12 +73,12 @@ class Box:
         )
 
 
-def read_boxes(graph_module: fx.GraphModule) -> dict[fx.Node, list[Box]]:
+def read_tiling(graph_module: fx.GraphModule) -> dict[fx.Node, list[Tile]]:
     """Return what every rank-4 map of known size is made of, in time linear in the graph.
 
-    The boxes of one map tile it. A map that nothing is known of is one box showing itself.
+    The tiles of one map tile it. A map that nothing is known of is one tile showing itself.
     """
-    boxes: dict[fx.Node, list[Box]] = {}
+    tiles: dict[fx.Node, list[Tile]] = {}
     for node in graph_module.graph.nodes:
         whole = _whole(node)
         if whole is None:
@@ -87,16 +87,16 @@ def read_boxes(graph_module: fx.GraphModule) -> dict[fx.Node, list[Box]]:
         rule = _RULES.get(operator_name(node))
         found = [dataclasses.replace(whole, source=None, value=value)] if value is not None else []
         if rule is not None:
-            found = rule(node, boxes)
-        boxes[node] = found if 0 < len(found) <= MAX_BOXES else [whole]
-    return boxes
+            found = rule(node, tiles)
+        tiles[node] = found if 0 < len(found) <= MAX_TILES else [whole]
+    return tiles
 
 
-def _whole(node: fx.Node) -> Box | None:
+def _whole(node: fx.Node) -> Tile | None:
     if not has_tensor(node) or value_of(node).ndim != _RANK:
         return None
     size = static_sizes(value_of(node).shape[1:])
-    return Box(0, size[1], 0, size[2], source=node) if size and all(size) else None
+    return Tile(0, size[1], 0, size[2], source=node) if size and all(size) else None
 
 
 def _uniform(graph_module: fx.GraphModule, node: fx.Node) -> torch.Tensor | None:
@@ -119,43 +119,43 @@ def _uniform(graph_module: fx.GraphModule, node: fx.Node) -> torch.Tensor | None
     return first.reshape(-1).expand(channels)
 
 
-_Boxes = dict[fx.Node, list[Box]]
+_Tilings = dict[fx.Node, list[Tile]]
 
 
-def _concatenated(node: fx.Node, boxes: _Boxes) -> list[Box]:
+def _concatenated(node: fx.Node, tiles: _Tilings) -> list[Tile]:
     bound = arguments(node)
     dim, parts = bound["dim"] % _RANK, bound["tensors"]
-    if dim not in _SPATIAL or any(part not in boxes for part in parts):
+    if dim not in _SPATIAL or any(part not in tiles for part in parts):
         return []
-    tiled: list[Box] = []
+    tiled: list[Tile] = []
     offset = 0
     for part in parts:
         tiled += [
-            box.moved(*((offset, 0) if dim == HEIGHT else (0, offset))) for box in boxes[part]
+            tile.moved(*((offset, 0) if dim == HEIGHT else (0, offset))) for tile in tiles[part]
         ]
         offset += int(value_of(part).shape[dim])
     return tiled
 
 
-def _sliced(node: fx.Node, boxes: _Boxes) -> list[Box]:
+def _sliced(node: fx.Node, tiles: _Tilings) -> list[Tile]:
     bound = arguments(node)
     dim, source = bound["dim"] % _RANK, bound["self"]
-    if dim not in _SPATIAL or bound["step"] != 1 or source not in boxes:
+    if dim not in _SPATIAL or bound["step"] != 1 or source not in tiles:
         return []
     height, width = (int(size) for size in value_of(source).shape[2:])
     range_ = slice_bounds(int(value_of(source).shape[dim]), bound["start"], bound["end"])
     if range_ is None:
         return []
     window = (*range_, 0, width) if dim == HEIGHT else (0, height, *range_)
-    return [part for box in boxes[source] if (part := box.clipped(*window)) is not None]
+    return [part for tile in tiles[source] if (part := tile.clipped(*window)) is not None]
 
 
-def _padded(node: fx.Node, boxes: _Boxes) -> list[Box]:
+def _padded(node: fx.Node, tiles: _Tilings) -> list[Tile]:
     bound = arguments(node)
     source, value = bound["self"], bound["value"]
     widths: list[Any] = [*bound["pad"], 0, 0][:4]
     plain = bound.get("mode", "constant") == "constant" and len(bound["pad"]) in (2, 4)
-    if not plain or source not in boxes or any(not isinstance(w, int) or w < 0 for w in widths):
+    if not plain or source not in tiles or any(not isinstance(w, int) or w < 0 for w in widths):
         return []
     left, right, top, bottom = widths
     height, width = (int(size) for size in value_of(node).shape[2:])
@@ -167,15 +167,15 @@ def _padded(node: fx.Node, boxes: _Boxes) -> list[Box]:
         (top, height - bottom, 0, left),
         (top, height - bottom, width - right, width),
     )
-    sides = [Box(*edge, value=constants) for edge in edges if _area(*edge)]
-    return [*(box.moved(top, left) for box in boxes[source]), *sides]
+    sides = [Tile(*edge, value=constants) for edge in edges if _area(*edge)]
+    return [*(tile.moved(top, left) for tile in tiles[source]), *sides]
 
 
 def _area(top: int, bottom: int, left: int, right: int) -> int:
     return max(bottom - top, 0) * max(right - left, 0)
 
 
-_RULES: dict[str, Callable[[fx.Node, _Boxes], list[Box]]] = {
+_RULES: dict[str, Callable[[fx.Node, _Tilings], list[Tile]]] = {
     "cat": _concatenated,
     "slice": _sliced,
     "pad": _padded,

@@ -21,14 +21,16 @@ from cnn_export.reparam.graph.surgery import replace
 from cnn_export.reparam.passes.canonical.canonical_operators import CanonicalOperators
 from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
 from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.passes.partial_shortcuts.find_partial_shortcuts import PartialResidual
-from cnn_export.reparam.passes.partial_shortcuts.inner_sums import release_sums
+from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts import (
+    CanonicalPartialShortcuts,
+)
+from cnn_export.reparam.passes.partial_shortcuts.inner_sums import detach_inner_sums
 from cnn_export.reparam.passes.partial_shortcuts.partial_shortcut import (
     Addend,
-    PartialSum,
-    insert_partial_sum,
+    PartialShortcut,
+    insert_partial_shortcut,
     plain_sum,
-    read_partial_sum,
+    read_partial_shortcut,
 )
 from cnn_export.reparam.passes.slices.scatter_to_concat import ScatterToConcat
 from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
@@ -42,7 +44,7 @@ _NORMAL_FORM = (
     RemoveNoOps(),
     ScatterToConcat(),
     SimplifySlices(),
-    PartialResidual(),
+    CanonicalPartialShortcuts(),
 )
 """What makes a shortcut's sum, however written, readable."""
 
@@ -101,7 +103,7 @@ def drop_shortcuts(graph_module: fx.GraphModule) -> tuple[str, ...]:
 def _resize(graph_module: fx.GraphModule, kept: Callable[[_Shortcut], int]) -> tuple[str, ...]:
     for each in _NORMAL_FORM:
         each(graph_module)
-    inner = _sums_inside(graph_module.graph)
+    inner = _detach_all_inner_sums(graph_module.graph)
     positions = {node: position for position, node in enumerate(graph_module.graph.nodes)}
     changed: list[str] = []
     for node in list(positions):
@@ -124,15 +126,15 @@ def _divisor(multiplier: Fraction) -> int:
     return round(1 / multiplier)
 
 
-def _sums_inside(graph: fx.Graph) -> set[fx.Node]:
+def _detach_all_inner_sums(graph: fx.Graph) -> set[fx.Node]:
     """Return the sums that are a part of a partial one: on their own they look like full ones.
 
     Who else reads such a sum reads a slice of the whole afterwards: the sum itself may go.
     """
     found: set[fx.Node] = set()
     for node in list(graph.nodes):
-        if read_partial_sum(node) is not None:
-            found.update(release_sums(node))
+        if read_partial_shortcut(node) is not None:
+            found.update(detach_inner_sums(node))
     return found
 
 
@@ -140,7 +142,7 @@ def _read_shortcut(node: fx.Node, positions: dict[fx.Node, int]) -> _Shortcut | 
     both = plain_sum(node)
     if both is not None:
         return _full_shortcut(node, both, positions)
-    partial = read_partial_sum(node)
+    partial = read_partial_shortcut(node)
     if partial is None or len(partial.addends) != 1:
         return None
     addend = partial.addends[0]
@@ -188,8 +190,8 @@ def _resized(shortcut: _Shortcut, size: int) -> fx.Node:
             " give a smaller identity tensor multiplier"
         )
     addends = (Addend(0, ChannelRange(shortcut.identity, 0, size)),) if size else ()
-    wanted = PartialSum(shortcut.branch, addends)
-    new = insert_partial_sum(wanted, before=shortcut.node, like=shortcut.node)
+    wanted = PartialShortcut(shortcut.branch, addends)
+    new = insert_partial_shortcut(wanted, before=shortcut.node, like=shortcut.node)
     replace(shortcut.node, new)
     return new
 

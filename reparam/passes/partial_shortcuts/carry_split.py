@@ -28,9 +28,9 @@ class CarrySplit(ProgramPass):
 
     *Given* slices and concatenations of channels between convolutions, with channelwise operators
     (activations, depthwise convolutions, poolings, sums) in between; best in the canonical form
-    of ``PartialResidual``. *Result* the same region on several tensors, one per range of channels:
-    depthwise convolutions are split, convolutions into the region write each range by rows of
-    their weights, convolutions out of it become a sum over columns, ``W x = Σ Wᵢ xᵢ``. The
+    of ``CanonicalPartialShortcuts``. *Result* the same region on several tensors, one per range of
+    channels: depthwise convolutions are split, convolutions into the region write each range by
+    rows of their weights, convolutions out of it become a sum over columns, ``W x = Σ Wᵢ xᵢ``. The
     multiply-accumulates stay, every slice and concatenation goes. What takes no parts reads a
     concatenation at the region's end.
 

@@ -1,4 +1,4 @@
-"""The sums that a partial sum consists of, which other operators may read too."""
+"""The sums that a partial shortcut consists of, which other operators may read too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cnn_export.reparam.graph.channel_ranges import (
 from cnn_export.reparam.passes.partial_shortcuts.partial_shortcut import plain_sum
 
 
-def release_sums(node: fx.Node) -> list[fx.Node]:
+def detach_inner_sums(node: fx.Node) -> list[fx.Node]:
     """Return the sums among a concatenation's operands; later readers read a part of the whole.
 
     The sums themselves may then go once the whole is computed in another way.

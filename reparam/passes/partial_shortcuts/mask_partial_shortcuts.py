@@ -11,11 +11,11 @@ from torch import fx
 from cnn_export.reparam.graph.aliases import written_nodes
 from cnn_export.reparam.graph.operators import same_tensor_type, value_of
 from cnn_export.reparam.graph.surgery import insert_call, insert_constant, replace
-from cnn_export.reparam.passes.partial_shortcuts.inner_sums import release_sums
+from cnn_export.reparam.passes.partial_shortcuts.inner_sums import detach_inner_sums
 from cnn_export.reparam.passes.partial_shortcuts.partial_shortcut import (
     Addend,
-    PartialSum,
-    read_partial_sum,
+    PartialShortcut,
+    read_partial_shortcut,
 )
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 
@@ -23,10 +23,10 @@ _aten = torch.ops.aten
 _BYTES = 4
 
 
-class MaskResidual(ProgramPass):
+class MaskPartialShortcuts(ProgramPass):
     """cat([y[:, :k] + x[:, :k], y[:, k:]], 1)  ⇒  y + x·m,  m = 1 on the first k channels, else 0.
 
-    *Given* the canonical form of ``PartialResidual``, whose added channels keep their place.
+    *Given* the form of ``CanonicalPartialShortcuts``, whose added channels keep their place.
     *Result* one multiplication and one addition of whole maps; equal for every finite ``x``.
 
     ``most_bytes`` bounds a map (one image, four bytes an element), which the multiplication reads
@@ -42,14 +42,14 @@ class MaskResidual(ProgramPass):
         refusals: list[Refusal] = []
         written = written_nodes(graph_module.graph)
         for node in list(graph_module.graph.nodes):
-            found = read_partial_sum(node)
+            found = read_partial_shortcut(node)
             if found is None:
                 continue
             reason = _obstacle(node, found, written) or self._too_large(node)
             if reason is not None:
                 refusals.append(Refusal(node.name, reason))
                 continue
-            release_sums(node)
+            detach_inner_sums(node)
             replace(node, _masked(graph_module, node, found))
             rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
@@ -62,7 +62,7 @@ class MaskResidual(ProgramPass):
         return f"the mask would move {size} bytes once more; at most {self._most_bytes} are cheap"
 
 
-def _obstacle(node: fx.Node, found: PartialSum, written: set[fx.Node]) -> str | None:
+def _obstacle(node: fx.Node, found: PartialShortcut, written: set[fx.Node]) -> str | None:
     for each in found.addends:
         source, first = each.values.source, each.values.start
         if each.start != first:
@@ -76,7 +76,7 @@ def _obstacle(node: fx.Node, found: PartialSum, written: set[fx.Node]) -> str | 
     return None if changed is None else f"{changed.name} is written to in place"
 
 
-def _masked(graph_module: fx.GraphModule, node: fx.Node, found: PartialSum) -> fx.Node:
+def _masked(graph_module: fx.GraphModule, node: fx.Node, found: PartialShortcut) -> fx.Node:
     """Return ``base + Σ x·m``, with one mask per tensor added."""
     by_source: dict[fx.Node, list[Addend]] = {}
     for each in found.addends:

@@ -47,7 +47,7 @@ class Addend:
 
 
 @dataclasses.dataclass(frozen=True)
-class PartialSum:
+class PartialShortcut:
     """``base`` plus the addends on their channels; these are in order and do not overlap."""
 
     base: fx.Node
@@ -66,7 +66,7 @@ def plain_sum(node: Any) -> tuple[fx.Node, fx.Node] | None:
     return (left, right) if alike else None
 
 
-def read_partial_sum(node: fx.Node) -> PartialSum | None:
+def read_partial_shortcut(node: fx.Node) -> PartialShortcut | None:
     """Read ``cat([y[:, :k] + x[:, :k], y[:, k:]], 1)``, for any ranges and order of operands."""
     operands = concatenated(node)
     if operands is None:
@@ -76,7 +76,7 @@ def read_partial_sum(node: fx.Node) -> PartialSum | None:
         if same_tensor_type(value_of(base), value_of(node)):
             addends = _addends_on(base, operands)
             if addends:
-                return PartialSum(base, merged(addends))
+                return PartialShortcut(base, merged(addends))
     return None
 
 
@@ -105,7 +105,7 @@ def merged(addends: list[Addend]) -> tuple[Addend, ...]:
     return tuple(joined)
 
 
-def insert_partial_sum(wanted: PartialSum, *, before: fx.Node, like: fx.Node) -> fx.Node:
+def insert_partial_shortcut(wanted: PartialShortcut, *, before: fx.Node, like: fx.Node) -> fx.Node:
     """Write the canonical form: a concatenation of ``slice(y) + slice(x)`` and ``slice(y)``.
 
     One addend that covers every channel gives ``y + x``; no addend gives ``y``.
@@ -122,13 +122,13 @@ def insert_partial_sum(wanted: PartialSum, *, before: fx.Node, like: fx.Node) ->
     return insert_cat(parts, before=before, like=like)
 
 
-def is_canonical(node: fx.Node, read: PartialSum) -> bool:
-    """Whether the node already spells ``read`` as :func:`insert_partial_sum` would."""
+def is_canonical(node: fx.Node, read: PartialShortcut) -> bool:
+    """Whether the node already spells ``read`` as :func:`insert_partial_shortcut` would."""
     pairs = _compared(node, read)
     return pairs is not None and all(_spells(*each) for each in pairs)
 
 
-def put_base_first(node: fx.Node, read: PartialSum) -> bool:
+def put_base_first(node: fx.Node, read: PartialShortcut) -> bool:
     """Turn every ``slice(x) + slice(y)`` of the concatenation around; return whether there was one.
 
     In place: the sum may have other readers, and written anew it would be computed twice.
@@ -145,7 +145,7 @@ def put_base_first(node: fx.Node, read: PartialSum) -> bool:
 
 
 def _compared(
-    node: fx.Node, read: PartialSum
+    node: fx.Node, read: PartialShortcut
 ) -> list[tuple[fx.Node, tuple[ChannelRange, ChannelRange | None]]] | None:
     """Pair the operands with what they should hold; ``None`` if there are more or fewer."""
     layout = _layout(read)
@@ -155,7 +155,7 @@ def _compared(
     return list(zip(operands, layout, strict=True))
 
 
-def _layout(wanted: PartialSum) -> list[tuple[ChannelRange, ChannelRange | None]]:
+def _layout(wanted: PartialShortcut) -> list[tuple[ChannelRange, ChannelRange | None]]:
     """Return, in order, the base's ranges, each with what is added to it."""
     end = channels(wanted.base)
     ranges: list[tuple[ChannelRange, ChannelRange | None]] = []

@@ -1,4 +1,4 @@
-"""FoldBatchNorm: every operator it folds into, and everything it leaves alone."""
+"""FoldAffineIntoProducer: every operator it folds into, and everything it leaves alone."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 
 from cnn_export.program.program import capture
-from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldBatchNorm
+from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldAffineIntoProducer
 
 
 def _stack(*layers):
@@ -42,7 +42,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_folds(case):
     operator, norm, shape = CASES[case]
-    checked = check_pass(FoldBatchNorm(), _stack(operator, norm), torch.randn(shape))
+    checked = check_pass(FoldAffineIntoProducer(), _stack(operator, norm), torch.randn(shape))
     assert len(checked.result.rewrites) == 1
     assert checked.result.refusals == ()
     assert "batch_norm" not in checked.ops
@@ -51,20 +51,20 @@ def test_folds(case):
 
 def test_keeps_a_dynamic_batch():
     module = _stack(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
-    checked = check_pass(FoldBatchNorm(), module, torch.randn(1, 3, 7, 9), dynamic=True)
+    checked = check_pass(FoldAffineIntoProducer(), module, torch.randn(1, 3, 7, 9), dynamic=True)
     assert checked.result.modified
 
 
 def test_twice_normalized_folds_one_after_the_other():
     module = _stack(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.BatchNorm2d(5, affine=False))
-    checked = check_pass(FoldBatchNorm(), module, torch.randn(1, 3, 7, 9))
+    checked = check_pass(FoldAffineIntoProducer(), module, torch.randn(1, 3, 7, 9))
     assert checked.ops == ["conv2d"]
 
 
 def test_new_weights_know_the_source_line():
     module = _stack(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
     graph_module = graph_of(module, torch.randn(1, 3, 7, 9))
-    FoldBatchNorm()(graph_module)
+    FoldAffineIntoProducer()(graph_module)
     added = [node for node in graph_module.graph.nodes if "folded" in str(node.target)]
     assert len(added) == 2
     assert all("conv.py" in node.meta["stack_trace"] for node in added)
@@ -83,7 +83,7 @@ class _SharedWeight(nn.Module):
 
 
 def test_shared_weight_gets_its_own_copy_per_fold():
-    checked = check_pass(FoldBatchNorm(), _SharedWeight(), torch.randn(1, 4, 5, 7))
+    checked = check_pass(FoldAffineIntoProducer(), _SharedWeight(), torch.randn(1, 4, 5, 7))
     assert checked.ops == ["conv2d"] * 3
     assert len(checked.graph_module.state_dict()) == 6
 
@@ -91,7 +91,7 @@ def test_shared_weight_gets_its_own_copy_per_fold():
 def test_does_not_write_to_the_given_weights():
     module = _stack(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    FoldBatchNorm()(graph_of(module, torch.randn(1, 3, 7, 9)))
+    FoldAffineIntoProducer()(graph_of(module, torch.randn(1, 3, 7, 9)))
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
 
 
@@ -107,7 +107,7 @@ class _Forked(nn.Module):
 
 
 def _refused(module, *inputs):
-    checked = check_pass(FoldBatchNorm(), module, *inputs)
+    checked = check_pass(FoldAffineIntoProducer(), module, *inputs)
     assert not checked.result.modified
     assert "batch_norm" in checked.ops
     return checked.reasons
@@ -162,7 +162,7 @@ def test_refuses_weights_that_are_not_finite():
     module = _stack(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
     module[0].weight.data[1, 0, 2, 2] = torch.nan
     graph_module = graph_of(module, torch.randn(1, 3, 5, 7))
-    result = FoldBatchNorm()(graph_module)
+    result = FoldAffineIntoProducer()(graph_module)
     assert "not finite" in result.refusals[0].reason
     assert "batch_norm" in operators(graph_module)
 
@@ -170,7 +170,7 @@ def test_refuses_weights_that_are_not_finite():
 def test_refuses_a_variance_that_epsilon_does_not_save():
     module = _stack(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=0.0))
     module[1].running_var[2] = 0.0
-    result = FoldBatchNorm()(graph_of(module, torch.randn(1, 3, 5, 7)))
+    result = FoldAffineIntoProducer()(graph_of(module, torch.randn(1, 3, 5, 7)))
     assert "its running_var is 0 in channel 2: var + eps is not above 0" in (
         result.refusals[0].reason
     )
@@ -204,7 +204,9 @@ MAPS = {
 @pytest.mark.parametrize("case", MAPS)
 def test_folds_other_maps_per_channel(case):
     layer, function, constant, shape = MAPS[case]
-    checked = check_pass(FoldBatchNorm(), _Scaled(layer, function, constant), torch.randn(shape))
+    checked = check_pass(
+        FoldAffineIntoProducer(), _Scaled(layer, function, constant), torch.randn(shape)
+    )
     assert len(checked.ops) == 1
     assert checked.result.refusals == ()
 
@@ -222,7 +224,7 @@ OTHERS = {
 def test_leaves_other_products_alone(case):
     layer, function, constant, shape = OTHERS[case]
     module = _Scaled(layer, function, constant)
-    checked = check_pass(FoldBatchNorm(), module, torch.randn(shape))
+    checked = check_pass(FoldAffineIntoProducer(), module, torch.randn(shape))
     assert not checked.result.modified
     assert checked.reasons == []
 
@@ -232,7 +234,7 @@ def test_a_product_with_one_vector_has_no_channels():
         def forward(self, x):
             return nn.functional.linear(x, self.constant) * 2
 
-    checked = check_pass(FoldBatchNorm(), Vector(None, None, (5,)), torch.randn(3, 4, 5))
+    checked = check_pass(FoldAffineIntoProducer(), Vector(None, None, (5,)), torch.randn(3, 4, 5))
     assert checked.ops == ["linear", "mul"]
 
 
@@ -246,7 +248,7 @@ def test_whole_numbers_stay_whole():
             return nn.functional.conv2d(x, self.weight) * 2
 
     graph_module = graph_of(Whole(), torch.arange(20).reshape(1, 1, 4, 5))
-    assert not FoldBatchNorm()(graph_module).modified
+    assert not FoldAffineIntoProducer()(graph_module).modified
     assert operators(graph_module) == ["conv2d", "mul"]
 
 
@@ -263,7 +265,7 @@ class _CalledTwice(nn.Module):
 
 
 def test_one_layer_called_twice_alike_is_stored_once():
-    checked = check_pass(FoldBatchNorm(), _CalledTwice(), torch.randn(1, 4, 5, 7))
+    checked = check_pass(FoldAffineIntoProducer(), _CalledTwice(), torch.randn(1, 4, 5, 7))
     assert sorted(checked.ops) == ["add", "conv2d", "conv2d", "conv2d", "sigmoid", "tanh"]
     assert len(checked.graph_module.state_dict()) == 4
 
@@ -281,6 +283,6 @@ class _ChangingState(nn.Module):
 
 def test_refuses_statistics_that_the_graph_changes():
     program = capture(_ChangingState(), (torch.randn(1, 3, 5, 7),))
-    result = FoldBatchNorm()(program.graph_module)
+    result = FoldAffineIntoProducer()(program.graph_module)
     assert not result.modified
     assert "written to in place" in result.refusals[0].reason

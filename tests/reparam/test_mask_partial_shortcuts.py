@@ -1,4 +1,4 @@
-"""MaskResidual: sums on some channels as masked whole sums, in chains, and what it refuses."""
+"""MaskPartialShortcuts: masked whole sums, in chains, and its refusals."""
 
 import pytest
 import torch
@@ -6,8 +6,10 @@ from pass_checks import check_pass, graph_of, operators
 from torch import nn
 
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.reparam.passes.partial_shortcuts.find_partial_shortcuts import PartialResidual
-from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskResidual
+from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts import (
+    CanonicalPartialShortcuts,
+)
+from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskPartialShortcuts
 from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
 from cnn_export.targets import forms
 
@@ -37,7 +39,7 @@ def _masks(checked):
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize(("start", "stop"), [(0, 3), (3, 6), (2, 5)])
 def test_covered_channels_are_masked(start, stop, dynamic):
-    checked = check_pass(MaskResidual(), _Sum(start, stop), IMAGE, dynamic=dynamic)
+    checked = check_pass(MaskPartialShortcuts(), _Sum(start, stop), IMAGE, dynamic=dynamic)
     assert checked.ops == ["conv2d", "mul", "add"]
     assert _masks(checked) == [[float(start <= channel < stop) for channel in range(6)]]
 
@@ -49,7 +51,11 @@ def test_any_rank(shape):
             y = torch.tanh(x)
             return torch.cat([y[:, :2] + x[:, :2], y[:, 2:]], 1)
 
-    assert check_pass(MaskResidual(), Sum(), torch.randn(shape)).ops == ["tanh", "mul", "add"]
+    assert check_pass(MaskPartialShortcuts(), Sum(), torch.randn(shape)).ops == [
+        "tanh",
+        "mul",
+        "add",
+    ]
 
 
 class _Chain(nn.Module):
@@ -69,8 +75,8 @@ class _Chain(nn.Module):
 
 def test_blocks_that_pass_on_a_part_of_the_sum_read_the_whole():
     """SimplifySlices lets the second block read the first one's sum itself, not a slice."""
-    before = (SimplifySlices(), PartialResidual())
-    checked = check_pass(MaskResidual(), _Chain(), IMAGE, before=before)
+    before = (SimplifySlices(), CanonicalPartialShortcuts())
+    checked = check_pass(MaskPartialShortcuts(), _Chain(), IMAGE, before=before)
     assert checked.ops == ["conv2d", "relu", "mul", "add"] * 3
     assert _masks(checked) == [[1.0] * 3 + [0.0] * 3] * 3
 
@@ -95,9 +101,9 @@ def test_two_ranges_of_one_tensor_share_a_mask_and_two_tensors_do_not():
             last = z if self.other else x
             return torch.cat([y[:, :1] + x[:, :1], y[:, 1:4], y[:, 4:] + last[:, 4:]], 1)
 
-    one = check_pass(MaskResidual(), Sum(other=False), IMAGE)
+    one = check_pass(MaskPartialShortcuts(), Sum(other=False), IMAGE)
     assert _masks(one) == [[1, 0, 0, 0, 1, 1]]
-    two = check_pass(MaskResidual(), Sum(other=True), IMAGE)
+    two = check_pass(MaskPartialShortcuts(), Sum(other=True), IMAGE)
     assert _masks(two) == [[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1]]
 
 
@@ -110,7 +116,7 @@ def test_readers_of_the_sum_before_and_after_keep_their_values():
             whole = torch.cat([total, y[:, 2:]], 1)
             return early, whole, torch.sin(total)
 
-    check_pass(MaskResidual(), Sum(), IMAGE)
+    check_pass(MaskPartialShortcuts(), Sum(), IMAGE)
 
 
 def test_later_readers_get_the_part_that_the_sum_was():
@@ -121,7 +127,7 @@ def test_later_readers_get_the_part_that_the_sum_was():
             whole = torch.cat([y[:, :1], middle, last], 1)
             return whole, torch.sin(middle), torch.cos(last)
 
-    checked = check_pass(MaskResidual(), Sum(), IMAGE)
+    checked = check_pass(MaskPartialShortcuts(), Sum(), IMAGE)
     assert checked.ops == ["tanh", "mul", "add", "slice", "sin", "slice", "cos"]
 
 
@@ -136,7 +142,7 @@ def test_later_readers_get_the_part_that_the_sum_was():
     ],
 )
 def test_channels_that_move_or_do_not_exist(module, reason):
-    checked = check_pass(MaskResidual(), module, IMAGE, before=(SimplifySlices(),))
+    checked = check_pass(MaskPartialShortcuts(), module, IMAGE, before=(SimplifySlices(),))
     assert not checked.result.modified
     assert checked.reasons == [reason]
 
@@ -149,14 +155,14 @@ def test_written_memory_is_left_alone():
             total.mul_(2)
             return total
 
-    checked = check_pass(MaskResidual(), Written(), IMAGE)
+    checked = check_pass(MaskPartialShortcuts(), Written(), IMAGE)
     assert not checked.result.modified
     assert checked.reasons == ["cat is written to in place"]
 
 
 def test_large_maps_are_left_alone():
     bytes_of_one_image = 4 * 6 * 5 * 7
-    at_most = check_pass(MaskResidual(bytes_of_one_image), _Sum(0, 3), IMAGE)
+    at_most = check_pass(MaskPartialShortcuts(bytes_of_one_image), _Sum(0, 3), IMAGE)
     assert at_most.result.modified
-    above = check_pass(MaskResidual(bytes_of_one_image - 1), _Sum(0, 3), IMAGE)
+    above = check_pass(MaskPartialShortcuts(bytes_of_one_image - 1), _Sum(0, 3), IMAGE)
     assert above.reasons == ["the mask would move 840 bytes once more; at most 839 are cheap"]

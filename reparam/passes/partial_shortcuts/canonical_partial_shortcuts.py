@@ -10,19 +10,19 @@ from cnn_export.reparam.graph.operators import arguments, has_tensor, operator_n
 from cnn_export.reparam.graph.surgery import replace
 from cnn_export.reparam.passes.partial_shortcuts.channel_padding import read_padded
 from cnn_export.reparam.passes.partial_shortcuts.partial_shortcut import (
-    PartialSum,
+    PartialShortcut,
     addend_in_place,
-    insert_partial_sum,
+    insert_partial_shortcut,
     is_canonical,
     merged,
     plain_sum,
     put_base_first,
-    read_partial_sum,
+    read_partial_shortcut,
 )
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 
 
-class PartialResidual(ProgramPass):
+class CanonicalPartialShortcuts(ProgramPass):
     """y + pad(x[:, :k])  ⇒  cat([y[:, :k] + x[:, :k], y[:, k:]], 1).
 
     *Given* a sum that covers channels ``a … b`` of ``y`` only: ``y + pad(p)``,
@@ -39,7 +39,7 @@ class PartialResidual(ProgramPass):
         written = written_nodes(graph_module.graph)
         for node in list(graph_module.graph.nodes):
             found = _read(graph_module, node)
-            if isinstance(found, PartialSum):
+            if isinstance(found, PartialShortcut):
                 found = _obstacle(node, found, written) or found
             if isinstance(found, str):
                 refusals.append(Refusal(node.name, found))
@@ -48,26 +48,26 @@ class PartialResidual(ProgramPass):
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
 
-def _respell(node: fx.Node, found: PartialSum) -> bool:
+def _respell(node: fx.Node, found: PartialShortcut) -> bool:
     """Bring the node into the canonical form; return whether anything had to be done."""
     turned = put_base_first(node, found)
     if is_canonical(node, found):
         return turned
-    replace(node, insert_partial_sum(found, before=node, like=node))
+    replace(node, insert_partial_shortcut(found, before=node, like=node))
     return True
 
 
-def _read(graph_module: fx.GraphModule, node: fx.Node) -> PartialSum | str | None:
+def _read(graph_module: fx.GraphModule, node: fx.Node) -> PartialShortcut | str | None:
     """Return the sum a node is, the reason why it only looks like one, or ``None``."""
     name = operator_name(node)
     if name == "add":
         return _read_add(graph_module, node)
     if name == "slice_scatter":
         return _read_scatter(node)
-    return read_partial_sum(node) if name == "cat" else None
+    return read_partial_shortcut(node) if name == "cat" else None
 
 
-def _read_add(graph_module: fx.GraphModule, node: fx.Node) -> PartialSum | str | None:
+def _read_add(graph_module: fx.GraphModule, node: fx.Node) -> PartialShortcut | str | None:
     bound = arguments(node)
     operands = (bound["self"], bound["other"])
     if not all(has_tensor(each) for each in operands):
@@ -77,13 +77,13 @@ def _read_add(graph_module: fx.GraphModule, node: fx.Node) -> PartialSum | str |
         if isinstance(addends, list):
             if plain_sum(node) is None:
                 return f"it scales or broadcasts what it adds to {base.name}"
-            return PartialSum(base, merged(addends))
+            return PartialShortcut(base, merged(addends))
         if addends is not None:
             return addends
     return None
 
 
-def _read_scatter(node: fx.Node) -> PartialSum | str | None:
+def _read_scatter(node: fx.Node) -> PartialShortcut | str | None:
     bound = arguments(node)
     base, values = bound["self"], bound["src"]
     size = channels(values)
@@ -96,10 +96,10 @@ def _read_scatter(node: fx.Node) -> PartialSum | str | None:
     addend = addend_in_place(base, values, start)
     if addend is None:
         return f"{values.name} adds nothing to channels {start} to {start + size} of {base.name}"
-    return PartialSum(base, (addend,))
+    return PartialShortcut(base, (addend,))
 
 
-def _obstacle(node: fx.Node, found: PartialSum, written: set[fx.Node]) -> str | None:
+def _obstacle(node: fx.Node, found: PartialShortcut, written: set[fx.Node]) -> str | None:
     sources = [found.base, *(each.values.source for each in found.addends)]
     for each in (node, *node.all_input_nodes, *sources):
         if each in written:

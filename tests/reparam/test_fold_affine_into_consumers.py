@@ -1,4 +1,4 @@
-"""FoldAffineBefore: exact at every border, for every operator it passes, and its refusals."""
+"""FoldAffineIntoConsumers: exact at borders, for every operator crossed, and refusals."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineBefore
+from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineIntoConsumers
 
 
 class _Call(nn.Module):
@@ -67,7 +67,7 @@ WHOLLY = {
 @pytest.mark.parametrize("case", WHOLLY)
 def test_scale_and_shift_fold(case):
     layers, shape, ops = WHOLLY[case]
-    checked = check_pass(FoldAffineBefore(), _stack(*layers), torch.randn(shape))
+    checked = check_pass(FoldAffineIntoConsumers(), _stack(*layers), torch.randn(shape))
     assert checked.ops == ops
     assert checked.result.refusals == ()
 
@@ -91,7 +91,7 @@ def test_one_sum_stays_where_zeros_are_padded(case):
     behind = OFFSET[case]
     module = _stack(_norm(6), *behind)
     before = operators(graph_of(module, torch.randn(IMAGE)))
-    checked = check_pass(FoldAffineBefore(), module, torch.randn(IMAGE))
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE))
     assert checked.ops == ["add", *before[1:]]
 
 
@@ -103,7 +103,7 @@ def test_statistics_of_pixels_fold_as_one_map(padding):
     module = _Call(forward, conv=nn.Conv2d(3, 4, 3, 2, padding))
     module.register_buffer("mean", torch.rand(1, 3, 1, 1))
     module.register_buffer("std", torch.rand(3, 1, 1) + 0.2)
-    checked = check_pass(FoldAffineBefore(), module, torch.rand(1, 3, 9, 7) * 255)
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.rand(1, 3, 9, 7) * 255)
     assert checked.ops == (["add", "conv2d"] if padding else ["conv2d"])
 
 
@@ -114,13 +114,15 @@ def test_every_reader_takes_over():
 
     module = _Call(forward, norm=_norm(6), first=nn.Conv2d(6, 4, 3, padding=1),
                    second=nn.Conv2d(6, 2, 1, bias=False), head=nn.Linear(6, 3))  # fmt: skip
-    checked = check_pass(FoldAffineBefore(), module, torch.randn(IMAGE))
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE))
     assert sorted(checked.ops) == ["add", "conv2d", "conv2d", "linear", "mean"]
 
 
 def test_dynamic_batch():
     module = _stack(_norm(6), nn.Conv2d(6, 4, 3, padding=1), nn.Flatten(), nn.Linear(280, 3))
-    checked = check_pass(FoldAffineBefore(), module, torch.randn(1, *IMAGE[1:]), dynamic=True)
+    checked = check_pass(
+        FoldAffineIntoConsumers(), module, torch.randn(1, *IMAGE[1:]), dynamic=True
+    )
     assert checked.ops == ["add", "conv2d", "flatten", "linear"]
 
 
@@ -130,12 +132,12 @@ def test_a_product_passes_a_rectifier_where_it_is_not_negative():
 
     module = _Call(forward, conv=nn.Conv2d(6, 4, 3, padding=1))
     module.register_buffer("scale", torch.arange(6.0).reshape(6, 1, 1))
-    assert check_pass(FoldAffineBefore(), module, torch.randn(IMAGE)).ops == [
+    assert check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE)).ops == [
         "leaky_relu",
         "conv2d",
     ]
     module.scale[2] = -1.0
-    kept = check_pass(FoldAffineBefore(), module, torch.randn(IMAGE))
+    kept = check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE))
     assert kept.reasons == ["1 scales below 0 pass no maximum"]
 
 
@@ -143,7 +145,7 @@ def test_a_scale_below_zero_passes_no_maximum_but_an_average():
     for pool, folds in ((nn.MaxPool2d(2), False), (nn.AvgPool2d(2), True)):
         module = _stack(_norm(6), pool, nn.Conv2d(6, 4, 2))
         nn.init.constant_(module[0].weight[4:5], -0.7)
-        checked = check_pass(FoldAffineBefore(), module, torch.randn(IMAGE))
+        checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE))
         assert checked.result.modified == folds
         assert checked.reasons == ([] if folds else ["1 scales below 0 pass no maximum"])
 
@@ -153,7 +155,7 @@ def test_a_shared_convolution_keeps_its_weights_for_other_readers():
         return self.conv(self.norm(x)), self.conv(x)
 
     module = _Call(forward, norm=_norm(6), conv=nn.Conv2d(6, 4, 3))
-    checked = check_pass(FoldAffineBefore(), module, torch.randn(IMAGE))
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE))
     assert checked.ops == ["conv2d", "conv2d"]
     assert len(checked.graph_module.state_dict()) == 4
 
@@ -163,14 +165,14 @@ def test_a_convolution_called_twice_alike_is_stored_once():
         return self.conv(self.norm(x)), self.conv(self.norm(x[:, :, 1:]))
 
     module = _Call(forward, norm=_norm(6), conv=nn.Conv2d(6, 4, 3))
-    checked = check_pass(FoldAffineBefore(), module, torch.randn(IMAGE))
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE))
     assert checked.ops == ["conv2d", "slice", "conv2d"]
     assert len(checked.graph_module.state_dict()) == 2
 
 
 def test_one_after_the_other_from_the_last():
     module = _stack(_norm(6), nn.MaxPool2d(2), _norm(6), nn.Conv2d(6, 4, 2))
-    checked = check_pass(FoldAffineBefore(), module, torch.randn(IMAGE))
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE))
     assert checked.ops == ["max_pool2d", "conv2d"]
     assert len(checked.result.rewrites) == 2
 
@@ -192,13 +194,13 @@ def test_leaves_alone_without_a_word(case):
     layers = {"conv": nn.Conv2d(6, 4, 2), "padded": nn.Conv2d(6, 4, 3, padding=1)}
     module = _Call(UNTOUCHED[case], norm=_norm(6), pooled=pooled, **layers)
     module.register_buffer("rows", torch.rand(7, 1))
-    checked = check_pass(FoldAffineBefore(), module, torch.randn(IMAGE))
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE))
     assert not checked.result.modified
     assert checked.reasons == []
 
 
 def _refused(module, *inputs):
-    checked = check_pass(FoldAffineBefore(), module, *inputs)
+    checked = check_pass(FoldAffineIntoConsumers(), module, *inputs)
     assert not checked.result.modified
     assert len(checked.reasons) == 1
     return checked.reasons[0]
@@ -225,14 +227,14 @@ def test_refuses_a_sum_beyond_half_precision():
 def test_a_zero_scale_folds_where_the_shift_does():
     module = _stack(_norm(6), nn.Conv2d(6, 4, 3))
     nn.init.zeros_(module[0].weight[3:4])
-    assert check_pass(FoldAffineBefore(), module, torch.randn(IMAGE)).ops == ["conv2d"]
+    assert check_pass(FoldAffineIntoConsumers(), module, torch.randn(IMAGE)).ops == ["conv2d"]
 
 
 def test_refuses_weights_that_are_not_finite():
     module = _stack(_norm(6), nn.Conv2d(6, 4, 3))
     module[1].weight.data[0, 0, 0, 0] = torch.inf
     graph_module = graph_of(module, torch.randn(IMAGE))
-    result = FoldAffineBefore()(graph_module)
+    result = FoldAffineIntoConsumers()(graph_module)
     assert "conv2d are not finite" in result.refusals[0].reason
     assert operators(graph_module) == ["batch_norm", "conv2d"]
 
@@ -244,7 +246,7 @@ def test_refuses_memory_that_is_written_to():
         return z, self.other(y), z.relu_()
 
     module = _Call(forward, norm=_norm(6), conv=nn.Conv2d(6, 4, 2), other=nn.Conv2d(6, 4, 2))
-    result = FoldAffineBefore()(graph_of(module, torch.randn(IMAGE)))
+    result = FoldAffineIntoConsumers()(graph_of(module, torch.randn(IMAGE)))
     assert [each.reason for each in result.refusals] == ["conv2d is written to in place"]
 
 

@@ -1,4 +1,4 @@
-"""PartialResidual: every spelling of a partial sum, and everything that only looks like one."""
+"""CanonicalPartialShortcuts: every spelling, and what only looks like one."""
 
 import pytest
 import torch
@@ -8,7 +8,9 @@ from torch.nn import functional as F
 
 from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
 from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.passes.partial_shortcuts.find_partial_shortcuts import PartialResidual
+from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts import (
+    CanonicalPartialShortcuts,
+)
 from cnn_export.reparam.passes.slices.split_to_slices import SplitToSlices
 
 CHANNELS = 7
@@ -114,7 +116,9 @@ def test_spelling_becomes_canonical(case, dynamic):
     merge, parts = SPELLINGS[case]
     torch.manual_seed(3)
     image = torch.randn(2, 3, 5, 8)
-    checked = check_pass(PartialResidual(), _Net(merge), image, dynamic=dynamic, before=BEFORE)
+    checked = check_pass(
+        CanonicalPartialShortcuts(), _Net(merge), image, dynamic=dynamic, before=BEFORE
+    )
     assert checked.result.refusals == ()
     assert checked.result.modified == (case not in _CANONICAL)
     assert _canonical_parts(checked) == parts
@@ -129,7 +133,9 @@ def test_whole_range_becomes_a_plain_sum():
     def merge(y, x):
         return _cat(y[:, :3] + x[:, :3], y[:, 3:] + x[:, 3:])
 
-    checked = check_pass(PartialResidual(), _Net(merge), torch.randn(1, 3, 5, 4), before=BEFORE)
+    checked = check_pass(
+        CanonicalPartialShortcuts(), _Net(merge), torch.randn(1, 3, 5, 4), before=BEFORE
+    )
     assert checked.ops == ["conv2d", "conv2d", "add"]
 
 
@@ -138,7 +144,9 @@ def test_a_narrow_tensor_is_padded_without_a_slice():
         def forward(self, image):
             return self.left(image) + F.pad(image, (0, 0, 0, 0, 1, 3))
 
-    checked = check_pass(PartialResidual(), Narrow(None), torch.randn(1, 3, 5, 4), before=BEFORE)
+    checked = check_pass(
+        CanonicalPartialShortcuts(), Narrow(None), torch.randn(1, 3, 5, 4), before=BEFORE
+    )
     assert sorted(checked.ops) == ["add", "cat", "conv2d", "slice", "slice", "slice"]
 
 
@@ -157,7 +165,7 @@ REFUSED = {
 @pytest.mark.parametrize("reason", REFUSED)
 def test_refuses(reason):
     checked = check_pass(
-        PartialResidual(), _Net(REFUSED[reason]), torch.randn(2, 3, 5, 8), before=BEFORE
+        CanonicalPartialShortcuts(), _Net(REFUSED[reason]), torch.randn(2, 3, 5, 8), before=BEFORE
     )
     assert any(reason in each for each in checked.reasons), checked.reasons
 
@@ -170,7 +178,7 @@ def test_refuses_memory_that_is_written_to():
             x[:, 1:2].mul_(2)
             return z, x
 
-    checked = check_pass(PartialResidual(), Written(None), torch.randn(2, 3, 5, 8))
+    checked = check_pass(CanonicalPartialShortcuts(), Written(None), torch.randn(2, 3, 5, 8))
     assert not checked.result.modified
     assert ["is written to in place" in each for each in checked.reasons] == [True]
 
@@ -189,6 +197,6 @@ OTHER = {
 @pytest.mark.parametrize("case", OTHER)
 def test_leaves_alone(case):
     checked = check_pass(
-        PartialResidual(), _Net(OTHER[case]), torch.randn(2, 3, 5, 8), before=BEFORE
+        CanonicalPartialShortcuts(), _Net(OTHER[case]), torch.randn(2, 3, 5, 8), before=BEFORE
     )
     assert not checked.result.modified
