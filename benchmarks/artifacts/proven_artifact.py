@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest.artifact_digest import artifact_bytes, artifact_digest
 from cnn_export.manifest.manifest import Manifest, manifest_path, read_manifest
 from cnn_export.untrusted import regular_file
+from cnn_export.untrusted.artifact_digest import artifact_bytes, artifact_digest
 
 
 def proven_manifest(path: Path) -> Manifest:

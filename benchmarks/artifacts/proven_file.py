@@ -14,7 +14,8 @@ from cnn_export.benchmarks.cost import Inspection, inspect
 from cnn_export.benchmarks.results import record_types
 from cnn_export.errors import InputRefused
 from cnn_export.manifest.embedded import require_same_story
-from cnn_export.manifest.manifest import Manifest, Partitions, wrong_field
+from cnn_export.manifest.fields import Partitions
+from cnn_export.manifest.manifest import Manifest, wrong_field
 
 _PLANNED = ".tflite"
 _PLANNER = "ai-edge-litert"

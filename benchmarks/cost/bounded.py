@@ -17,7 +17,7 @@ from cnn_export.benchmarks.cost import formats
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.devices.host.host_info import memory_bytes
 from cnn_export.errors import InputRefused
-from cnn_export.manifest.artifact_digest import artifact_bytes
+from cnn_export.untrusted.artifact_digest import artifact_bytes
 from cnn_export.untrusted.bounded_process import Limits, run_reader
 
 _READERS = "cnn_export.benchmarks.cost.bounded_readers"

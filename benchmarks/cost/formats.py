@@ -12,7 +12,7 @@ from cnn_export.benchmarks.cost.accounting import account
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused, TargetUnavailable, one_line
-from cnn_export.manifest.exact_numbers import EXACT_MAX
+from cnn_export.proof.tolerances import EXACT_MAX
 from cnn_export.untrusted import regular_file
 
 _READERS = {

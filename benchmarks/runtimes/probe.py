@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest.manifest import Manifest, ProbeOutput, ProbeRecord, Tensor
+from cnn_export.manifest.fields import ProbeOutput, ProbeRecord, Tensor
+from cnn_export.manifest.manifest import Manifest
 from cnn_export.proof.splitmix64 import probe_values
 
 Array = npt.NDArray[Any]

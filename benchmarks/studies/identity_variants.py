@@ -114,7 +114,7 @@ def _pad(graph_module: Any) -> None:
 def write_variants(folder: Path, width: float, targets: Sequence[str]) -> None:
     """Write ``VARIANT.SUFFIX`` for every variant and target."""
     from cnn_export.targets import TARGETS, load_target
-    from cnn_export.targets.base import TargetOptions
+    from cnn_export.targets.options import TargetOptions
 
     for name in targets:
         for variant in VARIANTS:

@@ -16,7 +16,7 @@ from cnn_export.atomic_commit.exchange import exchange
 from cnn_export.atomic_commit.journal import Entry
 from cnn_export.atomic_commit.private_folder import PrivateFolder
 from cnn_export.errors import InputRefused
-from cnn_export.manifest.artifact_digest import artifact_digest
+from cnn_export.untrusted.artifact_digest import artifact_digest
 
 _NOTHING = "0" * 64
 """Stands for the digest of what is there and cannot be read, such as a link that leads nowhere."""

@@ -13,8 +13,9 @@ from cnn_export.errors import UsageError, nearest
 from cnn_export.job.pipeline import run
 from cnn_export.job.request import ExportRequest, ExportResult, Step, silent_step
 from cnn_export.models.identity_tensor_multiplier import Multiplier, parse_multiplier
+from cnn_export.program.tensors import Layout, Precision
 from cnn_export.source.pixels import usable_normalization
-from cnn_export.targets.base import Layout, Precision, TargetOptions
+from cnn_export.targets.options import TargetOptions
 
 
 class Settings(TypedDict, total=False):

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from cnn_export.errors import UsageError
 from cnn_export.job.request import ExportRequest
-from cnn_export.manifest.manifest import Approximation, Drift
+from cnn_export.manifest.fields import Approximation, Drift
 from cnn_export.models.identity_tensor_multiplier import parse_multiplier
 from cnn_export.program.program import Program
 from cnn_export.proof.parity import Reference, compare_references, references

@@ -17,7 +17,7 @@ from rich.text import Text
 from cnn_export.command_line.terminal import printable
 from cnn_export.job.explain import explanation, form_explanations
 from cnn_export.job.request import ExportResult, Step, silent_step
-from cnn_export.manifest.manifest import Partitions
+from cnn_export.manifest.fields import Partitions
 
 _MILLION = 1e6
 _FILE_WIDTH = 4096

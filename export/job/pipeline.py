@@ -28,7 +28,8 @@ from cnn_export.job.legalization import Formed, reparameterize, spell
 from cnn_export.job.quiet import VendorLog, quiet
 from cnn_export.job.request import Artifact, ExportRequest, ExportResult, Step, silent_step
 from cnn_export.manifest.builder import build_manifest, embedded_metadata
-from cnn_export.manifest.manifest import Approximation, Manifest, manifest_path, wrong_field
+from cnn_export.manifest.fields import Approximation
+from cnn_export.manifest.manifest import Manifest, manifest_path, wrong_field
 from cnn_export.program.program import Program
 from cnn_export.proof.parity import OutputParity, Reference, judge, measure, references
 from cnn_export.proof.probes import Probe, manifest_probe, pixel_probes, standard_probes
@@ -38,7 +39,8 @@ from cnn_export.reparam.cost import measure as measure_cost
 from cnn_export.source.inputs import sample_probe
 from cnn_export.source.source_model import Subject, capture_subject, default_stem, load_subject
 from cnn_export.targets import TARGETS, load_target
-from cnn_export.targets.base import Target, TargetOptions
+from cnn_export.targets.base import Target
+from cnn_export.targets.options import TargetOptions
 from cnn_export.targets.trial import explained, opened
 
 _T = TypeVar("_T")

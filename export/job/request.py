@@ -9,8 +9,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnn_export.manifest.manifest import Approximation, Manifest
-from cnn_export.targets.base import TargetOptions
+from cnn_export.manifest.fields import Approximation
+from cnn_export.manifest.manifest import Manifest
+from cnn_export.targets.options import TargetOptions
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

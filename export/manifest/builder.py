@@ -10,13 +10,11 @@ import numpy as np
 
 from cnn_export import __version__
 from cnn_export.artifact_files.partition_report import PartitionReport
-from cnn_export.manifest.artifact_digest import artifact_digest
-from cnn_export.manifest.consistency import PROBE_VALUES
 from cnn_export.manifest.embedded import metadata
-from cnn_export.manifest.manifest import (
+from cnn_export.manifest.fields import (
+    PROBE_VALUES,
     Approximation,
     DTypeName,
-    Manifest,
     Normalization,
     OutsideOperator,
     Parity,
@@ -28,15 +26,19 @@ from cnn_export.manifest.manifest import (
     TargetName,
     Tensor,
 )
+from cnn_export.manifest.manifest import Manifest
 from cnn_export.program.layout import artifact_spec, is_image, to_artifact
-from cnn_export.program.program import Program, TensorSpec
+from cnn_export.program.program import Program
+from cnn_export.program.tensors import TensorSpec
 from cnn_export.proof.parity import OutputParity, Reference
 from cnn_export.proof.probes import PROBE_SEED
 from cnn_export.proof.tolerances import Tolerance
 from cnn_export.reparam import Report
 from cnn_export.source.inputs import normalization_statistics
 from cnn_export.source.source_model import Subject
-from cnn_export.targets.base import Target, TargetOptions
+from cnn_export.targets.base import Target
+from cnn_export.targets.options import TargetOptions
+from cnn_export.untrusted.artifact_digest import artifact_digest
 
 PRODUCER = f"cnn-export {__version__}"
 

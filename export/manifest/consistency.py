@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from cnn_export.manifest.fields import PROBE_VALUES, ManifestFields, ProbeOutput, Tensor
 from cnn_export.proof.tolerances import TOLERANCES
 from cnn_export.targets import TARGETS
-
-if TYPE_CHECKING:
-    from cnn_export.manifest.manifest import Manifest, ProbeOutput, Tensor
-
-PROBE_VALUES = 16
-"""How many leading values of each output the probe keeps."""
 
 _MANIFEST_PROBE = "uniform"
 _ROUNDING = 1e-9
@@ -39,19 +34,19 @@ class _Named(Protocol):
     def name(self) -> str: ...
 
 
-def contradiction(manifest: Manifest) -> str | None:
+def contradiction(manifest: ManifestFields) -> str | None:
     """Return the first thing in which the manifest contradicts itself, ``None`` if nothing."""
     return next((fault for check in _CHECKS if (fault := check(manifest))), None)
 
 
-def _file_type(manifest: Manifest) -> str | None:
+def _file_type(manifest: ManifestFields) -> str | None:
     suffix = TARGETS[manifest.target].suffix
     if manifest.artifact.endswith(suffix):
         return None
     return f"artifact {manifest.artifact!r} is no {suffix} file, which target {manifest.target} is"
 
 
-def _names(manifest: Manifest) -> str | None:
+def _names(manifest: ManifestFields) -> str | None:
     return _repeated("inputs", manifest.inputs) or _repeated("outputs", manifest.outputs)
 
 
@@ -60,7 +55,7 @@ def _repeated(what: str, named: Iterable[_Named]) -> str | None:
     return None if len(set(names)) == len(names) else f"{what} {names} are not told apart by name"
 
 
-def _batch(manifest: Manifest) -> str | None:
+def _batch(manifest: ManifestFields) -> str | None:
     """Only the first size of an input is ever open, and the probe's batch is the inputs'."""
     for tensor in manifest.inputs:
         if -1 in tensor.shape[1:]:
@@ -71,7 +66,7 @@ def _batch(manifest: Manifest) -> str | None:
     return None
 
 
-def _probe_outputs(manifest: Manifest) -> str | None:
+def _probe_outputs(manifest: ManifestFields) -> str | None:
     declared = {tensor.name: tensor for tensor in manifest.outputs}
     outputs = manifest.probe.outputs
     names = [output.name for output in outputs]
@@ -104,7 +99,7 @@ def _is_of(declared: Sequence[int], actual: Sequence[int]) -> bool:
     )
 
 
-def _limits(manifest: Manifest) -> str | None:
+def _limits(manifest: ManifestFields) -> str | None:
     """A limit lies within what the table gives for any noise floor; of whole numbers it is 0."""
     tolerance = TOLERANCES[manifest.target, manifest.precision]
     limits = [("probe.tolerance", manifest.probe.tolerance)]
@@ -118,7 +113,7 @@ def _limits(manifest: Manifest) -> str | None:
     return None
 
 
-def _probe_tolerance(manifest: Manifest) -> str | None:
+def _probe_tolerance(manifest: ManifestFields) -> str | None:
     """The probe is one of those that the proof was made on, so its limit stands there too."""
     tolerance = manifest.probe.tolerance
     limits = {f.limit for f in manifest.parity.figures if f.probe == _MANIFEST_PROBE}
@@ -127,7 +122,7 @@ def _probe_tolerance(manifest: Manifest) -> str | None:
     return f"probe.tolerance is {tolerance:.3g}, the proof on that probe had none of that limit"
 
 
-def _figures(manifest: Manifest) -> str | None:
+def _figures(manifest: ManifestFields) -> str | None:
     outputs = {tensor.name for tensor in manifest.outputs}
     for figure in manifest.parity.figures:
         where = f"the figure of {figure.output!r} on {figure.probe!r}"
@@ -142,7 +137,7 @@ def _figures(manifest: Manifest) -> str | None:
     return f"no figure shows that output {unproven[0]!r} was proven" if unproven else None
 
 
-def _whole_numbers(manifest: Manifest) -> str | None:
+def _whole_numbers(manifest: ManifestFields) -> str | None:
     """An output holds whole numbers, which must be equal, on every probe or on none."""
     exact = {f.output for f in manifest.parity.figures if f.limit == 0}
     near = {f.output for f in manifest.parity.figures if f.limit != 0}
@@ -151,7 +146,7 @@ def _whole_numbers(manifest: Manifest) -> str | None:
     return None
 
 
-def _drift(manifest: Manifest) -> str | None:
+def _drift(manifest: ManifestFields) -> str | None:
     for drift in manifest.approximation.drift if manifest.approximation else ():
         if fault := _is_relative(drift.max_abs_error, drift.relative_error, drift.rms):
             return f"the drift of {drift.output!r} on {drift.probe!r} {fault}"
@@ -165,7 +160,7 @@ def _is_relative(absolute: float, relative: float, rms: float) -> str | None:
     return f"is {relative:.3g}, but {absolute:.3g} over an RMS of {rms:.3g} is {expected:.3g}"
 
 
-def _partitions(manifest: Manifest) -> str | None:
+def _partitions(manifest: ManifestFields) -> str | None:
     split = manifest.partitions
     if split.delegate != _DELEGATES[manifest.target]:
         return f"{split.delegate!r} is no delegate of {manifest.target} files"
@@ -178,7 +173,7 @@ def _partitions(manifest: Manifest) -> str | None:
     return None
 
 
-_CHECKS: tuple[Callable[[Manifest], str | None], ...] = (
+_CHECKS: tuple[Callable[[ManifestFields], str | None], ...] = (
     _file_type,
     _names,
     _batch,

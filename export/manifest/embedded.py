@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cnn_export.errors import InputRefused
-from cnn_export.manifest.manifest import Approximation, Manifest, Source, Tensor
+from cnn_export.manifest.fields import Approximation, Source, Tensor
+from cnn_export.manifest.manifest import Manifest
 
 _OURS = "cnn-export "
 _ALWAYS = ("producer", "model", "source_sha256", "precision", "inputs")

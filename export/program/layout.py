@@ -10,8 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from cnn_export.program.program import TensorSpec
-from cnn_export.targets.base import Layout, Tensors
+from cnn_export.program.tensors import Layout, Tensors, TensorSpec
 
 NCHW_TO_NHWC = (0, 2, 3, 1)
 NHWC_TO_NCHW = (0, 3, 1, 2)

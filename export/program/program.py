@@ -25,6 +25,7 @@ from torch.fx.graph import CodeGen
 from cnn_export.errors import InputRefused
 from cnn_export.program.calling_convention import OutputTree
 from cnn_export.program.dynamic_batch import batch_obstacle, batch_shapes
+from cnn_export.program.tensors import TensorSpec
 from cnn_export.program.whole_numbers import whole_outputs
 
 BATCH_MAX = 64
@@ -41,20 +42,6 @@ One would be specialised, and below 16 torch's choice of convolution kernel boun
 _INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
 _NOT_THE_NETWORK = ("<", __file__, *(sysconfig.get_path(kind) for kind in _INSTALLED))
 """How the file names of generated code, this module and installed packages begin."""
-
-
-@dataclasses.dataclass(frozen=True)
-class TensorSpec:
-    """Name, shape (``-1`` marks the dynamic batch) and torch dtype of one input or output."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-
-    @property
-    def dtype_name(self) -> str:
-        """Return the dtype without its ``torch.`` prefix, e.g. ``float32``."""
-        return str(self.dtype).removeprefix("torch.")
 
 
 @dataclasses.dataclass(frozen=True)

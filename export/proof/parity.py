@@ -15,12 +15,12 @@ from torch import nn
 
 from cnn_export.errors import InputRefused, ParityError
 from cnn_export.program.layout import from_artifact, to_artifact
-from cnn_export.program.program import Program, TensorSpec, flatten
+from cnn_export.program.program import Program, flatten
+from cnn_export.program.tensors import Array, Layout, Precision, Session, Tensors, TensorSpec
 from cnn_export.proof.double_precision import double_copy, doubled
 from cnn_export.proof.probes import Probe
 from cnn_export.proof.tolerances import FLOOR_MULTIPLE, Tolerance
 from cnn_export.reparam.proof.one_thread import one_thread
-from cnn_export.targets.base import Array, Layout, Precision, Session, Tensors
 
 
 @dataclasses.dataclass(frozen=True)

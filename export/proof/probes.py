@@ -8,9 +8,8 @@ import math
 import numpy as np
 import torch
 
-from cnn_export.program.program import TensorSpec
+from cnn_export.program.tensors import Array, Tensors, TensorSpec
 from cnn_export.proof.splitmix64 import ProbeKind, probe_values
-from cnn_export.targets.base import Array, Tensors
 
 PROBE_SEED = 20210711
 """Seed of the manifest's probe; input ``i`` uses ``PROBE_SEED + i``."""

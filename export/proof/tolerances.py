@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 
+EXACT_MAX = 2**53
+"""Up to here whole numbers are exact as floats, and the same in every reader of JSON."""
+
 FLOAT32_BASE = 1e-5
 """Every float32 artifact of an ordinary network (measured: 1e-6 to 5e-6, torch itself 1e-6)."""
 

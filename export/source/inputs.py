@@ -16,9 +16,9 @@ from numpy.lib.format import read_array
 from numpy.lib.npyio import NpzFile
 
 from cnn_export.errors import InputRefused, UsageError
-from cnn_export.program.program import BATCH_MAX, Program, TensorSpec
+from cnn_export.program.program import BATCH_MAX, Program
+from cnn_export.program.tensors import Array, Tensors, TensorSpec
 from cnn_export.proof.probes import PROBE_SEED, Probe
-from cnn_export.targets.base import Array, Tensors
 from cnn_export.untrusted.regular_file import opened
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from cnn_export.errors import UsageError
 from cnn_export.job.request import ExportRequest
-from cnn_export.manifest.manifest import Source
+from cnn_export.manifest.fields import Source
 from cnn_export.models.identity_tensor_multiplier import ARGUMENT
 from cnn_export.program.program import Program, capture
 from cnn_export.source.inputs import example_inputs, normalization_statistics, ordered_shapes

@@ -7,48 +7,14 @@ listing targets costs nothing and a missing package is a clear :class:`TargetUna
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
-
-import numpy.typing as npt
+from typing import Protocol
 
 from cnn_export.artifact_files.partition_report import PartitionReport
-from cnn_export.errors import UsageError
 from cnn_export.program.program import Program
+from cnn_export.program.tensors import Session
 from cnn_export.targets.forms import Form
-
-Array = npt.NDArray[Any]
-Tensors = dict[str, Array]
-"""Values by input or output name, in the program's order."""
-
-Precision = Literal["fp32", "fp16"]
-Layout = Literal["nchw", "nhwc"]
-
-
-@dataclasses.dataclass(frozen=True)
-class TargetOptions:
-    """What a user may ask of a target. A target refuses what it cannot honour."""
-
-    precision: Precision = "fp32"
-    layout: Layout = "nchw"
-    opset: int | None = None
-    ir_version: int | None = None
-    minimum_deployment_target: str | None = None
-    image_input: bool = False
-    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
-    """String pairs embedded in the artifact."""
-
-    def __post_init__(self) -> None:
-        """Refuse a precision or layout that does not exist.
-
-        Raises:
-            UsageError: names the value and the choices.
-        """
-        for option, known in (("precision", get_args(Precision)), ("layout", get_args(Layout))):
-            value = getattr(self, option)
-            if value not in known:
-                raise UsageError(f"{option} {value!r} does not exist; choose {' or '.join(known)}")
+from cnn_export.targets.options import TargetOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,14 +29,6 @@ class OpRefusal:
     def __str__(self) -> str:
         where = f" at {self.source}" if self.source else ""
         return f"{self.op} (node {self.node}{where}): {self.reason}"
-
-
-class Session(Protocol):
-    """A loaded artifact."""
-
-    def __call__(self, inputs: Tensors) -> Tensors:
-        """Run once. Arrays use the artifact's own layout and dtype."""
-        ...
 
 
 class Target(Protocol):

@@ -16,7 +16,8 @@ from torch import fx
 from torch._ops import OpOverload
 from torch.utils import _pytree as pytree
 
-from cnn_export.program.program import Program, TensorSpec
+from cnn_export.program.program import Program
+from cnn_export.program.tensors import TensorSpec
 from cnn_export.reparam.graph.operators import operator_name
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.diagnosis import source_line

@@ -14,9 +14,11 @@ import torch
 
 from cnn_export.errors import ExportError, OperatorRefused, one_line
 from cnn_export.program.program import Program
-from cnn_export.targets.base import Session, Target, TargetOptions, Tensors
+from cnn_export.program.tensors import Session, Tensors
+from cnn_export.targets.base import Target
 from cnn_export.targets.diagnosis import plain
 from cnn_export.targets.isolation import failing_operators
+from cnn_export.targets.options import TargetOptions
 
 _T = TypeVar("_T")
 

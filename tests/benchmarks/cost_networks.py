@@ -13,7 +13,7 @@ from torch import nn
 from cnn_export.job.quiet import quiet
 from cnn_export.program.program import capture
 from cnn_export.targets import TARGETS, load_target
-from cnn_export.targets.base import TargetOptions
+from cnn_export.targets.options import TargetOptions
 
 SUFFIX = {target: load_target(target).suffix for target in TARGETS}
 

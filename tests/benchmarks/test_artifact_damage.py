@@ -22,9 +22,9 @@ from cnn_export.benchmarks.devices.contract import Job
 from cnn_export.benchmarks.devices.host.host import HostDevice
 from cnn_export.benchmarks.runtimes.probe import probe_inputs
 from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest.artifact_digest import artifact_digest
 from cnn_export.manifest.manifest import manifest_path, read_manifest
 from cnn_export.targets import TARGETS, load_target
+from cnn_export.untrusted.artifact_digest import artifact_digest
 
 BOUNDED = range(200 if THOROUGH else 5)
 RUN = range(200 if THOROUGH else 8)

@@ -13,7 +13,7 @@ from affine_artifact import OFFSET, SCALE, independent_uniform, manifest_of
 from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_probe_outputs
 from cnn_export.errors import InputRefused, ParityError
 from cnn_export.manifest.manifest import Manifest
-from cnn_export.program.program import TensorSpec
+from cnn_export.program.tensors import TensorSpec
 from cnn_export.proof.probes import PROBE_SEED, manifest_probe
 from cnn_export.proof.splitmix64 import splitmix64
 

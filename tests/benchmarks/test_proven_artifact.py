@@ -13,9 +13,9 @@ from affine_artifact import manifest_of, save_manifest, write_onnx
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.cli import main
 from cnn_export.errors import InputRefused, ParityError
-from cnn_export.manifest.artifact_digest import artifact_bytes, artifact_digest
 from cnn_export.manifest.manifest import Manifest, manifest_path
 from cnn_export.untrusted import regular_file
+from cnn_export.untrusted.artifact_digest import artifact_bytes, artifact_digest
 
 
 def test_the_manifest_of_the_right_file(affine_onnx: Path) -> None:

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from cnn_export.program.layout import artifact_spec, from_artifact, is_image, to_artifact
-from cnn_export.program.program import TensorSpec
-from cnn_export.targets.base import Layout
+from cnn_export.program.tensors import Layout, TensorSpec
 
 IMAGE = TensorSpec("image", (-1, 3, 5, 7), torch.float32)
 SCORES = TensorSpec("scores", (-1, 9), torch.float32)

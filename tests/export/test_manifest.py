@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from cnn_export.errors import InputRefused
-from cnn_export.manifest.artifact_digest import artifact_digest
 from cnn_export.manifest.manifest import Manifest, manifest_path, read_manifest
+from cnn_export.untrusted.artifact_digest import artifact_digest
 
 SHA = "0f" * 32
 VALUES, RMS = [0.1, -1e-30], math.sqrt(0.005)

@@ -12,11 +12,11 @@ from torch import nn
 
 from cnn_export.errors import ParityError
 from cnn_export.program.program import capture
+from cnn_export.program.tensors import Tensors
 from cnn_export.proof.parity import OutputParity, judge, measure, references, relative_error
 from cnn_export.proof.probes import Probe
 from cnn_export.proof.tolerances import TOLERANCES, Tolerance
 from cnn_export.targets import TARGETS
-from cnn_export.targets.base import Tensors
 
 TOLERANCE = Tolerance(base=1e-5, cap=5e-4, floor_multiple=4.0, reason="by hand")
 

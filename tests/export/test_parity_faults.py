@@ -13,7 +13,7 @@ from cnn_export.__main__ import main
 from cnn_export.job import pipeline
 from cnn_export.program.program import Program
 from cnn_export.targets import TARGETS, load_target
-from cnn_export.targets.base import TargetOptions
+from cnn_export.targets.options import TargetOptions
 
 PARITY_FAILED = 3
 ARGUMENTS = ["--model", "networks:SmallNet", "--input", "image=1x3x13x18", "--quiet"]

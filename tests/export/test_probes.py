@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cnn_export.program.program import TensorSpec
+from cnn_export.program.tensors import TensorSpec
 from cnn_export.proof.probes import (
     LARGE_SCALE,
     PROBE_SEED,

@@ -18,7 +18,8 @@ from torch import nn
 
 from cnn_export.__main__ import main
 from cnn_export.errors import InputRefused
-from cnn_export.program.program import Program, TensorSpec, capture
+from cnn_export.program.program import Program, capture
+from cnn_export.program.tensors import TensorSpec
 from cnn_export.source.inputs import sample_probe
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (26, 36, 3), dtype=np.uint8)

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from cnn_export.program.program import capture
-from cnn_export.targets.base import TargetOptions
 from cnn_export.targets.coreml.target import CoreML
+from cnn_export.targets.options import TargetOptions
 
 PACKAGES = ("a.mlpackage", "b.mlpackage")
 

@@ -10,10 +10,10 @@ from torch import nn
 from cnn_export.artifact_files.coreml.reader import main_block, read_spec
 from cnn_export.errors import InputRefused
 from cnn_export.program.program import capture
-from cnn_export.targets.base import TargetOptions
 from cnn_export.targets.coreml.package import write_package
 from cnn_export.targets.coreml.session import picture
 from cnn_export.targets.coreml.target import CoreML
+from cnn_export.targets.options import TargetOptions
 
 
 class TwoBranches(nn.Module):

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from cnn_export.program.program import capture
-from cnn_export.targets.base import TargetOptions
 from cnn_export.targets.coreml.target import CoreML
+from cnn_export.targets.options import TargetOptions
 
 
 class Apply(nn.Module):

@@ -11,8 +11,8 @@ from torch import nn
 
 from cnn_export.artifact_files.coreml.reader import read_program
 from cnn_export.program.program import capture
-from cnn_export.targets.base import TargetOptions
 from cnn_export.targets.coreml.target import CoreML
+from cnn_export.targets.options import TargetOptions
 
 FP32_ERROR = 1e-5  # of the output's RMS
 FP16_ERROR = 1e-2

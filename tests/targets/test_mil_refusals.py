@@ -13,7 +13,6 @@ from cnn_export.artifact_files.coreml.program import MilProgram, Operation, Refe
 from cnn_export.artifact_files.coreml.reader import main_block, read_program, read_spec
 from cnn_export.errors import InputRefused, OperatorRefused
 from cnn_export.program.program import capture
-from cnn_export.targets.base import TargetOptions
 from cnn_export.targets.coreml.evaluator import evaluate, refuse_unknown
 from cnn_export.targets.coreml.operators import signature
 from cnn_export.targets.coreml.operators.activation import gelu, relu
@@ -41,6 +40,7 @@ from cnn_export.targets.coreml.operators.signature import UnsupportedArgument
 from cnn_export.targets.coreml.operators.unary import cast
 from cnn_export.targets.coreml.package import write_package
 from cnn_export.targets.coreml.target import CoreML
+from cnn_export.targets.options import TargetOptions
 
 X = torch.randn(1, 6, 7, 5)
 INDICES = torch.tensor([[1, 0]])

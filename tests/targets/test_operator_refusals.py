@@ -18,9 +18,10 @@ from cnn_export.errors import OperatorRefused
 from cnn_export.program.program import Program, capture
 from cnn_export.reparam.graph.operators import operator_name
 from cnn_export.targets import load_target
-from cnn_export.targets.base import OpRefusal, TargetOptions
+from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.diagnosis import plain
 from cnn_export.targets.isolation import failing_operators
+from cnn_export.targets.options import TargetOptions
 from cnn_export.targets.trial import explained, opened
 
 VENDOR_WORDS = ("mhlo", "STABLEHLO", "site-packages", "Traceback", "%", " at 0x")

@@ -20,8 +20,8 @@ from phone.adb_fixture import Phones
 from phone.fake_phone import FakePhone
 from whole_path_calls import Bench, Jvm
 
-from cnn_export.manifest.artifact_digest import artifact_digest
 from cnn_export.manifest.manifest import manifest_path
+from cnn_export.untrusted.artifact_digest import artifact_digest
 
 LIBRARIES = ("libtensorflowlite_jni.so", "libonnxruntime.so", "libonnxruntime4j_jni.so")
 """Of the APK that is pushed: the phone's `app_process` has the JVM's own in their place."""

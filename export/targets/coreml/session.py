@@ -12,7 +12,7 @@ from cnn_export.artifact_files.coreml.program import MilProgram, ValueType
 from cnn_export.artifact_files.coreml.reader import read_program
 from cnn_export.artifact_files.coreml.vendor import coremltools, quiet
 from cnn_export.errors import InputRefused
-from cnn_export.targets.base import Array, Tensors
+from cnn_export.program.tensors import Array, Tensors
 from cnn_export.targets.coreml.evaluator import evaluate, refuse_unknown
 
 _PIXEL_MAX = 255

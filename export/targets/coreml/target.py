@@ -16,9 +16,10 @@ from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError, nearest
 from cnn_export.program.program import Program
+from cnn_export.program.tensors import Session
 from cnn_export.targets import forms
-from cnn_export.targets.base import OpRefusal, Session, TargetOptions
-from cnn_export.targets.foreign_options import refuse_foreign_options
+from cnn_export.targets.base import OpRefusal
+from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 
 DEPLOYMENT_TARGETS = (
     *("iOS15", "iOS16", "iOS17", "iOS18", "iOS26"),

@@ -16,10 +16,11 @@ from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused
 from cnn_export.program.precision import to_half
 from cnn_export.program.program import Program
+from cnn_export.program.tensors import Session, Tensors
 from cnn_export.targets import diagnosis, forms
-from cnn_export.targets.base import OpRefusal, Session, TargetOptions, Tensors
+from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.executorch import hard_sigmoid
-from cnn_export.targets.foreign_options import refuse_foreign_options
+from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 
 METADATA_PREFIX = "meta_"
 """Metadata pairs are constant methods of the program: ``meta_KEY`` returns the value."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from cnn_export.errors import OperatorRefused, UsageError
+from cnn_export.program.tensors import Array, Tensors
 from cnn_export.targets import diagnosis
-from cnn_export.targets.base import Array, Tensors
 from cnn_export.targets.onnx.runtime import import_onnxruntime
 
 _PRODUCER = "cnn-export"

@@ -12,10 +12,11 @@ from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.program.precision import to_half
 from cnn_export.program.program import Program
+from cnn_export.program.tensors import Session, Tensors
 from cnn_export.targets import diagnosis, forms
-from cnn_export.targets.base import OpRefusal, Session, TargetOptions, Tensors
-from cnn_export.targets.foreign_options import refuse_foreign_options
+from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
+from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 
 _PROVIDER = "CPUExecutionProvider"
 OPSETS = range(18, 24)

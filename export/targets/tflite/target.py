@@ -20,10 +20,11 @@ from cnn_export.artifact_files.tflite import partitions
 from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused
 from cnn_export.program.layout import NCHW_TO_NHWC, NHWC_TO_NCHW, is_image
-from cnn_export.program.program import BATCH_MAX, Program, TensorSpec
+from cnn_export.program.program import BATCH_MAX, Program
+from cnn_export.program.tensors import Layout, Session, Tensors, TensorSpec
 from cnn_export.targets import diagnosis, forms
-from cnn_export.targets.base import Layout, OpRefusal, Session, TargetOptions, Tensors
-from cnn_export.targets.foreign_options import refuse_foreign_options
+from cnn_export.targets.base import OpRefusal
+from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 from cnn_export.targets.tflite import dynamic_reshape, zero_padded_pool
 
 _FLOAT16_WEIGHTS: list[dict[str, Any]] = [

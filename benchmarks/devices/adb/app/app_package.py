@@ -11,8 +11,8 @@ from pathlib import Path
 
 from cnn_export.benchmarks.devices.adb.phone_info import PhoneFacts
 from cnn_export.errors import DestinationError, DeviceUnfit, InputRefused, TargetUnavailable
-from cnn_export.manifest.artifact_digest import artifact_digest
 from cnn_export.untrusted import regular_file
+from cnn_export.untrusted.artifact_digest import artifact_digest
 
 PACKAGE = "org.cnnexport.bench"
 MIN_API_LEVEL = 26

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from cnn_export.benchmarks.results.protocol import PROTOCOL_VERSION
 from cnn_export.errors import InputRefused
-from cnn_export.manifest.manifest import Manifest, ProbeOutput, Tensor
+from cnn_export.manifest.fields import ProbeOutput, Tensor
+from cnn_export.manifest.manifest import Manifest
 
 _VALUES_MAX = 2**28
 """Values of one input, as on the host."""

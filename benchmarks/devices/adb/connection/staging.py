@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from cnn_export.benchmarks.devices.adb.connection.device_text import clean
 from cnn_export.benchmarks.devices.adb.connection.phone import Phone
 from cnn_export.errors import DestinationError, DeviceUnfit
-from cnn_export.manifest.artifact_digest import artifact_digest
+from cnn_export.untrusted.artifact_digest import artifact_digest
 
 FOLDER = "/data/local/tmp/cnn-bench"
 _HASH_TIMEOUT_S = 120.0

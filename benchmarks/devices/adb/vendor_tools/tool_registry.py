@@ -12,8 +12,8 @@ from cnn_export.benchmarks.devices.adb.vendor_tools.executor_runner import Execu
 from cnn_export.benchmarks.devices.adb.vendor_tools.onnxruntime_perf_test import OnnxRuntimePerfTest
 from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Tool
 from cnn_export.errors import InputRefused, UsageError, nearest
-from cnn_export.manifest.artifact_digest import artifact_digest
 from cnn_export.untrusted import regular_file
+from cnn_export.untrusted.artifact_digest import artifact_digest
 
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool for tool in (BenchmarkModel(), OnnxRuntimePerfTest(), ExecutorRunner())
