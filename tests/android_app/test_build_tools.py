@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -229,3 +230,21 @@ def test_a_failure_of_make_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "apt-get install" in done.stderr
+
+
+ROOMS: dict[str, set[str]] = {
+    "": set(),
+    "parts": {""},
+    "apk": {"", "parts"},
+    "jvm": {"", "parts", "apk"},
+}
+
+
+def test_the_rooms_import_downwards() -> None:
+    """``__main__`` names modules as texts, so that only the called one is loaded."""
+    package = APP / "build_tools"
+    for file in package.rglob("*.py"):
+        room = "/".join(file.relative_to(package).parts[:-1])
+        names = re.findall(r"^from build_tools\.(\S+) import", file.read_text(), re.M)
+        used = {name.rpartition(".")[0] for name in names}
+        assert used <= ROOMS[room] | {room}, file
