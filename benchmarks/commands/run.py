@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Care
     from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
     from cnn_export.benchmarks.devices.contract import Device
-    from cnn_export.benchmarks.run.run_request import Finished, Request
-    from cnn_export.benchmarks.run.runner import Progress
+    from cnn_export.benchmarks.run.run_request import DeviceRun, Request
 
 _DEFAULT_OUT = Path("results.jsonl")
 _REPEATS, _MIN_TIME = 10, "1s"
@@ -174,6 +173,7 @@ def command(
         find_devices,
         require_phone_options,
     )
+    from cnn_export.benchmarks.run.run_job import perform
     from cnn_export.benchmarks.run.run_progress import screen
     from cnn_export.command_line.durations import parse_duration_s
 
@@ -185,24 +185,12 @@ def command(
         with screen(quiet=quiet, several=lambda: len(devices) > 1) as shown:
             wishes = DeviceOptions(parse_duration_s(timeout), app, launch, keep, care, shown.wait)
             devices += find_devices(device_names, wishes)
-            finished, failure = _performed(request, devices, shown.report)
-        _tell(finished, request, failure, as_json=as_json, quiet=quiet)
+            finished = perform(request, devices, shown.report)
+        # What failed is told behind the table of what did not.
+        failure = finished.first_failure(request.out)
+        _tell(finished.runs, request, failure, as_json=as_json, quiet=quiet)
     if failure is not None:
         raise failure
-
-
-def _performed(
-    request: Request, devices: Sequence[Device], report: Callable[[Progress], None]
-) -> tuple[Sequence[Finished], ExportError | None]:
-    if len(devices) > 1:
-        from cnn_export.benchmarks.run.several_devices import perform_all
-
-        everything = perform_all(request, devices, report)
-        return everything.finished, everything.first_failure(request.out)
-    from cnn_export.benchmarks.run.run_job import perform
-
-    finished = perform(request, devices[0], report)  # what stopped it is told behind its table
-    return [finished], finished.first_failure(request.out)
 
 
 def _given(names: Sequence[str]) -> list[str]:
@@ -259,7 +247,7 @@ def _request(options: dict[str, Any]) -> Request:
 
 
 def _tell(
-    finished: Sequence[Finished],
+    runs: Sequence[DeviceRun],
     request: Request,
     failure: ExportError | None,
     *,
@@ -270,20 +258,20 @@ def _tell(
     from cnn_export.benchmarks.tables import run_summary, run_table
     from cnn_export.command_line.console import warn
 
-    if any(run.torn_bytes for run in finished):
+    if any(run.torn_bytes for run in runs):
         click.echo(f"a torn last line of {request.out} is now in {request.out}.torn", err=True)
-    if lines := list(dict.fromkeys(line for run in finished for line in run.left_out)):
+    if lines := list(dict.fromkeys(line for run in runs for line in run.left_out)):
         shown = "; ".join(lines[:_LINES_SHOWN]) + ("; …" if len(lines) > _LINES_SHOWN else "")
         warn(f"{request.out}: left out and measured again where needed: {shown}")
-    for note in (note for run in finished for note in run.notes):
+    for note in (note for run in runs for note in run.notes):
         warn(note)
-    records = [record for run in finished for record in run.records]
+    records = [record for run in runs for record in run.records]
     if as_json:
-        runs = [run.run.model_dump() for run in finished]
-        document = {"run": runs[0]} if len(runs) == 1 else {"runs": runs}
+        shown = [run.run.model_dump() for run in runs]
+        document = {"run": shown[0]} if len(shown) == 1 else {"runs": shown}
         click.echo(json.dumps(document | run_summary.document(records), indent=2))
         return
-    kept = sum(run.processes for run in finished)
+    kept = sum(run.processes for run in runs)
     if kept and not quiet:
         run_table.show(records)
     if failure is None and not quiet:

@@ -22,7 +22,7 @@ from cnn_export.benchmarks.run.resume import (
     require_same_versions,
     require_unflagged,
 )
-from cnn_export.benchmarks.run.run_request import Finished, Request
+from cnn_export.benchmarks.run.run_request import DeviceRun, Request
 from cnn_export.benchmarks.run.runner import Lost, Progress, measure
 from cnn_export.benchmarks.runtimes.runtime_arguments import parse_arguments
 from cnn_export.errors import DestinationError, DeviceUnfit, ExportError, Interrupted, UsageError
@@ -89,7 +89,7 @@ def work_off(
     *,
     group: Group | None = None,
     report: Callable[[Progress], None] = lambda _: None,
-) -> Finished:
+) -> DeviceRun:
     """Measure what the plan still lacks; ``earlier`` is the run to take up.
 
     A loss of the device, a full disk and an interruption end the run, as ``stopped_by``;
@@ -111,7 +111,7 @@ def work_off(
         done = done_keys(sink.records, run.run_id)
         left = [turn for turn in turns if turn.key not in done]
         lost, stopped_by = _measured(request, checked, left, run, sink, _named(report, run))
-    return Finished(
+    return DeviceRun(
         run,
         tuple(sink.records),
         tuple(lost),
@@ -136,8 +136,6 @@ def _measured(
     try:
         measure(turns, run, checked.device, sink, lost, strict=request.strict, report=report)
         look_again(run, checked.subjects, checked.device, sink, lost, request.tools)
-    except KeyboardInterrupt:
-        stopped_by = Interrupted("interrupted")
     except (DeviceUnfit, DestinationError, Interrupted) as error:
         stopped_by = error
     # On a full disk the plan alone tells what is missing.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from cnn_export.benchmarks.artifacts.artifacts import Subject
 from cnn_export.benchmarks.devices.contract import Kind
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.plan_coverage import PartKey
-from cnn_export.benchmarks.run.schedule import interleaved
+
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +97,15 @@ def _rounds(items: Sequence[_Item], repeats: int, seed: int, start: int) -> list
         )
         for index, item in enumerate(order)
     ]
+
+
+def interleaved(items: Sequence[_T], repeats: int, seed: int) -> list[_T]:
+    """Return ``repeats`` rounds of all items, each round in its own order from ``seed``.
+
+    A slow drift of the machine then falls on all items alike.
+    """
+    generator = random.Random(seed)  # noqa: S311 (an order, not a secret)
+    return [item for _ in range(repeats) for item in generator.sample(items, len(items))]
 
 
 def done_keys(records: Iterable[record_types.Record], run_id: str) -> set[tuple[object, ...]]:

@@ -10,6 +10,7 @@ from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.results_file import BadLine, read_records
 from cnn_export.benchmarks.run.plan import Turn, done_keys
 from cnn_export.errors import DeviceUnfit, UsageError
+from cnn_export.untrusted import regular_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,17 @@ class Earlier:
             else:
                 strays.append(f"a {record.cnn_bench!r} that is there twice, or not of the plan")
         return dataclasses.replace(self, records=kept, left_out=[*self.left_out, *strays])
+
+
+def require_resumable(path: Path) -> None:
+    """Check that there is a file to go on with.
+
+    Raises:
+        UsageError: there is none.
+        InputRefused: the system does not tell.
+    """
+    if regular_file.kind_at(path) is None:
+        raise UsageError(f"there is no {path} to resume; leave --resume out")
 
 
 def last_run(path: Path, device: str) -> Earlier:

@@ -1,8 +1,9 @@
-"""What a call of ``cnn-bench run`` asks for, and what has become of it on one device."""
+"""What a call of ``cnn-bench run`` asks for, and what has become of it on each device."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from cnn_export.benchmarks.devices.contract import Cluster
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.run.plan import done_keys
 from cnn_export.benchmarks.run.runner import Lost
-from cnn_export.errors import ExportError
+from cnn_export.errors import DeviceUnfit, ExportError, Interrupted
 
 if TYPE_CHECKING:
     from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
@@ -39,11 +40,11 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True)
-class Finished:
-    """A run's records so far, those of an earlier call included, and what did not count.
+class DeviceRun:
+    """One device's records so far, those of an earlier call included, and what did not count.
 
-    ``stopped_by`` is what ended it before its last process; ``notes`` are what somebody has to
-    know of the device now, ``left_out`` which lines of an earlier call do not count.
+    ``stopped_by`` is what ended the run before its last process; ``notes`` are what somebody has
+    to know of the device now, ``left_out`` which lines of an earlier call do not count.
     """
 
     run: record_types.Run
@@ -73,16 +74,47 @@ class Finished:
         others = f" ({len(self.lost) - 1} other failures)" if len(self.lost) > 1 else ""
         return type(first.error)(f"{names}: {first.error}{others}")
 
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """What became of every device: a run, or why there is none."""
+
+    runs: tuple[DeviceRun, ...]
+    failures: Mapping[str, ExportError]
+    several: bool
+
     def first_failure(self, out: Path) -> ExportError | None:
         """Return what the command ends with if something failed: what is kept, how to go on."""
-        failure = self.failure
-        if failure is None:
+        ended = {each.run.device.id: each.failure for each in self.runs} | dict(self.failures)
+        failed = {name: error for name, error in ended.items() if error is not None}
+        if not failed:
             return None
-        return type(failure)(f"{failure}; {kept_line(self.processes, self.total, out)}")
+        done, total = (
+            sum(each.processes for each in self.runs),
+            sum(each.total for each in self.runs),
+        )
+        kept = (
+            f"{done} of {total} processes are kept in {out};"
+            " go on with the same command and --resume"
+        )
+        return joined(failed, several=self.several, kept=kept)
 
 
-def kept_line(done: int, total: int, out: Path) -> str:
-    """Return how much is safe, and how to go on."""
-    return (
-        f"{done} of {total} processes are kept in {out}; go on with the same command and --resume"
+def joined(failed: Mapping[str, ExportError], *, several: bool, kept: str) -> ExportError:
+    """Return one error for all devices that failed, by name; of an only device it is the device's.
+
+    An interruption, then a lost device, counts before anything else.
+    """
+    weighty = next(
+        (
+            error
+            for kind in (Interrupted, DeviceUnfit)
+            for error in failed.values()
+            if isinstance(error, kind)
+        ),
+        next(iter(failed.values())),
     )
+    told = "; ".join(
+        f"{name}: {error}" if several else str(error) for name, error in failed.items()
+    )
+    return type(weighty)(f"{told}; {kept}")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_export.benchmarks.run.schedule import interleaved
+from cnn_export.benchmarks.run.plan import interleaved
 from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
 
 WARM_UP_ROUNDS = 5

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.protocol import End, Hello, MemoryUse, PairSample, Sample
 from cnn_export.benchmarks.results.session import Session
 from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
-from cnn_export.errors import ExportError
+from cnn_export.errors import ExportError, Interrupted
 
 DEVICE = record_types.Device(
     id="scripted", kind="host", model="paper", cpus=2, memory_bytes=10**9, system="none"
@@ -37,8 +39,16 @@ def good_outcome(job: Job, flags: tuple[str, ...] = ()) -> Outcome:
     return Outcome(session, record_types.Conditions(flags=list(flags)))
 
 
+def press_interrupt() -> None:
+    """Ctrl-C, as the main thread hears it."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
 class ScriptedDevice:
-    """Answers the n-th job with ``answers[n]``; whatever is not scripted goes well."""
+    """Answers the n-th job with ``answers[n]``; whatever is not scripted goes well.
+
+    ``KeyboardInterrupt`` is Ctrl-C while the job runs, which then goes on until it is stopped.
+    """
 
     def __init__(
         self, answers: dict[int, Answer | BaseException] | None = None, unfit: tuple[str, ...] = ()
@@ -47,17 +57,25 @@ class ScriptedDevice:
         self.facts = DEVICE
         self.unready: ExportError | None = None
         """Why the device cannot even be described."""
+        self.unprepared: ExportError | None = None
+        """Why it cannot be made ready."""
         self.calls: list[str] = []
         """What happened besides jobs."""
-        self._answers = answers or {}
+        self.answers: dict[int, Answer | BaseException] = answers or {}
         self._unfit = unfit
+        self.stopped = threading.Event()
 
     @property
     def name(self) -> str:
         return self.facts.id
 
     def stop(self) -> None:
-        self.calls.append("stop")
+        self.stopped.set()
+
+    def until_stopped(self, _: Job) -> Outcome:
+        """A job without end."""
+        assert self.stopped.wait(20)
+        raise Interrupted("interrupted")
 
     def require_runtime(self, package: str) -> None:
         del package
@@ -72,6 +90,8 @@ class ScriptedDevice:
 
     @contextlib.contextmanager
     def prepared(self) -> Generator[Preparation]:
+        if self.unprepared is not None:
+            raise self.unprepared
         self.calls.append("ready")
         try:
             yield Preparation()
@@ -83,8 +103,11 @@ class ScriptedDevice:
         return list(self._unfit)
 
     def run(self, job: Job) -> Outcome:
-        answer = self._answers.get(len(self.jobs), good_outcome)
+        answer = self.answers.get(len(self.jobs), good_outcome)
         self.jobs.append(job)
+        if isinstance(answer, KeyboardInterrupt):
+            press_interrupt()
+            return self.until_stopped(job)
         if isinstance(answer, BaseException):
             raise answer
         return answer(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnn_export.benchmarks.run.schedule import interleaved
+from cnn_export.benchmarks.run.plan import interleaved
 from cnn_export.benchmarks.studies.summary import Spread, paired_ratio, verdict
 
 

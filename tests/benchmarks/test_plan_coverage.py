@@ -367,7 +367,7 @@ def test_a_run_with_a_failed_parity_is_no_met_gate(
 ):
     """The fourth process computes something else; the other artifact is measured whole."""
     device = ScriptedDevice({3: ParityError("the probe's output is off")})
-    finished = perform(request_, device)
+    finished = perform(request_, [device])
     failure = finished.first_failure(request_.out)
     assert isinstance(failure, ParityError)
     assert sorted(_endings(request_.out).values()) == [
@@ -376,12 +376,12 @@ def test_a_run_with_a_failed_parity_is_no_met_gate(
     (tmp_path / "b.toml").write_text("[[budget]]\nlatency_ms = 1\n")
     assert main(["gate", str(request_.out), "--budgets", str(tmp_path / "b.toml")]) == 10
     assert "failed: the probe's output is off (0 of 6" in capsys.readouterr().err
-    (part,) = Coverage(finished.records).missing()
+    (part,) = Coverage(finished.runs[0].records).missing()
     assert part.outcome == "failed"
 
 
 def test_a_failed_memory_process_gives_up_the_artifact(request_: Request):
-    perform(request_, ScriptedDevice({0: IncompleteRun("killed by signal 11")}))
+    perform(request_, [ScriptedDevice({0: IncompleteRun("killed by signal 11")})])
     assert sorted(_endings(request_.out).values()) == [
         ("failed", 0), ("failed", 0), ("measured", 1), ("measured", 6),
     ]  # fmt: skip
@@ -390,13 +390,13 @@ def test_a_failed_memory_process_gives_up_the_artifact(request_: Request):
 @pytest.mark.parametrize("after", [0, 1, 5, 13])
 def test_an_interrupted_run_tells_what_it_lost(request_: Request, tmp_path: Path, after: int):
     device = ScriptedDevice({after: KeyboardInterrupt()})
-    finished = perform(request_, device)
+    finished = perform(request_, [device])
     told = _endings(request_.out)
     assert sum(processes for _, processes in told.values()) == after
     assert len(told) == 4
-    assert {part.reason for part in Coverage(finished.records).missing()} == {"interrupted"}
+    assert {part.reason for part in Coverage(finished.runs[0].records).missing()} == {"interrupted"}
     before = (len(list(read_records(request_.out))), after)
-    perform(dataclasses.replace(request_, resume=True, seed=None), ScriptedDevice())
+    perform(dataclasses.replace(request_, resume=True, seed=None), [ScriptedDevice()])
     assert set(_endings(request_.out).values()) == {("measured", 1), ("measured", 6)}
     assert before[0] < len(list(read_records(request_.out)))
     (tmp_path / "b.toml").write_text("[[budget]]\nlatency_ms = 1\n")
@@ -404,7 +404,7 @@ def test_an_interrupted_run_tells_what_it_lost(request_: Request, tmp_path: Path
 
 
 def test_the_runs_own_table_names_what_is_missing(request_: Request):
-    finished = perform(request_, ScriptedDevice({5: KeyboardInterrupt()}))
+    finished = perform(request_, [ScriptedDevice({5: KeyboardInterrupt()})])
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(render(finished.records))
+    console.print(render(finished.runs[0].records))
     assert "second.onnx at 1 thread on scripted: lost: interrupted" in console.export_text()

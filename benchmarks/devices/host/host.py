@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from cnn_export.benchmarks.devices.contract import Cluster, Job, Outcome, Preparation
@@ -23,7 +24,7 @@ from cnn_export.benchmarks.devices.host.worker_process import run_process
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.session import MEASUREMENTS
 from cnn_export.command_line.packages import require
-from cnn_export.errors import UsageError
+from cnn_export.errors import ExportError, Interrupted, UsageError
 
 PATIENCE_S = 300.0
 """What loading, checking and reporting may take on a busy machine, besides the measuring."""
@@ -38,6 +39,8 @@ class HostDevice:
     def __init__(self, patience_s: float = PATIENCE_S, command: Sequence[str] = _WORKER) -> None:
         self._patience_s = patience_s
         self._command = tuple(command)
+        self._stopping = threading.Event()
+        self._end_process = _nothing
 
     @property
     def name(self) -> str:
@@ -45,7 +48,9 @@ class HostDevice:
         return HOST
 
     def stop(self) -> None:
-        """Do nothing: the host runs in the thread that is interrupted."""
+        """End the process that another thread runs, now and from now on."""
+        self._stopping.set()
+        self._end_process()
 
     def require_runtime(self, package: str) -> None:
         """Check that a runtime is installed in this environment.
@@ -96,7 +101,24 @@ class HostDevice:
             IncompleteRun: it crashed, hung, or its report has a gap.
             UsageError: this process may not run on one of the job's CPUs.
             DeviceUnfit: no process can be started.
+            Interrupted: :meth:`stop` was called.
         """
+        try:
+            return self._measured(job)
+        except ExportError:
+            if self._stopping.is_set():
+                raise Interrupted("interrupted") from None
+            raise
+        finally:
+            self._end_process = _nothing  # the process's number may be another's by now
+
+    def _started(self, end: Callable[[], None]) -> None:
+        """Take note of the process that :meth:`stop` has to end."""
+        self._end_process = end
+        if self._stopping.is_set():
+            end()
+
+    def _measured(self, job: Job) -> Outcome:
         given = self._static_flags(job.threads, job.cpus)
         limit_s = 4 * job.min_time_s * len(job.artifacts) + self._patience_s
         session, snapshots = run_process(
@@ -105,6 +127,7 @@ class HostDevice:
             MEASUREMENTS[job.kind],
             job.threads,
             set(job.cpus) or None,
+            self._started,
         )
         if not session.end.settled:
             given.append("not_settled")
@@ -120,6 +143,10 @@ class HostDevice:
             )
         count = min(len(set(cpus)) or len(allowed), usable_cpus(read_limits().cpus))
         return ["too_few_cpus"] if threads > count else []
+
+
+def _nothing() -> None:
+    """End nothing: no process runs."""
 
 
 def arguments(job: Job) -> list[str]:

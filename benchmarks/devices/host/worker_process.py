@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import IO
 
 from cnn_export.benchmarks.devices.host.host_counters import Snapshot
@@ -50,11 +51,13 @@ def run_process(
     kind: type[Measurement] = Sample,
     threads: int = 1,
     cpus: set[int] | None = None,
+    started: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> tuple[Session, list[Snapshot]]:
     """Run a process to its end, and return its report and the moments seen while it measured.
 
     ``threads`` bounds the thread pools that read the environment, ``cpus`` are those whose clock
-    is watched (default: all). The process and its children are gone afterwards.
+    is watched (default: all). ``started`` gets what ends the process while this
+    runs, for another thread. The process and its children are gone afterwards.
 
     Raises:
         ExportError: what the worker reported; see :func:`complete_session`.
@@ -63,6 +66,7 @@ def run_process(
         DeviceUnfit: no process can be started.
     """
     with tempfile.TemporaryFile() as log, _process(command, log, threads) as process:
+        started(functools.partial(_end, process))
         watchdog = threading.Timer(limit_s, _end, [process])
         watchdog.daemon = True
         watchdog.start()

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.run.schedule import interleaved
+from cnn_export.benchmarks.run.plan import interleaved
 from cnn_export.benchmarks.runtimes.host_runtimes import Model, runtime_of
 from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_probe_outputs
 from cnn_export.benchmarks.worker.timing_loop import timed_inferences
