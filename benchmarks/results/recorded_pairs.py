@@ -16,7 +16,7 @@ def compare_recorded(
     pairs: Sequence[tuple[Samples, Samples]],
     new_loaded_first: Sequence[bool],
 ) -> Comparison:
-    """Compare ``new`` with ``base``; the rest as for :func:`~.comparison.compare`.
+    """Compare ``new`` with ``base``; the rest as for ``statistics.comparison.compare``.
 
     Raises:
         InputRefused: a process has a time of zero or did not alternate; names the artifacts.

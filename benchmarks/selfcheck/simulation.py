@@ -19,7 +19,7 @@ from cnn_export.benchmarks.statistics.intervals import Interval, median_interval
 SLOWDOWN = 1.03
 """The true slowdown that must be found."""
 PAIRS = 120
-"""Pairs per process of a network of 4 ms in :data:`DEFAULT_PAIR_SECONDS`."""
+"""Pairs per process of a network of 4 ms in ``comparison.DEFAULT_PAIR_SECONDS``."""
 
 FALSE_ALARMS_MAX = 0.01
 POWER_MIN = 0.95

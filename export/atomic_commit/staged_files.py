@@ -51,7 +51,7 @@ class Staging:
         A signal waits until all is done.
 
         Returns:
-            What was brought to its end before, of processes that died: see :func:`settle`.
+            What was brought to its end before, of processes that died: see ``recovery.settle``.
 
         Raises:
             DestinationError: a name may not be replaced; nothing was.

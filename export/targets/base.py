@@ -1,7 +1,7 @@
 """The contract every format fulfils, and the values that cross it.
 
 The pipeline knows only :class:`Target`. Vendor packages are imported inside the calls, so that
-listing targets costs nothing and a missing package is a clear :class:`TargetUnavailable`.
+listing targets costs nothing and a missing package is a clear ``TargetUnavailable``.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class AdbDevice:
         """Run the app once, in a process of its own.
 
         Raises:
-            ExportError: what the app reported; see :func:`complete_session`.
+            ExportError: what the app reported; see :mod:`cnn_export.benchmarks.results.session`.
             IncompleteRun: it crashed, was killed, hung, or its report has a gap.
             UsageError: the phone has not got the job's CPUs.
             DeviceUnfit: the phone is lost, or its disk full.

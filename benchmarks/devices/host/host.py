@@ -97,7 +97,7 @@ class HostDevice:
         """Run one worker process.
 
         Raises:
-            ExportError: what the worker reported; see :func:`complete_session`.
+            ExportError: what the worker reported; see :mod:`cnn_export.benchmarks.results.session`.
             IncompleteRun: it crashed, hung, or its report has a gap.
             UsageError: this process may not run on one of the job's CPUs.
             DeviceUnfit: no process can be started.

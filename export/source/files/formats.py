@@ -18,7 +18,7 @@ _FOREIGN = {
 
 
 def sniff(snapshot: Snapshot) -> str:
-    """Return which of the kinds of :mod:`.reader` the first bytes of a file belong to.
+    """Return which of the kinds of ``tensor_files.reader`` the first bytes of a file belong to.
 
     Raises:
         CheckpointError: empty, or no checkpoint; says what it is instead.

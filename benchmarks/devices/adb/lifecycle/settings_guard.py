@@ -43,7 +43,7 @@ class _Said:
 
 
 class Guardian:
-    """The changes that ``wanted`` names (see :func:`settings.wanted_changes`), on one phone."""
+    """The changes that ``wanted`` names (see ``settings_policy.wanted_changes``), on one phone."""
 
     def __init__(
         self,

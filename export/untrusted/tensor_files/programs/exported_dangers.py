@@ -24,8 +24,8 @@ _OPERATOR = re.compile(
 )
 _TREE_TYPES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
 _UNREAD = ("metadata", "guards_code", "as_string", "as_strings")
-"""Text that stays text: debug information, shape guards (which :mod:`.exported` never compiles)
-and string arguments of operators."""
+"""Text that stays text: debug information, shape guards, which ``source.files.exported`` never
+compiles, and string arguments of operators."""
 _MAX_EXPONENT = 4
 
 

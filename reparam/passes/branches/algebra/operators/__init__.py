@@ -1,1 +1,1 @@
-"""Readers: one file per kind of operator, each turning a node into a :class:`ConvolutionMap`."""
+"""Readers: one file per kind of operator, each turning a node into a ``ConvolutionMap``."""
