@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -181,14 +178,13 @@ def command(
     care = _care(options)
     request = _request(options)
     devices: list[Device] = []
-    with _stopping_on_terminate():
-        with screen(quiet=quiet, several=lambda: len(devices) > 1) as shown:
-            wishes = DeviceOptions(parse_duration_s(timeout), app, launch, keep, care, shown.wait)
-            devices += find_devices(device_names, wishes)
-            finished = perform(request, devices, shown.report)
-        # What failed is told behind the table of what did not.
-        failure = finished.first_failure(request.out)
-        _tell(finished.runs, request, failure, as_json=as_json, quiet=quiet)
+    with screen(quiet=quiet, several=lambda: len(devices) > 1) as shown:
+        wishes = DeviceOptions(parse_duration_s(timeout), app, launch, keep, care, shown.wait)
+        devices += find_devices(device_names, wishes)
+        finished = perform(request, devices, shown.report)
+    # What failed is told behind the table of what did not.
+    failure = finished.first_failure(request.out)
+    _tell(finished.runs, request, failure, as_json=as_json, quiet=quiet)
     if failure is not None:
         raise failure
 
@@ -276,25 +272,3 @@ def _tell(
         run_table.show(records)
     if failure is None and not quiet:
         click.echo(f"{kept} processes are kept in {request.out}", err=True)
-
-
-@contextlib.contextmanager
-def _stopping_on_terminate() -> Generator[None]:
-    """Treat SIGTERM and a closed terminal as Ctrl-C: what was measured is kept, the worker ended.
-
-    A signal that somebody ignores, as ``nohup`` does, stays ignored.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in taken:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number in taken:
-            signal.signal(number, signal.SIG_DFL)

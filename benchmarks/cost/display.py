@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
 from cnn_export.benchmarks.cost.roofline import Peaks, bound_of
+from cnn_export.command_line.console import result_console
 from cnn_export.command_line.terminal import printable
 
 _MILLION = 1e6
@@ -40,7 +39,7 @@ def document(costs: Sequence[ArtifactCost], peaks: Peaks | None, *, per_op: bool
 
 def show(costs: Sequence[ArtifactCost], peaks: Peaks | None, *, per_op: bool) -> None:
     """Print totals side by side, operators if asked, and what the figures leave out."""
-    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    console = result_console(width=_FILE_WIDTH, soft_wrap=True)
     if per_op:
         for cost in costs:
             console.print(_per_op(cost, peaks))

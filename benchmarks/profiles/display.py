@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
-from rich.console import Console
 from rich.table import Table
 
 from cnn_export.benchmarks.profiles.document import OpTime, Profile
 from cnn_export.benchmarks.report.quantities import significant
 from cnn_export.benchmarks.report.tables import whole_and_sum
+from cnn_export.command_line.console import result_console
 from cnn_export.command_line.terminal import printable
 
 _FILE_WIDTH = 200
@@ -19,7 +17,7 @@ _NS_PER_MS = 1e6
 
 def show(profile: Profile, top: int | None) -> None:
     """Print operators in the runtime's order, or the ``top`` slowest, then sum and whole."""
-    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH, soft_wrap=True)
+    console = result_console(width=_FILE_WIDTH, soft_wrap=True)
     console.print(_table(profile, top))
     for line in _footnotes(profile, top):
         console.print(printable(line), markup=False, highlight=False)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Protocol
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -18,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from cnn_export.command_line.console import warn
+from cnn_export.command_line.console import notes_console, warn
 from cnn_export.command_line.terminal import printable
 
 if TYPE_CHECKING:
@@ -111,5 +110,5 @@ def screen(*, quiet: bool, several: Callable[[], bool]) -> Generator[Screen]:
         TimeRemainingColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, console=notes_console(), transient=True) as bars:
         yield Bars(bars, several=several)

@@ -6,7 +6,6 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from cnn_export.benchmarks.selfcheck.selfcheck import SelfCheck
@@ -17,6 +16,7 @@ from cnn_export.benchmarks.selfcheck.simulation import (
     Rates,
 )
 from cnn_export.benchmarks.statistics.comparison import Comparison, verdict_words
+from cnn_export.command_line.console import result_console
 
 _FILE_WIDTH = 120
 _HEADINGS = (
@@ -36,9 +36,7 @@ def document(check: SelfCheck) -> str:
 
 def show(check: SelfCheck) -> None:
     """Print the comparisons and the table on stdout."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+    console = result_console(width=_FILE_WIDTH)
     if check.same is None or check.slowed is None:
         console.print("No artifact given: the statistics are checked, this device is not.")
     else:

@@ -21,6 +21,7 @@ from rich.table import Table
 from cnn_export.benchmarks.studies.export.findings import Finding, round_findings, startup_findings
 from cnn_export.benchmarks.studies.export.rounds import Round, published_weights, run_round
 from cnn_export.benchmarks.studies.processes import Usage, imported_modules, measure_process
+from cnn_export.command_line.console import result_console
 from cnn_export.command_line.edge import run_command
 from cnn_export.errors import ExportError
 from cnn_export.targets import TARGETS
@@ -106,9 +107,7 @@ def _document(
 
 
 def _show(findings: Sequence[Finding], repeats: int) -> None:
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
+    console = result_console(width=_FILE_WIDTH)
     title = f"cnn-export on this host, {repeats} rounds, median and range"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for heading in ("what", "quantity"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +15,7 @@ from cnn_export.benchmarks.statistics.comparison import verdict_words
 from cnn_export.benchmarks.statistics.summary import Interval
 from cnn_export.benchmarks.tables import cross_check_table
 from cnn_export.benchmarks.tables.run_summary import PairRow, TimeRow, pair_rows, time_rows
+from cnn_export.command_line.console import result_console
 from cnn_export.command_line.terminal import printable
 
 _NS_PER_MS = 1e6
@@ -26,10 +27,7 @@ _LEFT = ("device", "artifact", "runtime", "delegate", "against", "verdict", "fla
 
 def show(records: Sequence[Record]) -> None:
     """Print what was measured on stdout."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_FILE_WIDTH)
-    console.print(render(records))
+    result_console(width=_FILE_WIDTH).print(render(records))
 
 
 def render(records: Sequence[Record]) -> RenderableType:

@@ -9,7 +9,7 @@ from cnn_export.atomic_commit.journal import Entry, Journal, finish, read_journa
 from cnn_export.atomic_commit.locks import folder_locked
 from cnn_export.atomic_commit.private_folder import PrivateFolder, private_folders
 from cnn_export.atomic_commit.replacing import install, is_completable, is_staged, restore
-from cnn_export.atomic_commit.signals import signals_held_back
+from cnn_export.command_line.signals import held_back
 from cnn_export.errors import DestinationError, InputRefused
 
 
@@ -28,7 +28,7 @@ def settle(destination: Path) -> tuple[str, ...]:
     try:
         if next(private_folders(destination), None) is None:
             return ()
-        with folder_locked(destination), signals_held_back():
+        with folder_locked(destination), held_back():
             return settle_locked(destination)
     except OSError as error:
         raise DestinationError(

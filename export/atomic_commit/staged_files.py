@@ -17,8 +17,8 @@ from cnn_export.atomic_commit.private_folder import PrivateFolder
 from cnn_export.atomic_commit.recovery import settle_locked, take_back
 from cnn_export.atomic_commit.replaceable import require_replaceable
 from cnn_export.atomic_commit.replacing import install, prepared
-from cnn_export.atomic_commit.signals import signals_held_back
 from cnn_export.command_line.job_trail import TRAIL
+from cnn_export.command_line.signals import held_back
 from cnn_export.errors import DestinationError
 
 _unfinished: dict[Path, Staging] = {}
@@ -62,7 +62,7 @@ class Staging:
                 "a process that the network's code forked cannot write its files"
             )
         sync_tree(self.folder)  # before the lock: others wait for that
-        with folder_locked(self.private.destination), signals_held_back():
+        with folder_locked(self.private.destination), held_back():
             notes = settle_locked(self.private.destination)
             for name in names:
                 is_package = (self.folder / name).is_dir()
@@ -107,7 +107,7 @@ def staging(destination: Path) -> Generator[Staging]:
     created = _missing_folders(destination)
     made: Staging | None = None
     try:
-        with signals_held_back():
+        with held_back():
             made = _started(destination, created)
         yield made
     except OSError as error:
@@ -115,7 +115,7 @@ def staging(destination: Path) -> Generator[Staging]:
             raise
         raise _destination_error(destination, error, made) from error
     finally:
-        with signals_held_back():
+        with held_back():
             if made is not None:
                 made.discard()
             elif destination.is_dir():
@@ -132,7 +132,7 @@ def replace_text(path: Path, text: str) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
     made: Staging | None = None
     try:
-        with signals_held_back():
+        with held_back():
             made = _started(path.parent, ())
         staged = made.folder / path.name
         staged.write_text(text, encoding="utf-8")
@@ -140,7 +140,7 @@ def replace_text(path: Path, text: str) -> None:
             staged.chmod(mode)
         made.commit([path.name])
     finally:
-        with signals_held_back():
+        with held_back():
             if made is not None:
                 made.discard()
 

@@ -1,53 +1,89 @@
-"""The edge of a command: every failure becomes one line on stderr and an exit code."""
+"""The edge of every command: whatever ends it becomes at most one line and an exit code.
+
+click loads inside: ``cnn-export`` forks off the process that it watches before.
+"""
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import click
-
-from cnn_export.command_line.standard_output import discard_rest, refusal
+from cnn_export.command_line import signals
+from cnn_export.command_line.streams import flush_or_discard, prepare_streams, tell
 from cnn_export.command_line.terminal import printable
-from cnn_export.errors import DestinationError, ExportError
+from cnn_export.errors import Interrupted
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    import click
+
+_DEBUG = "--debug"
 
 
-def run_command(command: click.Command, name: str, argv: Sequence[str] | None) -> int:
-    """Run ``command`` on ``argv`` (default: the process's) and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+def run_command(command: click.Command, name: str, argv: Sequence[str] | None = None) -> int:
+    """Run a command on ``argv`` (default: the process's) and return its exit code.
+
+    Signals unwind it as Ctrl-C does, so that it keeps and restores what it has to.
+    """
+    prepare_streams()
+    numbers: list[int] = []
+
+    def stop(number: int) -> None:
+        numbers.append(number)
+        raise signals.Stopped(number)
+
+    with signals.heeded(stop):
+        code = outcome(lambda: command, name, own_if_none(argv))
+    # A job that says what it has kept ends as interrupted, whichever signal it was.
+    interrupted = numbers and code == Interrupted.exit_code
+    return signals.exit_code(numbers[0]) if interrupted else code
+
+
+def outcome(load: Callable[[], click.Command], name: str, arguments: Sequence[str]) -> int:
+    """Load and run a command, say what it raises, and return its exit code; never raises.
+
+    ``--debug`` anywhere on the line adds the traceback.
+    """
     try:
-        command.main(arguments, prog_name=name, standalone_mode=False)
+        # click's own main() reads a job's EOFError as Ctrl-C, and ends the process by itself.
+        with load().make_context(name, _without_debug(arguments)) as context:
+            context.command.invoke(context)
         sys.stdout.flush()  # here, where a failure can be told
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        return _fail(name, "interrupted", INTERRUPTED)
-    except click.ClickException as error:
-        return _fail(name, error.format_message(), error.exit_code)
-    except ExportError as error:
-        return _fail(name, str(error), error.exit_code)
-    except BrokenPipeError:  # ``| head``: nothing to talk about; click's own code
-        discard_rest()
-        return 1
-    except OSError as error:
-        refused = refusal(error)
-        if refused is not None:
-            return _fail(name, refused, DestinationError.exit_code)
-        return _internal(name, error, arguments)
-    except Exception as error:  # the contract: one line, whatever happens
-        return _internal(name, error, arguments)
-    return 0
-
-
-def _internal(name: str, error: Exception, arguments: Sequence[str]) -> int:
-    if "--debug" in arguments:
-        sys.stderr.write(printable(traceback.format_exc()))
-    return _fail(name, f"internal error: {type(error).__name__}: {error}", 1)
-
-
-def _fail(name: str, message: str, code: int) -> int:
-    sys.stderr.write(f"{name}: {printable(' '.join(message.split()))}\n")
+        code = 0
+    except BaseException as error:  # the contract: one line, whatever happens
+        code = _say(name, error, debug=is_debug(arguments))
+    flush_or_discard()
     return code
+
+
+def own_if_none(argv: Sequence[str] | None) -> list[str]:
+    """Return ``argv``, or the arguments of this process."""
+    return list(sys.argv[1:] if argv is None else argv)
+
+
+def is_debug(arguments: Sequence[str]) -> bool:
+    """Whether tracebacks are to be shown."""
+    return _DEBUG in arguments
+
+
+def line_of(name: str, message: str) -> str:
+    """Return a message of the command ``name`` as the one line that a user reads."""
+    return f"{name}: {printable(' '.join(message.split()))}"
+
+
+def _say(name: str, error: BaseException, *, debug: bool) -> int:
+    from cnn_export.command_line.failures import explained
+
+    message, code = explained(error)
+    if message is not None:
+        if debug:
+            tell(printable(traceback.format_exc()).rstrip("\n"))
+        tell(line_of(name, message))
+    return code
+
+
+def _without_debug(arguments: Sequence[str]) -> list[str]:
+    """Leave out the option, which belongs to the edge: no subcommand needs to know it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [each for each in arguments[:end] if each != _DEBUG] + list(arguments[end:])

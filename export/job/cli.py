@@ -11,7 +11,7 @@ import click
 
 from cnn_export import __version__
 from cnn_export.command_line.job_trail import TRAIL
-from cnn_export.errors import OperatorRefused, UsageError
+from cnn_export.errors import InputRefused, OperatorRefused, UsageError
 from cnn_export.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
 @click.version_option(__version__, message="cnn-export %(version)s")
 def command(debug: bool, quiet: bool, as_json: bool, explain: bool, **given: Any) -> None:
     """Export a trained CNN CHECKPOINT to mobile formats, each proven equal to it or not written."""
-    del debug  # read by the entry point
+    del debug  # the edge reads it
     _require_choices(given)
     given |= _parsed(given)
     from cnn_export import export
@@ -180,10 +180,16 @@ def _silently(job: Callable[[], ExportResult]) -> ExportResult:
     try:
         with quiet(log):
             return job()
-    except Exception as error:
+    except BaseException as error:
         if log.text:
             error.add_note(log.text)
-        raise
+        if isinstance(error, Exception):
+            raise
+        # Nothing of ours or the converters' raises such, and signals end the process at once.
+        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise InputRefused(
+            f"the network's own code raised {said}; nothing was written (--debug shows where)"
+        ) from error
 
 
 def _require_choices(given: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnn_export.command_line.console import notes_console, result_console
 from cnn_export.command_line.terminal import printable
 from cnn_export.job.explain import explanation, form_explanations
 from cnn_export.job.request import ExportResult, Step, silent_step
@@ -32,7 +33,7 @@ def steps(*, hidden: bool) -> Step:
     if hidden or not sys.stderr.isatty():
         return silent_step
     # Vendor output is silenced by redirecting descriptor 2, so progress needs its own copy.
-    console = Console(file=os.fdopen(os.dup(2), "w"))
+    console = notes_console(file=os.fdopen(os.dup(2), "w", errors="backslashreplace"))
 
     @contextlib.contextmanager
     def step(name: str) -> Generator[None]:
@@ -68,8 +69,8 @@ def as_json(result: ExportResult) -> str:
 
 def show(result: ExportResult, *, explain: bool) -> None:
     """Print the result for a person: tables on stdout, notes on stderr."""
-    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else _FILE_WIDTH)
-    notes = Console(stderr=True, soft_wrap=True)
+    console = result_console(width=_FILE_WIDTH, soft_wrap=True)
+    notes = notes_console(soft_wrap=True)
     for note in result.notes:
         notes.print(f"note: {printable(note)}", markup=False, highlight=False)
     if explain:

@@ -13,16 +13,15 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 from cnn_export.atomic_commit import remove_empty, settle
 from cnn_export.atomic_commit.private_folder import private_folders
+from cnn_export.command_line import signals
 from cnn_export.command_line.job_trail import TRAIL
 from cnn_export.errors import DestinationError, ExportError, InputRefused
 
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_BY_SIGNAL = 128
 _FORKS_DIE_S = 2.0
 """A fork holds the lock of the job's private folder until it is gone."""
 _PAUSE_S = 0.05
@@ -36,7 +35,7 @@ def supervised(job: Callable[[], int], tell: Callable[[str], None]) -> int:
     """
     if not sys.platform.startswith("linux"):
         return job()
-    parent, before = os.getpid(), signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    parent, before = os.getpid(), signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
     try:
         child = os.fork()
     except OSError:  # no process is left to be had
@@ -44,7 +43,7 @@ def supervised(job: Callable[[], int], tell: Callable[[str], None]) -> int:
         return job()
     if child == 0:
         return _watched(job, parent, before)
-    with _signals_passed_on(child):
+    with signals.heeded(lambda number: _pass_on(number, child)):
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         status = os.waitpid(child, 0)[1]
     return _outcome(os.waitstatus_to_exitcode(status), tell)
@@ -61,24 +60,9 @@ def _watched(job: Callable[[], int], parent: int, mask: set[signal.Signals | int
     return code
 
 
-@contextlib.contextmanager
-def _signals_passed_on(child: int) -> Generator[None]:
-    """Let the job answer signals; those that the caller ignores (``nohup``) stay ignored."""
-
-    def pass_on(number: int, frame: object) -> None:
-        del frame
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(child, number)
-
-    previous = {number: signal.getsignal(number) for number in PASSED_ON}
-    heeded = [number for number, handler in previous.items() if handler != signal.SIG_IGN]
-    for number in heeded:
-        signal.signal(number, pass_on)
-    try:
-        yield
-    finally:
-        for number in heeded:
-            signal.signal(number, previous[number])
+def _pass_on(number: int, child: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, number)
 
 
 def _outcome(ending: int, tell: Callable[[str], None]) -> int:
@@ -104,7 +88,7 @@ def _by_signal(number: int, step: str) -> tuple[str, int]:
     if number in _OF_A_CRASH:
         return f"{step}: crashed (signal {number}, {name})", ExportError.exit_code
     hint = ", often because memory ran out" if number == signal.SIGKILL else ""
-    return f"{step}: killed (signal {number}, {name}{hint})", _BY_SIGNAL + number
+    return f"{step}: killed (signal {number}, {name}{hint})", signals.exit_code(number)
 
 
 def _runs_the_network(step: str) -> bool:

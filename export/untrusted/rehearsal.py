@@ -15,11 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cnn_export.command_line import signals
 from cnn_export.errors import ExportError, InputRefused
 from cnn_export.untrusted import bounded_child, parent_death
 from cnn_export.untrusted.bounded_process import Limits, judged, not_started
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def rehearse(work: Callable[[], Any], *, path: Path, limits: Limits) -> None:
@@ -67,7 +66,7 @@ def _copy(work: Callable[[], Any], limits: Limits, pipe: tuple[int, int]) -> int
     sys.stderr.flush()
     parent = os.getpid()
     # The copy must not run this process's handlers, which end the job and remove its files.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signals.ENDING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # there are threads, it is known
@@ -84,7 +83,7 @@ def _work_in_copy(
 ) -> NoReturn:
     try:
         os.setsid()
-        for number in _SIGNALS:
+        for number in signals.ENDING:
             signal.signal(number, signal.SIG_DFL)
         os.environ[parent_death.PARENT] = str(parent)
         parent_death.end_with_parent()

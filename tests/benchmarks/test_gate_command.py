@@ -212,17 +212,6 @@ def test_an_output_has_the_mode_it_had_or_what_the_umask_leaves(tmp_path: Path):
     assert [stat.S_IMODE(path.stat().st_mode) for path in (kept, new)] == [0o640, 0o600]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_full_standard_output_is_one_line(results: Path, tmp_path: Path):
-    (tmp_path / "b.toml").write_text("[[budget]]\nmacs = 1000")
-    arguments = ["gate", str(results), "--budgets", str(tmp_path / "b.toml"), "--json"]
-    command = [sys.executable, "-m", "cnn_export.benchmarks", *arguments]
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr.count("\n")) == (4, 1)
-    assert "cannot write to standard output: No space left on device" in done.stderr
-
-
 def test_an_output_that_cannot_be_written_is_refused(results: Path, tmp_path: Path):
     text = "[[budget]]\nmacs = 1000"
     for option in ("--junit", "--markdown", "--bmf"):

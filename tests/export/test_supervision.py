@@ -19,8 +19,8 @@ _HERE = Path(__file__).parent
 JOB = """
 import os, signal, sys
 from pathlib import Path
-from cnn_export.supervision import supervised
-from cnn_export.job_trail import TRAIL
+from cnn_export.job.supervision import supervised
+from cnn_export.command_line.job_trail import TRAIL
 from file_sets import FILE_SETS, stage
 from cnn_export.atomic_commit import staging
 
