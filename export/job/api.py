@@ -15,6 +15,7 @@ from cnn_export.job.request import ExportRequest, ExportResult, Step, silent_ste
 from cnn_export.models.identity_tensor_multiplier import Multiplier, parse_multiplier
 from cnn_export.program.tensors import Layout, Precision
 from cnn_export.source.pixels import usable_normalization
+from cnn_export.source.request import SourceRequest
 from cnn_export.targets.options import TargetOptions
 
 
@@ -101,10 +102,8 @@ def export(
     )
     output, examples = settings.get("output"), settings.get("example_inputs")
     normalize = settings.get("normalize")
-    request = ExportRequest(
-        source=source if isinstance(source, nn.Module) else Path(source),
-        targets=(target,) if isinstance(target, str) else tuple(target),
-        output=None if output is None else Path(output),
+    source_request = SourceRequest(
+        network=source if isinstance(source, nn.Module) else Path(source),
         model=settings.get("model"),
         model_args=settings.get("model_args", {}),
         weights_key=settings.get("weights_key"),
@@ -113,10 +112,16 @@ def export(
         shapes=settings.get("shapes", {}),
         examples=None if examples is None else tuple(examples),
         batch=_batch(settings.get("batch", 1)),
-        samples=tuple(Path(sample) for sample in settings.get("samples", ())),
         normalize=None if normalize is None else usable_normalization(normalize),
+        takes_pixels=options.image_input,
         identity_tensor_multiplier=_multiplier(settings.get("identity_tensor_multiplier")),
         approximate=settings.get("approximate", False),
+    )
+    request = ExportRequest(
+        source=source_request,
+        targets=(target,) if isinstance(target, str) else tuple(target),
+        output=None if output is None else Path(output),
+        samples=tuple(Path(sample) for sample in settings.get("samples", ())),
         reparam=settings.get("reparam", True),
         dry_run=settings.get("dry_run", False),
         options=options,

@@ -9,66 +9,19 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from cnn_export.errors import UsageError
-from cnn_export.job.request import ExportRequest
 from cnn_export.manifest.fields import Approximation, Drift
-from cnn_export.models.identity_tensor_multiplier import parse_multiplier
 from cnn_export.program.program import Program
 from cnn_export.proof.parity import Reference, compare_references, references
 from cnn_export.reparam import ReparameterizationError
 from cnn_export.reparam.passes.partial_shortcuts.approximate_shortcuts import shorten_shortcuts
-from cnn_export.source.source_model import Subject
-
-_OPTION = "--identity-tensor-multiplier"
-
-
-def refuse_contradiction(request: ExportRequest) -> None:
-    """Refuse ``--approximate`` without anything to approximate.
-
-    Raises:
-        UsageError: says what to add.
-    """
-    if request.approximate and request.identity_tensor_multiplier is None:
-        raise UsageError(f"--approximate needs {_OPTION} 1/2 or another: the one to approximate")
-
-
-def wanted_multiplier(request: ExportRequest, subject: Subject) -> Fraction | None:
-    """Return the identity tensor multiplier to change the network to, None to leave it.
-
-    Raises:
-        UsageError: the option names another multiplier than the network was trained with and
-            the change is not asked for, or the same one and it is.
-    """
-    wanted = request.identity_tensor_multiplier
-    if wanted is None:
-        return None
-    trained = trained_multiplier(subject)
-    if wanted != trained and not request.approximate:
-        raise UsageError(
-            f"{_OPTION} {wanted} makes another function of this network, trained with {trained};"
-            " drop the option, or add --approximate to export that and have the drift measured"
-        )
-    if wanted == trained and request.approximate:
-        raise UsageError(
-            f"--approximate has nothing to approximate: the network's identity tensor multiplier"
-            f" is {trained}; drop it, or say with --model-arg what the network was trained with"
-        )
-    return wanted if request.approximate else None
-
-
-def trained_multiplier(subject: Subject) -> Fraction:
-    """Return the multiplier that the network says it has; ordinary shortcuts are whole ones.
-
-    Raises:
-        UsageError: what it says is no 1/n.
-    """
-    try:
-        return parse_multiplier(subject.identity_tensor_multiplier)
-    except ValueError as error:
-        raise UsageError(f"{subject.source.model} cannot be given {_OPTION}: {error}") from error
+from cnn_export.source.request import MULTIPLIER_OPTION
 
 
 def approximate(
-    program: Program, multiplier: Fraction, subject: Subject, originals: Sequence[Reference]
+    program: Program,
+    multiplier: Fraction,
+    trained: Fraction | None,
+    originals: Sequence[Reference],
 ) -> tuple[list[Reference], Approximation]:
     """Give every shortcut of the graph the multiplier, in place, and measure the difference.
 
@@ -86,7 +39,7 @@ def approximate(
     changed = references(program.graph_module, probes, program.outputs)
     approximation = Approximation(
         identity_tensor_multiplier=str(multiplier),
-        trained_with=str(trained_multiplier(subject)),
+        trained_with=str(trained),
         shortcuts=list(shortcuts),
         drift=[
             Drift(probe=p.name, output=name, max_abs_error=drift, relative_error=part, rms=rms)
@@ -101,11 +54,11 @@ def _changed_shortcuts(program: Program, multiplier: Fraction) -> tuple[str, ...
     try:
         changed = shorten_shortcuts(program.graph_module, multiplier)
     except ReparameterizationError as error:
-        raise UsageError(f"{_OPTION} {multiplier}: {error}") from error
+        raise UsageError(f"{MULTIPLIER_OPTION} {multiplier}: {error}") from error
     if not changed:
         raise UsageError(
-            f"{_OPTION} {multiplier} finds no shortcut (x + f(x) on images) to change in this"
-            " network; drop it"
+            f"{MULTIPLIER_OPTION} {multiplier} finds no shortcut (x + f(x) on images) to change in"
+            " this network; drop it"
         )
     return changed
 

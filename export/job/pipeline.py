@@ -17,12 +17,7 @@ from pydantic import ValidationError
 
 from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
-from cnn_export.job.approximation import (
-    approximate,
-    described,
-    refuse_contradiction,
-    wanted_multiplier,
-)
+from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
 from cnn_export.job.legalization import Formed, reparameterize, spell
 from cnn_export.job.quiet import VendorLog, quiet
@@ -31,13 +26,15 @@ from cnn_export.manifest.builder import build_manifest, embedded_metadata
 from cnn_export.manifest.fields import Approximation
 from cnn_export.manifest.manifest import Manifest, manifest_path, wrong_field
 from cnn_export.program.program import Program
+from cnn_export.program.tensors import Precision
 from cnn_export.proof.parity import OutputParity, Reference, judge, measure, references
 from cnn_export.proof.probes import Probe, manifest_probe, pixel_probes, standard_probes
+from cnn_export.proof.samples import sample_probe
 from cnn_export.proof.tolerances import TOLERANCES, Tolerance
 from cnn_export.reparam import Report
 from cnn_export.reparam.cost import measure as measure_cost
-from cnn_export.source.inputs import sample_probe
-from cnn_export.source.source_model import Subject, capture_subject, default_stem, load_subject
+from cnn_export.source.load import load
+from cnn_export.source.source_model import SourceModel, trace
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target
 from cnn_export.targets.options import TargetOptions
@@ -51,7 +48,7 @@ _DYNAMIC_PROBE_BATCH = 3
 class _Prepared:
     """What all targets of a job share, and the network in each one's form."""
 
-    subject: Subject
+    source: SourceModel
     program: Program
     expected: list[Reference]
     report: Report | None
@@ -75,7 +72,6 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     Raises:
         ExportError: see :mod:`cnn_export.errors`; nothing has been written then.
     """
-    refuse_contradiction(request)
     targets = [load_target(name) for name in _target_names(request)]
     for target in targets:
         target.versions()
@@ -83,7 +79,7 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     if request.dry_run:
         prepared = _prepare(request, targets, step)
         return _result(prepared, (), {t.name: _refusals(t, prepared, step) for t in targets})
-    destination = plan_destination(request.output, default_stem(request), targets)
+    destination = plan_destination(request.output, request.source.stem, targets)
     settled = settle(destination.folder)
     prepared = _prepare(request, targets, step)
     with staging(destination.folder) as staged:
@@ -101,7 +97,7 @@ def _result(
     settled: tuple[str, ...] = (),
 ) -> ExportResult:
     forms = {name: each.report for name, each in prepared.forms.items() if each.report}
-    notes = (*settled, *prepared.subject.notes)
+    notes = (*settled, *prepared.source.notes)
     return ExportResult(artifacts, prepared.report, notes, refusals, prepared.approximation, forms)
 
 
@@ -114,41 +110,40 @@ def _target_names(request: ExportRequest) -> list[str]:
 
 def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _Prepared:
     with step("load"):
-        subject = load_subject(request)
-    multiplier = wanted_multiplier(request, subject)
+        source = load(request.source)
     with step("trace"):
-        program = capture_subject(subject, request)
+        program = trace(source)
     with step("reference"):
-        probes = _probes(request, subject, program)
-        expected = references(subject.module, probes, program.outputs)
-    approximation = None
-    if multiplier is not None:
+        probes = _probes(source, program, request.samples, request.options.precision)
+        expected = references(source.module, probes, program.outputs)
+    wanted, approximation = source.approximated_multiplier, None
+    if wanted is not None:
         with step("approximate"):
-            expected, approximation = approximate(program, multiplier, subject, expected)
-        subject = dataclasses.replace(subject, notes=(*subject.notes, described(approximation)))
+            expected, approximation = approximate(
+                program, wanted, source.shortcut_multiplier, expected
+            )
+        source = dataclasses.replace(source, notes=(*source.notes, described(approximation)))
     report, forms = None, {target.name: Formed(program, None) for target in targets}
     if request.reparam:
         with step("reparameterize"):
             report = reparameterize(program, expected)
             forms = spell(program, {target.name: target.form for target in targets})
-    return _Prepared(subject, program, expected, report, forms, request.options, approximation)
+    return _Prepared(source, program, expected, report, forms, request.options, approximation)
 
 
-def _probes(request: ExportRequest, subject: Subject, program: Program) -> list[Probe]:
-    pixels = subject.takes_pixels
+def _probes(
+    source: SourceModel, program: Program, samples: Sequence[Path], precision: Precision
+) -> list[Probe]:
+    pixels = source.takes_pixels
     batch = _DYNAMIC_PROBE_BATCH if program.dynamic_batch else 1
-    samples = [
-        sample_probe(path, program, subject.normalization, pixels=pixels)
-        for path in request.samples
-    ]
     return [
         *(
             pixel_probes(program.inputs, batch)
             if pixels
-            else standard_probes(program.inputs, request.options.precision, batch)
+            else standard_probes(program.inputs, precision, batch)
         ),
         manifest_probe(program.inputs, kind="pixel" if pixels else "unit"),
-        *samples,
+        *(sample_probe(path, program, source.normalization, pixels=pixels) for path in samples),
     ]
 
 
@@ -199,7 +194,7 @@ def _with_metadata(target: Target, prepared: _Prepared) -> TargetOptions:
     metadata = embedded_metadata(
         target=target,
         options=prepared.options,
-        subject=prepared.subject,
+        source=prepared.source,
         program=prepared.program,
         cost=prepared.cost(target),
         approximation=prepared.approximation,
@@ -219,7 +214,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
             name=name,
             target=target,
             options=options,
-            subject=prepared.subject,
+            source=prepared.source,
             program=prepared.program,
             reports=[each for each in (prepared.report, formed.report) if each is not None],
             cost=prepared.cost(target),

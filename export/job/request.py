@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnn_export.manifest.fields import Approximation
 from cnn_export.manifest.manifest import Manifest
+from cnn_export.source.request import SourceRequest
 from cnn_export.targets.options import TargetOptions
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-
     from cnn_export.reparam import Report
 
 Step = Callable[[str], contextlib.AbstractContextManager[None]]
@@ -30,34 +28,15 @@ def silent_step(name: str) -> contextlib.AbstractContextManager[None]:
 
 @dataclasses.dataclass(frozen=True)
 class ExportRequest:
-    """One job: a checkpoint (or module), its inputs, and the formats wanted.
+    """One job: a source, the formats wanted, and how they are made.
 
-    ``source`` is a checkpoint path or a module. ``input_size`` is (height, width); ``shapes``
-    gives full shapes by input name instead, and ``examples`` real tensors. ``batch`` of None is
-    the dynamic batch. ``samples`` are files that join the parity probes. ``normalize`` makes the
-    artifact take raw pixels and normalize them itself. ``weights_key`` leads to the tensors in the
-    file, where it holds several sets of them.
-    ``identity_tensor_multiplier`` states what the network was trained with, or, with
-    ``approximate``, what it shall have instead.
+    ``samples`` are files that join the parity probes.
     """
 
-    source: Path | nn.Module
+    source: SourceRequest
     targets: tuple[str, ...]
     output: Path | None = None
-    model: str | None = None
-    model_args: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
-    weights_key: str | None = None
-    allow_pickle: bool = False
-    input_size: tuple[int, int] | None = None
-    shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(
-        default_factory=dict[str, tuple[int, ...]]
-    )
-    examples: tuple[Tensor, ...] | None = None
-    batch: int | None = 1
     samples: tuple[Path, ...] = ()
-    normalize: str | None = None
-    identity_tensor_multiplier: Fraction | None = None
-    approximate: bool = False
     reparam: bool = True
     dry_run: bool = False
     options: TargetOptions = dataclasses.field(default_factory=TargetOptions)

@@ -23,10 +23,12 @@ from cnn_export.manifest.fields import (
     Pass,
     ProbeOutput,
     ProbeRecord,
+    Source,
     TargetName,
     Tensor,
 )
 from cnn_export.manifest.manifest import Manifest
+from cnn_export.program import normalization
 from cnn_export.program.layout import artifact_spec, is_image, to_artifact
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import TensorSpec
@@ -34,8 +36,7 @@ from cnn_export.proof.parity import OutputParity, Reference
 from cnn_export.proof.probes import PROBE_SEED
 from cnn_export.proof.tolerances import Tolerance
 from cnn_export.reparam import Report
-from cnn_export.source.inputs import normalization_statistics
-from cnn_export.source.source_model import Subject
+from cnn_export.source.source_model import Origin, SourceModel
 from cnn_export.targets.base import Target
 from cnn_export.targets.options import TargetOptions
 from cnn_export.untrusted.artifact_digest import artifact_digest
@@ -47,7 +48,7 @@ def embedded_metadata(
     *,
     target: Target,
     options: TargetOptions,
-    subject: Subject,
+    source: SourceModel,
     program: Program,
     cost: tuple[int, int],
     approximation: Approximation | None = None,
@@ -56,10 +57,10 @@ def embedded_metadata(
     macs, parameter_bytes = cost
     return metadata(
         producer=PRODUCER,
-        source=subject.source,
+        source=_source(source.origin),
         precision=options.precision,
         layout=options.layout,
-        inputs=[_input(spec, options, subject) for spec in program.inputs],
+        inputs=[_input(spec, options, source) for spec in program.inputs],
         outputs=[_tensor(spec, options) for spec in program.outputs],
         target=target.name,
         macs=macs,
@@ -74,7 +75,7 @@ def build_manifest(
     name: str,
     target: Target,
     options: TargetOptions,
-    subject: Subject,
+    source: SourceModel,
     program: Program,
     reports: Sequence[Report],
     cost: tuple[int, int],
@@ -99,9 +100,9 @@ def build_manifest(
         artifact_bytes=size,
         target=cast(TargetName, target.name),  # the schema checks it
         precision=options.precision,
-        source=subject.source,
+        source=_source(source.origin),
         versions=dict(sorted({**shared_versions, **target.versions()}.items())),
-        inputs=[_input(spec, options, subject) for spec in program.inputs],
+        inputs=[_input(spec, options, source) for spec in program.inputs],
         outputs=[_tensor(spec, options) for spec in program.outputs],
         passes=[each for report in reports for each in _passes(report)],
         macs=macs,
@@ -113,7 +114,7 @@ def build_manifest(
             tolerance_reason=tolerance.reason,
             figures=[_figure(figure) for figure in figures],
         ),
-        probe=_probe(uniform, figures, program, options, tolerance, subject.takes_pixels),
+        probe=_probe(uniform, figures, program, options, tolerance, source.takes_pixels),
         approximation=approximation,
     )
 
@@ -122,21 +123,32 @@ def _reference(approximation: Approximation | None) -> str:
     return "the checkpoint" if approximation is None else "the approximated checkpoint"
 
 
-def _input(spec: TensorSpec, options: TargetOptions, subject: Subject) -> Tensor:
+def _input(spec: TensorSpec, options: TargetOptions, source: SourceModel) -> Tensor:
     return _tensor(spec, options).model_copy(
         update={
-            "normalization": _statistics(spec, subject.normalization),
-            "normalization_inside": _statistics(spec, subject.normalization_inside),
+            "normalization": _statistics(spec, source.normalization),
+            "normalization_inside": _statistics(spec, source.normalization_inside),
         }
     )
 
 
-def _statistics(spec: TensorSpec, normalization: str | None) -> Normalization | None:
-    if normalization is None or not is_image(spec):
-        return None
-    mean, std = normalization_statistics(normalization)
+def _statistics(
+    spec: TensorSpec, known: normalization.Normalization | None
+) -> Normalization | None:
     # A mask beside the image is not normalized by it.
-    return Normalization(mean=mean, std=std) if len(mean) in (1, spec.shape[1]) else None
+    if known is None or not is_image(spec) or not known.fits(spec.shape[1]):
+        return None
+    return Normalization(mean=list(known.mean), std=list(known.std))
+
+
+def _source(origin: Origin) -> Source:
+    return Source(
+        file=origin.file,
+        sha256=origin.sha256,
+        model=origin.model,
+        arguments=dict(origin.arguments),
+        container=origin.container,
+    )
 
 
 def _tensor(spec: TensorSpec, options: TargetOptions) -> Tensor:

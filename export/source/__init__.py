@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from cnn_export.source.networks.catalog import known_models
 
 if TYPE_CHECKING:
-    from cnn_export.source.load import LoadedModel, load_model
+    from cnn_export.source.checkpoint import LoadedModel, load_model
 
 __all__ = ["LoadedModel", "known_models", "load_model"]
 
 
 def __getattr__(name: str) -> Any:
     if name in ("LoadedModel", "load_model"):
-        from cnn_export.source import load
+        from cnn_export.source import checkpoint
 
-        return getattr(load, name)
+        return getattr(checkpoint, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,184 +1,171 @@
-"""One call from checkpoint file to network: read, recognise, match, fill."""
+"""From what a job is asked to the one finished value that the rest of it works on."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Generator, Mapping
+import inspect
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import nn
+from torch import Tensor, fx, nn
 
-from cnn_export.errors import CheckpointError, ExportError, InputRefused, UsageError, one_line
-from cnn_export.source.contents.float_tensors import usable
-from cnn_export.source.files.exported import load_exported
-from cnn_export.source.files.formats import kind_of, sniff
-from cnn_export.source.files.reading import describe, notes_on, read
-from cnn_export.source.networks.model_arguments import parse_arguments
-from cnn_export.source.networks.model_names import Source, parse_source
-from cnn_export.source.recognition.multiplier import Hints, hints_for
-from cnn_export.source.recognition.resolve import network_for
-from cnn_export.source.recorded.normalization import recorded_normalization
-from cnn_export.source.recorded.recorded import Size, recorded_input_size
-from cnn_export.source.weight_sets.containers import Contents, open_container
-from cnn_export.untrusted.snapshot import Snapshot, taken
+from cnn_export.errors import UsageError
+from cnn_export.models.identity_tensor_multiplier import ARGUMENT, parse_multiplier
+from cnn_export.program.normalization import Normalization, parse_normalization
+from cnn_export.source.checkpoint import load_model
+from cnn_export.source.inputs import program_inputs
+from cnn_export.source.pixels import FromPixels, refuse_no_image
+from cnn_export.source.request import MULTIPLIER_OPTION, SourceRequest
+from cnn_export.source.source_model import Origin, SourceModel
 
 
 @dataclasses.dataclass(frozen=True)
-class LoadedModel:
-    """A network with the checkpoint's weights, and where both came from.
-
-    ``module`` is in eval mode with float32 weights. ``name`` is its ``--model`` spelling, or
-    ``pt2``, or ``module:class`` of an unpickled network. ``input_size`` is (channels, height,
-    width), recorded in the checkpoint or published; ``normalization`` is ``imagenet`` or
-    ``mean/std`` where known. ``container`` is the key that led to the tensors, empty for a bare
-    state_dict. ``example_inputs`` come with ``.pt2`` files only.
-    """
+class _Known:
+    """What the checkpoint or module says by itself; ``multiplier`` is unread."""
 
     module: nn.Module
-    name: str
-    arguments: Mapping[str, Any]
-    input_size: tuple[int, int, int] | None
-    normalization: str | None
-    source_sha256: str
-    container: str
-    example_inputs: tuple[torch.Tensor, ...] | None = None
+    origin: Origin
+    multiplier: object
+    input_size: tuple[int, int, int] | None = None
+    normalization: Normalization | None = None
+    examples: tuple[Tensor, ...] | None = None
     notes: tuple[str, ...] = ()
 
 
-_NO_ARGUMENTS: Mapping[str, str] = {}
-
-
-def load_model(
-    path: Path,
-    *,
-    model: str | None = None,
-    model_args: Mapping[str, str] = _NO_ARGUMENTS,
-    weights_key: str | None = None,
-    allow_pickle: bool = False,
-    identity_tensor_multiplier: Fraction | None = None,
-) -> LoadedModel:
-    """Load a ``.pt``, ``.pth``, ``.pth.tar``, ``.safetensors`` or ``.pt2`` file.
-
-    Without ``model`` the network is recognised by tensor names and shapes; every tensor of file
-    and network must match either way. ``weights_key`` leads to the tensors where the file holds
-    several sets of them. ``allow_pickle`` runs whatever code the file holds.
-    ``identity_tensor_multiplier`` states a MobileNeXt's where ``model_args``, the checkpoint and
-    its folder do not say it; otherwise it changes nothing here.
+def load(request: SourceRequest) -> SourceModel:
+    """Load the checkpoint, or take the module as it is (in eval mode), and settle what it takes.
 
     Raises:
-        CheckpointError: missing, damaged, unsafe, not finite, ambiguous or not matching; or an
-            argument that no tensor shows is not said.
-        UsageError: ``model`` or ``model_args`` name nothing that exists.
-        TargetUnavailable: ``timm:`` is asked for and not installed.
+        CheckpointError: as :func:`~cnn_export.source.checkpoint.load_model`.
+        UsageError: the options contradict the network or one another; says which.
     """
-    source = None if model is None else parse_source(model)
-    given = parse_arguments(model_args)
-    with _errors_name(path), taken(path, kind_of) as snapshot:
-        kind = sniff(snapshot)
-        description = describe(snapshot, kind, allow_pickle=allow_pickle)
-        if "exported" in description:
-            if source or given or weights_key:
-                raise UsageError(
-                    f"{path} brings its own network; drop --model, --model-arg and --weights-key"
-                )
-            return _exported(snapshot, description, allow_pickle)
-        loaded, notes = read(description, snapshot, kind, allow_pickle=allow_pickle)
-        contents = open_container(loaded, weights_key)
-        contents = dataclasses.replace(contents, notes=(*notes, *contents.notes))
-        if contents.module is not None and source is None and not given:
-            return _unpickled(snapshot.sha256, contents, contents.module)
-        hints = hints_for(path, identity_tensor_multiplier)
-        return _recognised(snapshot.sha256, contents, source, given, hints)
-
-
-@contextlib.contextmanager
-def _errors_name(path: Path) -> Generator[None]:
-    """Say which file a refusal is about, where the message does not yet; it is the checkpoint."""
-    try:
-        yield
-    except InputRefused as error:
-        if isinstance(error, CheckpointError) and str(path) in str(error):
-            raise
-        named = str(error) if str(path) in str(error) else f"{path}: {error}"
-        raise CheckpointError(named) from error
-    except (ExportError, OSError, MemoryError):
-        raise
-    except Exception as error:  # whatever a crafted file brings about
-        raise CheckpointError(
-            f"{path}: what it holds cannot be made sense of: {type(error).__name__}:"
-            f" {one_line(error)}; save model.state_dict() alone"
-        ) from error
-
-
-def _recognised(
-    source_sha256: str,
-    contents: Contents,
-    source: Source | None,
-    given: Mapping[str, Any],
-    hints: Hints,
-) -> LoadedModel:
-    module, candidate, notes = network_for(
-        contents.tensors, contents.entries, contents.metadata, source, given, hints
+    given = request.network
+    known = (
+        _from_checkpoint(request, given) if isinstance(given, Path) else _in_memory(request, given)
     )
-    size, normalization, ignored = _recorded_input(contents, candidate.input_size)
-    return LoadedModel(
+    trained, wanted = _multipliers(request, known)
+    module, inside, notes = _taking_pixels(known, request)
+    # Whoever states the normalization knows the network without it, by its own argument's name.
+    named = known.module if request.normalize else module
+    model, size = known.origin.model, known.input_size
+    examples = program_inputs(request, named, model, size, known.examples)
+    if request.normalize is not None:
+        refuse_no_image(request.normalize, examples)
+    return SourceModel(
         module=module,
-        name=candidate.label,
-        arguments=dict(candidate.arguments),
-        input_size=size,
-        normalization=normalization or candidate.normalization,
-        source_sha256=source_sha256,
-        container=contents.container,
-        notes=(*contents.notes, *notes, *ignored),
+        origin=known.origin,
+        examples=examples,
+        dynamic_batch=request.batch is None,
+        input_name=_first_input(known.module) if request.normalize else None,
+        normalization=None if inside else known.normalization,
+        normalization_inside=inside,
+        takes_pixels=_wants_pixels(request),
+        shortcut_multiplier=trained,
+        approximated_multiplier=wanted,
+        notes=(*known.notes, *notes),
     )
 
 
-def _recorded_input(
-    contents: Contents, published: Size | None
-) -> tuple[Size | None, str | None, tuple[str, ...]]:
-    """Return input size (else the published one), recorded normalization, and notes."""
-    size, size_notes = recorded_input_size(contents.metadata)
-    size = size or published
-    normalization, notes = recorded_normalization(contents.metadata, size[0] if size else None)
-    return size, normalization, (*size_notes, *notes)
+def _in_memory(request: SourceRequest, module: nn.Module) -> _Known:
+    if request.model or request.model_args or request.weights_key or request.allow_pickle:
+        raise UsageError("model, model_args, weights_key and allow_pickle are for checkpoint files")
+    module.eval()
+    origin = Origin("", None, type(module).__name__, {}, "module")
+    return _Known(module, origin, getattr(module, ARGUMENT, 1))
 
 
-def _unpickled(source_sha256: str, contents: Contents, module: nn.Module) -> LoadedModel:
-    _tensors, conversions = usable(contents.tensors)
-    size, normalization, ignored = _recorded_input(contents, None)
-    kind = type(module)
-    return LoadedModel(
-        module=module.float().eval().requires_grad_(False),
-        name=f"{kind.__module__}:{kind.__qualname__}",
-        arguments={},
-        input_size=size,
-        normalization=normalization,
-        source_sha256=source_sha256,
-        container=contents.container,
-        notes=(*contents.notes, *conversions, *ignored),
+def _from_checkpoint(request: SourceRequest, path: Path) -> _Known:
+    loaded = load_model(
+        path,
+        model=request.model,
+        model_args=request.model_args,
+        weights_key=request.weights_key,
+        allow_pickle=request.allow_pickle,
+        identity_tensor_multiplier=request.identity_tensor_multiplier,
+    )
+    origin = Origin(
+        file=path.name,
+        sha256=loaded.source_sha256,
+        model=loaded.name,
+        arguments={key: str(value) for key, value in loaded.arguments.items()},
+        container=loaded.container,
+    )
+    recognised = () if request.model is not None else (_recognised(loaded.name, loaded.arguments),)
+    text = loaded.normalization
+    return _Known(
+        module=loaded.module,
+        origin=origin,
+        multiplier=loaded.arguments.get(ARGUMENT, getattr(loaded.module, ARGUMENT, 1)),
+        input_size=loaded.input_size,
+        normalization=None if text is None else parse_normalization(text),
+        examples=loaded.example_inputs,
+        notes=(*recognised, *loaded.notes),
     )
 
 
-def _exported(snapshot: Snapshot, description: dict[str, Any], allow_pickle: bool) -> LoadedModel:
-    module, inputs = load_exported(snapshot, description, allow_pickle=allow_pickle)
-    _tensors, conversions = usable(module.state_dict())
-    if conversions:
-        raise CheckpointError(
-            f"{snapshot.path} computes in another type than float32; export it in float32"
+def _recognised(name: str, arguments: Mapping[str, Any]) -> str:
+    listed = ", ".join(f"{key}={value}" for key, value in arguments.items())
+    return f"recognised as {name}" + (f"({listed})" if listed else "")
+
+
+def _wants_pixels(request: SourceRequest) -> bool:
+    return request.takes_pixels or request.normalize is not None
+
+
+def _taking_pixels(
+    known: _Known, request: SourceRequest
+) -> tuple[nn.Module, Normalization | None, tuple[str, ...]]:
+    """Return the network with the normalization inside, where pixels are asked for, and notes.
+
+    ``normalize`` states it; an image package else does what is known of the checkpoint, and takes
+    pixels as they are where nothing is.
+    """
+    normalization = request.normalize or known.normalization
+    if not _wants_pixels(request) or normalization is None:
+        return known.module, None, ()
+    notes = [f"the artifact takes raw pixels and normalizes them itself ({normalization.text})"]
+    if known.normalization not in (None, normalization):
+        notes.append(
+            f"{known.normalization.text} is known of the checkpoint and not used: check --normalize"
         )
-    first = tuple(inputs[0].shape[1:]) if inputs else ()
-    return LoadedModel(
-        module=module,
-        name="pt2",
-        arguments={},
-        input_size=(first[0], first[1], first[2]) if len(first) == 3 else None,
-        normalization=None,
-        source_sha256=snapshot.sha256,
-        container="",
-        example_inputs=inputs,
-        notes=notes_on(description),
-    )
+    return FromPixels(known.module, normalization).eval(), normalization, tuple(notes)
+
+
+def _first_input(network: nn.Module) -> str:
+    if isinstance(network, fx.GraphModule):
+        return next(node.name for node in network.graph.nodes if node.op == "placeholder")
+    return next(iter(inspect.signature(network.forward).parameters))
+
+
+def _multipliers(request: SourceRequest, known: _Known) -> tuple[Fraction | None, Fraction | None]:
+    """Return the shortcut multiplier that the network was trained with, and the one to give it.
+
+    Raises:
+        UsageError: the option names another multiplier than the network was trained with and
+            the change is not asked for, or the same one and it is; or the network's is no 1/n.
+    """
+    wanted = request.identity_tensor_multiplier
+    try:
+        trained = parse_multiplier(known.multiplier)
+    except ValueError as error:
+        if wanted is None:  # a network of the user's own may call anything so
+            return None, None
+        raise UsageError(
+            f"{known.origin.model} cannot be given {MULTIPLIER_OPTION}: {error}"
+        ) from error
+    if wanted is None:
+        return trained, None
+    if wanted != trained and not request.approximate:
+        raise UsageError(
+            f"{MULTIPLIER_OPTION} {wanted} makes another function of this network, trained with"
+            f" {trained}; drop the option, or add --approximate to export that and have the drift"
+            " measured"
+        )
+    if wanted == trained and request.approximate:
+        raise UsageError(
+            f"--approximate has nothing to approximate: the network's identity tensor multiplier"
+            f" is {trained}; drop it, or say with --model-arg what the network was trained with"
+        )
+    return trained, wanted if request.approximate else None

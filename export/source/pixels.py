@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from cnn_export.errors import UsageError
-from cnn_export.source.inputs import normalization_statistics
+from cnn_export.program.normalization import Normalization, parse_normalization
 
 _WHITE = 255.0
 _IMAGE_RANK = 4
@@ -29,9 +29,9 @@ class FromPixels(nn.Module):
     scale: torch.Tensor
     offset: torch.Tensor
 
-    def __init__(self, network: nn.Module, normalization: str) -> None:
+    def __init__(self, network: nn.Module, normalization: Normalization) -> None:
         super().__init__()
-        scale, offset = _scale_and_offset(*normalization_statistics(normalization))
+        scale, offset = _scale_and_offset(normalization.mean, normalization.std)
         self.network = network
         self.register_buffer("scale", scale.reshape(1, -1, 1, 1))
         self.register_buffer("offset", offset.reshape(1, -1, 1, 1))
@@ -49,14 +49,15 @@ def _scale_and_offset(
     return 1 / (_WHITE * stds), -means / stds
 
 
-def usable_normalization(text: str) -> str:
-    """Return the text of a normalization that can be computed.
+def usable_normalization(text: str) -> Normalization:
+    """Return the normalization of a text, if it can be computed.
 
     Raises:
         UsageError: unknown text, not one std per mean, not finite, a std that is not positive, or
             numbers that float32 cannot hold.
     """
-    mean, std = normalization_statistics(text)
+    normalization = parse_normalization(text)
+    mean, std = normalization.mean, normalization.std
     if len(mean) != len(std):
         fault = f"has {len(mean)} means and {len(std)} standard deviations"
     elif not all(map(math.isfinite, (*mean, *std))):
@@ -66,7 +67,7 @@ def usable_normalization(text: str) -> str:
     elif not _is_representable(mean, std):
         fault = "is too large or too small for float32"
     else:
-        return text
+        return normalization
     raise UsageError(f"normalize {text!r} {fault}; give 'imagenet' or 'MEAN,…/STD,…'")
 
 
@@ -75,7 +76,7 @@ def _is_representable(mean: Sequence[float], std: Sequence[float]) -> bool:
     return bool(scale.isfinite().all() and scale.all() and offset.isfinite().all())
 
 
-def refuse_no_image(normalization: str, examples: Sequence[torch.Tensor]) -> None:
+def refuse_no_image(normalization: Normalization, examples: Sequence[torch.Tensor]) -> None:
     """Check that the network takes one image that the statistics fit.
 
     Raises:
@@ -93,9 +94,9 @@ def refuse_no_image(normalization: str, examples: Sequence[torch.Tensor]) -> Non
             "normalize needs a floating image of shape (batch, channels, height, width); "
             f"this network takes {dtype} {list(image.shape)}"
         )
-    count = len(normalization_statistics(normalization)[0])
-    if count not in (1, image.shape[1]):
+    if not normalization.fits(image.shape[1]):
         raise UsageError(
-            f"normalize {normalization!r} has {count} means, but the image has {image.shape[1]} "
+            f"normalize {normalization.text!r} has {len(normalization.mean)} means, but the image"
+            f" has {image.shape[1]} "
             "channels; give one for each"
         )

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torchvision import models
 
 from cnn_export.errors import CheckpointError, UsageError
-from cnn_export.source import load, load_model
+from cnn_export.source import checkpoint, load_model
 from cnn_export.source.networks.model_arguments import parse_value
 
 
@@ -164,7 +164,7 @@ def test_more_names_and_places_than_a_script_writes(
 def test_what_nobody_foresaw_is_the_file_s_fault(
     state: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "network_for", lambda *_: [][1])
+    monkeypatch.setattr(checkpoint, "network_for", lambda *_: [][1])
     assert "cannot be made sense of: IndexError" in _refusal(_saved(tmp_path, state))
 
 

@@ -16,7 +16,7 @@ from command_checks import REFUSED, SMALL, refusal
 
 from cnn_export import source
 from cnn_export.__main__ import main
-from cnn_export.source import load, load_model
+from cnn_export.source import checkpoint, load_model
 
 
 def _contents(folder: Path) -> list[bytes]:
@@ -51,7 +51,7 @@ def test_a_real_writer_beside(tmp_path: Path) -> None:
         for _ in range(12):
             try:
                 loaded = load_model(path, model="networks:SmallNet")
-            except source.load.CheckpointError:
+            except source.checkpoint.CheckpointError:
                 continue
             (tmp_path / "same.pt").write_bytes(digests[loaded.source_sha256])
             expected = torch.load(tmp_path / "same.pt", weights_only=True)
@@ -71,13 +71,13 @@ def test_saved_again_right_after_it_was_read(
 ) -> None:
     """Of the file that was read, the manifest tells the digest; the artifact is of its weights."""
     content = small_checkpoint.read_bytes()
-    described = load.describe
+    described = checkpoint.describe
 
     def saved_again(*arguments: Any, **named: Any) -> Any:
         small_checkpoint.write_bytes(b"" if later == "shorter" else bytes(len(content)))
         return described(*arguments, **named)
 
-    monkeypatch.setattr(load, "describe", saved_again)
+    monkeypatch.setattr(checkpoint, "describe", saved_again)
     arguments = ["-t", "onnx", *SMALL, "-o", str(out), "--quiet"]
     assert main([str(small_checkpoint), *arguments]) == 0
     manifest = json.loads((out / "small.onnx.manifest.json").read_text())

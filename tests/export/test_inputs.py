@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from cnn_export.errors import UsageError
+from cnn_export.program.normalization import parse_normalization
 from cnn_export.source.inputs import (
     example_inputs,
-    normalization_statistics,
     ordered_shapes,
     parse_shape,
     parse_size,
@@ -55,8 +55,10 @@ def test_shapes_of_other_names_are_refused(names: list[str]) -> None:
 
 
 def test_normalization_statistics() -> None:
-    assert normalization_statistics("0.1,0.2/0.5,0.25") == ([0.1, 0.2], [0.5, 0.25])
-    assert normalization_statistics("imagenet")[0] == [0.485, 0.456, 0.406]
+    statistics = parse_normalization("0.1,0.2/0.5,0.25")
+    assert (statistics.mean, statistics.std) == ((0.1, 0.2), (0.5, 0.25))
+    assert parse_normalization("imagenet").mean == (0.485, 0.456, 0.406)
+    assert parse_normalization("0.10,0.2/0.5,0.25") == statistics
     for text in ("imagenett", "0.1,0.2", "a/b", "1/2/3"):
         with pytest.raises(UsageError, match="neither"):
-            normalization_statistics(text)
+            parse_normalization(text)

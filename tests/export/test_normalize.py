@@ -21,6 +21,7 @@ from cnn_export.__main__ import main
 from cnn_export.errors import UsageError
 from cnn_export.job.quiet import quiet
 from cnn_export.manifest.manifest import Manifest, read_manifest
+from cnn_export.program.normalization import parse_normalization
 from cnn_export.source.pixels import FromPixels, usable_normalization
 from cnn_export.targets import load_target
 
@@ -130,7 +131,7 @@ def test_without_the_stage_the_graph_normalizes(tmp_path: Path) -> None:
 def test_one_value_stands_for_all_channels() -> None:
     image = torch.randint(0, 256, (1, 3, 5, 7)).double()
     one, three = (
-        FromPixels(nn.Identity(), text).double()(image)
+        FromPixels(nn.Identity(), parse_normalization(text)).double()(image)
         for text in ("0.4/0.25", "0.4,0.4,0.4/0.25,0.25,0.25")
     )
     assert torch.equal(one, three)

@@ -18,9 +18,10 @@ from torch import nn
 
 from cnn_export.__main__ import main
 from cnn_export.errors import InputRefused
+from cnn_export.program.normalization import parse_normalization
 from cnn_export.program.program import Program, capture
 from cnn_export.program.tensors import TensorSpec
-from cnn_export.source.inputs import sample_probe
+from cnn_export.proof.samples import sample_probe
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (26, 36, 3), dtype=np.uint8)
 
@@ -44,7 +45,8 @@ def test_an_image_sample_is_scaled_and_normalized(tmp_path: Path, program: Progr
     assert value.shape == (1, 3, 13, 18)
     assert value.dtype == np.float32
     np.testing.assert_allclose(value[0, :, 4, 9], [0.2, 0.4, 1.0], rtol=1e-6)
-    normalized = sample_probe(tmp_path / "flat.png", program, "0.1,0.2,0.3/0.5,0.25,0.1")
+    statistics = parse_normalization("0.1,0.2,0.3/0.5,0.25,0.1")
+    normalized = sample_probe(tmp_path / "flat.png", program, statistics)
     np.testing.assert_allclose(normalized.inputs["input"][0, :, 4, 9], [0.2, 0.8, 7.0], rtol=1e-6)
 
 

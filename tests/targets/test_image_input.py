@@ -15,6 +15,7 @@ from cnn_export.__main__ import main
 from cnn_export.errors import UsageError
 from cnn_export.job.quiet import quiet
 from cnn_export.manifest.manifest import read_manifest
+from cnn_export.program.normalization import parse_normalization
 from cnn_export.source.pixels import FromPixels
 from cnn_export.targets import load_target
 
@@ -43,10 +44,11 @@ def test_the_wrapper_is_the_usual_preprocessing() -> None:
     pixels = torch.randint(0, 256, (1, 3, 5, 7)).double()
     mean = torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1).double()
     std = torch.tensor([0.5, 0.25, 2.0]).reshape(1, 3, 1, 1).double()
-    wrapped = FromPixels(torch.nn.Identity(), "0.1,0.2,0.3/0.5,0.25,2.0").double()
+    statistics = parse_normalization("0.1,0.2,0.3/0.5,0.25,2.0")
+    wrapped = FromPixels(torch.nn.Identity(), statistics).double()
     torch.testing.assert_close(wrapped(pixels), (pixels / 255 - mean) / std, rtol=1e-6, atol=1e-6)
 
 
 def test_a_bad_normalization_is_refused() -> None:
     with pytest.raises(UsageError, match="normalization 'grey'"):
-        FromPixels(torch.nn.Identity(), "grey")
+        parse_normalization("grey")

@@ -10,8 +10,8 @@ from typing import Any
 from cnn_export.command_line.packages import require
 from cnn_export.errors import TargetUnavailable, UsageError, nearest
 from cnn_export.models.registry import Shapes
+from cnn_export.program.normalization import normalization_text
 from cnn_export.source.networks.candidates import Candidate
-from cnn_export.source.recorded.normalization import normalization_text
 
 _OWN_WEIGHTS = ("pretrained", "checkpoint_path", "pretrained_cfg", "cache_dir")
 

@@ -11,8 +11,7 @@ from typing import Any
 from cnn_export.errors import CheckpointError, UsageError
 from cnn_export.models.identity_tensor_multiplier import ARGUMENT, PUBLISHED, parse_multiplier
 from cnn_export.source.networks.candidates import Candidate
-
-OPTION = "--identity-tensor-multiplier"
+from cnn_export.source.request import MULTIPLIER_OPTION
 
 PUBLISHED_FOLDERS = {
     "74_02_full_id_tensor": Fraction(1),
@@ -58,7 +57,7 @@ def with_multiplier(
         )
     if not said and hints.stated is None:
         raise _unsaid(asked)
-    way, multiplier = next(iter(said.items()), (OPTION, hints.stated))
+    way, multiplier = next(iter(said.items()), (MULTIPLIER_OPTION, hints.stated))
     asked = dataclasses.replace(asked, arguments={**asked.arguments, ARGUMENT: str(multiplier)})
     return asked, (f"identity tensor multiplier {multiplier}, as {way} says",)
 
@@ -85,7 +84,7 @@ def _unsaid(candidate: Candidate) -> CheckpointError:
     values = "|".join(map(str, PUBLISHED))
     return CheckpointError(
         f"{candidate} fits, but its tensors are the same for every identity tensor multiplier, and"
-        f" the wrong one is another function; say it with {OPTION} {values} or --model-arg"
-        f" {ARGUMENT}={PUBLISHED[1]}, or keep the file in its published folder"
+        f" the wrong one is another function; say it with {MULTIPLIER_OPTION} {values} or"
+        f" --model-arg {ARGUMENT}={PUBLISHED[1]}, or keep the file in its published folder"
         f" ({', '.join(PUBLISHED_FOLDERS)})"
     )

@@ -6,11 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from cnn_export.errors import CheckpointError
+from cnn_export.errors import CheckpointError, UsageError
+from cnn_export.program.normalization import normalization_text, parse_normalization
 from cnn_export.source.recorded.recorded import find, shown
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Statistics = tuple[Sequence[float], Sequence[float]]
 
@@ -39,21 +37,12 @@ def recorded_normalization(
     return normalization_text(*statistics), ()
 
 
-def normalization_text(mean: Sequence[float], std: Sequence[float]) -> str:
-    """Return ``imagenet`` or ``m1,m2,m3/s1,s2,s3``."""
-    if (tuple(mean), tuple(std)) == (IMAGENET_MEAN, IMAGENET_STD):
-        return "imagenet"
-    return "/".join(",".join(map(str, values)) for values in (mean, std))
-
-
 def _read(text: str) -> Statistics | None:
-    if text == "imagenet":
-        return IMAGENET_MEAN, IMAGENET_STD
     try:
-        mean, std = ([float(value) for value in part.split(",")] for part in text.split("/"))
-    except ValueError:
+        statistics = parse_normalization(text)
+    except UsageError:
         return None
-    return mean, std
+    return statistics.mean, statistics.std
 
 
 def _pair(mean: object, std: object) -> Statistics | None:
