@@ -13,7 +13,7 @@ from pages import ROOT, folders, pages, tracked
 
 ROOMS = ("reparam", "models", "benchmarks")
 PYTHON = sorted(name for name in tracked() if name.endswith(".py"))
-INVENTED = re.compile(r"merge_relu|unshuffle|litenet|\bfile\.py|-budgets\.toml")
+INVENTED = re.compile(r"merge_relu|unshuffle|litenet|NAME|\b(?:file|utils)\.py|-budgets\.toml")
 """What pages tell a reader to write, and what messages quote as an example."""
 
 _FILE = r"(?:[\w.*-]+/)*[\w.*-]+\.(?:py|md|npz|java|j2|css|js|lock|toml)"
