@@ -7,6 +7,8 @@ images are used once, after the last epoch, for the figure in the checkpoint.
 from __future__ import annotations
 
 import dataclasses
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cnn_export.command_line.edge import run_command
+from cnn_export.errors import TargetUnavailable
 from cnn_export.models import digits
 from cnn_export.models.trainer import (
     LOSSES,
@@ -32,6 +36,9 @@ from cnn_export.models.trainer import (
 _DEFAULTS = Config()
 
 
+NAME = "python -m cnn_export.models.train"
+
+
 @click.command()
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True)
 @click.option("--loss", type=click.Choice(sorted(LOSSES)), default=_DEFAULTS.loss)
@@ -42,13 +49,15 @@ _DEFAULTS = Config()
 @click.option("--batch-size", type=click.IntRange(min=2), default=_DEFAULTS.batch_size)
 @click.option("--threads", type=click.IntRange(min=1), default=1, help="More gain nothing here.")
 @click.option("--resume/--restart", default=None, help="What to do with an interrupted run.")
-def main(out: Path, threads: int, resume: bool | None, **options: Any) -> None:
+def command(out: Path, threads: int, resume: bool | None, **options: Any) -> None:
     """Train a narrow SkipNet on scikit-learn's digits and write its checkpoint to OUT."""
     torch.set_num_threads(threads)
     try:
         train(Config(**options), out, resume)
-    except (TrainingError, ModuleNotFoundError) as error:
+    except TrainingError as error:
         raise click.ClickException(str(error)) from error
+    except ModuleNotFoundError as error:
+        raise TargetUnavailable(str(error)) from error
 
 
 def train(config: Config, out: Path, resume: bool | None = None) -> None:
@@ -126,5 +135,10 @@ def _train_epochs(
             progress.update(task, completed=run.epoch, description=text)
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run_command(command, NAME, argv)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from cnn_export.atomic_commit import replaced
 from cnn_export.models import digits
 from cnn_export.models.losses import BiasLoss
 from cnn_export.models.skipnet import SkipNet, skipnet
@@ -158,10 +159,13 @@ def load_state(path: Path, config: Config) -> Run:
 
 
 def write_atomically(path: Path, content: dict[str, Any]) -> None:
-    """``torch.save`` beside ``path``, then move into place."""
-    partial = path.with_name(path.name + ".partial")
-    torch.save(content, partial)
-    partial.replace(path)
+    """``torch.save`` to ``path``, at once or not at all.
+
+    Raises:
+        DestinationError: it cannot be written; what was there is as it was.
+    """
+    with replaced(path) as staged:
+        torch.save(content, staged)
 
 
 def _set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

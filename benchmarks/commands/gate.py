@@ -50,10 +50,10 @@ def command(
     11: undecided or lost, with what would decide. A budget without a result and a result without
     a budget are refused (4), unless allowed; so is what only the baseline has.
     """
+    from cnn_export.atomic_commit import require_apart
     from cnn_export.benchmarks.gate.budgets import read_budgets
     from cnn_export.benchmarks.gate.candidates import shortfalls_of
     from cnn_export.benchmarks.gate.judge import judge
-    from cnn_export.benchmarks.gate.outputs.saving import require_apart
     from cnn_export.benchmarks.gate.regression import Regressions
     from cnn_export.benchmarks.results.read_series import read_measurements
 
@@ -154,10 +154,10 @@ def _require_matched(verdict: Verdict, budget_file: Path, allowed: bool) -> None
 def _write(
     candidates: Sequence[Candidate], verdict: Verdict, outputs: dict[str, Path | None]
 ) -> None:
+    from cnn_export.atomic_commit import append_text, save_text
     from cnn_export.benchmarks.gate.outputs.bmf import as_bmf
     from cnn_export.benchmarks.gate.outputs.junit import as_junit
     from cnn_export.benchmarks.gate.outputs.markdown import as_markdown
-    from cnn_export.benchmarks.gate.outputs.saving import append_text, save_text
 
     if junit := outputs["junit"]:
         save_text(junit, as_junit(verdict))

@@ -39,7 +39,7 @@ def command(
 
     The page loads nothing, reads light or dark as the system asks, and states what it left out.
     """
-    from cnn_export.benchmarks.gate.outputs.saving import require_apart
+    from cnn_export.atomic_commit import require_apart
     from cnn_export.benchmarks.report.writing import Sources, page_of, write_page
 
     page = out or results.with_suffix(".html")

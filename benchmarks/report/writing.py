@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cnn_export.atomic_commit import save_text
 from cnn_export.benchmarks.cost import read_cost
-from cnn_export.benchmarks.gate.outputs.saving import save_text
 from cnn_export.benchmarks.profiles.document import read_profile
 from cnn_export.benchmarks.report.cross_check_tables import look_tables
 from cnn_export.benchmarks.report.judging import budget_rows

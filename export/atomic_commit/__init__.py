@@ -17,22 +17,25 @@ removes the rest: see :func:`settle`.
 
 from __future__ import annotations
 
+from cnn_export.atomic_commit.one_file import append_text, replaced, require_apart, save_text
 from cnn_export.atomic_commit.recovery import settle
 from cnn_export.atomic_commit.replaceable import require_replaceable
 from cnn_export.atomic_commit.staged_files import (
     Staging,
     discard_unfinished,
     remove_empty,
-    replace_text,
     staging,
 )
 
 __all__ = [
     "Staging",
+    "append_text",
     "discard_unfinished",
     "remove_empty",
-    "replace_text",
+    "replaced",
+    "require_apart",
     "require_replaceable",
+    "save_text",
     "settle",
     "staging",
 ]

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import errno
 import os
-import stat
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
@@ -122,22 +121,19 @@ def staging(destination: Path) -> Generator[Staging]:
                 remove_empty(created)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """Write one file into an existing folder at once or not at all; its mode stays as it was.
+@contextlib.contextmanager
+def one_staged(path: Path) -> Generator[Path]:
+    """Yield where to make one file of an existing folder; it is committed if the body succeeds.
 
     Raises:
         OSError: it cannot be written; what was there is as it was.
         DestinationError: there is a folder, or another process keeps the folder locked.
     """
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
     made: Staging | None = None
     try:
         with held_back():
             made = _started(path.parent, ())
-        staged = made.folder / path.name
-        staged.write_text(text, encoding="utf-8")
-        if mode is not None:
-            staged.chmod(mode)
+        yield made.folder / path.name
         made.commit([path.name])
     finally:
         with held_back():

@@ -13,8 +13,8 @@ import made_results as made
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 
+from cnn_export.atomic_commit import save_text
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.gate.outputs.saving import save_text
 from cnn_export.benchmarks.results.record_types import Conditions
 from cnn_export.errors import DestinationError
 
@@ -182,7 +182,7 @@ def test_an_output_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Mon
 def test_redirected_standard_output_keeps_what_is_printed_around(name: str, tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; "
-        "from cnn_export.benchmarks.gate.outputs.saving import append_text, save_text; "
+        "from cnn_export.atomic_commit import append_text, save_text; "
         f"print('before'); save_text(Path({name!r}), 'saved\\n'); "
         f"append_text(Path({name!r}), 'added\\n'); print('after')"
     )

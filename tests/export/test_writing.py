@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from command_checks import tree
 from file_sets import FILE_SETS, FileSet, stage
 
-from cnn_export.atomic_commit import replace_text, replacing, settle, staging
+from cnn_export.atomic_commit import replacing, save_text, settle, staging
 from cnn_export.atomic_commit.locks import folder_locked
 from cnn_export.errors import DestinationError
 
@@ -236,11 +238,11 @@ def test_a_folder_that_came_in_between_is_not_replaced(out: Path) -> None:
 def test_one_text_is_replaced_at_once_and_keeps_its_mode(out: Path) -> None:
     (out / "page.html").write_text("old")
     (out / "page.html").chmod(0o640)
-    replace_text(out / "page.html", "new")
+    save_text(out / "page.html", "new")
     assert tree(out) == {"page.html": b"new"}
     assert (out / "page.html").stat().st_mode & 0o777 == 0o640
-    with pytest.raises(FileNotFoundError):
-        replace_text(out / "none" / "page.html", "new")
+    with pytest.raises(DestinationError, match="No such file"):
+        save_text(out / "none" / "page.html", "new")
     assert tree(out) == {"page.html": b"new"}
 
 
@@ -252,9 +254,44 @@ def test_one_text_that_cannot_be_written_leaves_the_old(
 
     (out / "page.html").write_text("old")
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        replace_text(out / "page.html", "new")
+    with pytest.raises(DestinationError, match="No space"):
+        save_text(out / "page.html", "new")
     assert tree(out) == {"page.html": b"old"}
+
+
+def test_a_link_stays_and_its_file_is_replaced(out: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("old")
+    (out / "link").symlink_to(tmp_path / "file")
+    save_text(out / "link", "new")
+    assert (out / "link").readlink() == tmp_path / "file"
+    assert (tmp_path / "file").read_text() == "new"
+
+
+def test_a_link_to_itself_is_refused(out: Path) -> None:
+    (out / "link").symlink_to(out / "link")
+    with pytest.raises(DestinationError, match="leads to itself"):
+        save_text(out / "link", "new")
+
+
+@pytest.mark.parametrize("replaces", [True, False])
+@pytest.mark.parametrize("ending", ["SIGKILL", "SIGTERM"])
+def test_a_kill_while_one_file_is_made_leaves_the_old(
+    ending: str, replaces: bool, out: Path
+) -> None:
+    before = {"model.pt": b"old"} if replaces else {}
+    for name, content in before.items():
+        (out / name).write_bytes(content)
+    code = (
+        "import os, signal, sys; from pathlib import Path; "
+        "from cnn_export.atomic_commit import replaced\n"
+        "with replaced(Path(sys.argv[1])) as staged:\n"
+        "    staged.write_bytes(b'half')\n"
+        f"    os.kill(os.getpid(), signal.{ending})"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(out / "model.pt")], check=False)
+    assert ended.returncode == -signal.Signals[ending]
+    settle(out)
+    assert tree(out) == before
 
 
 def test_a_signal_ends_the_wait_for_the_folder(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,5 +306,5 @@ def test_a_signal_ends_the_wait_for_the_folder(out: Path, monkeypatch: pytest.Mo
     (out / "page.html").write_text("old")
     monkeypatch.setattr("cnn_export.atomic_commit.locks.time.sleep", pause)
     with folder_locked(out), pytest.raises(KeyboardInterrupt):
-        replace_text(out / "page.html", "new")
+        save_text(out / "page.html", "new")
     assert (tree(out), held_back) == ({"page.html": b"old"}, [])

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from cnn_export.errors import DestinationError
 from cnn_export.models import trainer
 from cnn_export.models.digits import Digits
 
@@ -106,7 +107,7 @@ def test_broken_write_keeps_the_state_before(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", broken_save)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DestinationError, match="disk full"):
         trainer.write_atomically(path, {"epoch": 2})
     assert torch.load(path, weights_only=True) == {"epoch": 1}
 
