@@ -18,11 +18,6 @@ import click
 @click.option(
     "--roofline", is_flag=True, help="Measure this host's peaks and say how far operators are."
 )
-@click.option(
-    "--etdump",
-    type=click.Path(path_type=Path),
-    help="For .pte: events that a build of ExecuTorch with its tracer recorded.",
-)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 def command(
     artifact: Path,
@@ -30,17 +25,16 @@ def command(
     inferences: int,
     top: int | None,
     roofline: bool,
-    etdump: Path | None,
     as_json: bool,
 ) -> None:
     """Show where an artifact's time goes, operator by operator, beside macs and mac_bytes.
 
-    ARTIFACT is a .tflite, .onnx or .pte file with its manifest. The sum over operators stands
+    ARTIFACT is a .tflite or .onnx file with its manifest. The sum over operators stands
     beside the whole call, and what lies between is named.
     """
     from cnn_export.benchmarks.profiles.process import profiled
 
-    found = profiled(artifact, threads, inferences, etdump)
+    found = profiled(artifact, threads, inferences)
     if roofline:
         from cnn_export.benchmarks.profiles.document import measured_roofline
 

@@ -16,33 +16,32 @@ from cnn_export.benchmarks.cost import OpCost
 _CONTRACTIONS = ("Convolution", "Deconvolution", "Fully Connected", "Batch Matrix", "Subconv")
 _KINDS: dict[str, str] = {
     "Add": "ADD",
-    "Subtract": "SUB SUBTRACT",
-    "Multiply": "MUL MULTIPLY",
-    "Divide": "DIV DIVIDE",
+    "Subtract": "SUB",
+    "Multiply": "MUL",
+    "Divide": "DIV",
     "Maximum": "MAXIMUM",
     "Minimum": "MINIMUM",
-    "HardSwish": "HARDSWISH",
-    "Clamp": "RELU RELU6 RELUN1TO1 CLAMP",
-    "Sigmoid": "LOGISTIC SIGMOID",
+    "HardSwish": "HARD_SWISH",
+    "Clamp": "RELU RELU6 RELU_N1_TO_1",
+    "Sigmoid": "LOGISTIC",
     "Tanh": "TANH",
     "PReLU": "PRELU",
-    "Leaky": "LEAKYRELU",
+    "Leaky": "LEAKY_RELU",
     "ELU": "ELU",
     "GELU": "GELU",
-    "Mean": "MEAN STATICMEAN STATICREDUCE AVERAGEPOOL2D GLOBALAVGPOOLING2D",
-    "Sum": "MEAN SUM STATICMEAN STATICREDUCE STATICSUM GLOBALAVGPOOLING2D",
-    "Average": "AVERAGEPOOL2D AVERAGEPOOLING2D AVGPOOLING2D GLOBALAVGPOOLING2D",
-    "Global": "MEAN STATICMEAN GLOBALAVGPOOLING2D",
-    "Max": "MAXPOOL2D MAXPOOLING2D ARGMAXPOOLING2D",
+    "Mean": "MEAN AVERAGE_POOL_2D",
+    "Sum": "MEAN SUM",
+    "Average": "AVERAGE_POOL_2D",
+    "Global": "MEAN",
+    "Max": "MAX_POOL_2D",
     "Softmax": "SOFTMAX",
-    "Transpose": "TRANSPOSE STATICTRANSPOSE",
-    "Constant": "PAD PADV2 STATICCONSTANTPAD",
-    "Resize": "RESIZEBILINEAR STATICRESIZEBILINEAR2D",
-    "Convert": "CAST CONVERT QUANTIZE DEQUANTIZE",
-    "Copy": "RESHAPE STATICRESHAPE COPY CONCATENATION CONCATENATE2 CONCATENATE3 CONCATENATE4 "
-    "SLICE STRIDEDSLICE STATICSLICE SPLIT EVENSPLIT2 EVENSPLIT3 EVENSPLIT4 SQUEEZE",
+    "Transpose": "TRANSPOSE",
+    "Constant": "PAD PADV2",
+    "Resize": "RESIZE_BILINEAR",
+    "Convert": "CAST QUANTIZE DEQUANTIZE",
+    "Copy": "RESHAPE CONCATENATION SLICE STRIDED_SLICE SPLIT SQUEEZE",
 }
-"""First word of an event's name → kinds of operators, upper case without underscores."""
+"""First word of an event's name → TFLite's kinds of operators."""
 
 
 def align(events: Sequence[str], ops: Sequence[OpCost]) -> list[tuple[str, ...]] | None:
@@ -72,7 +71,7 @@ def compatible(event: str, op: OpCost) -> bool:
         return op.category == "contraction"
     words = event.split()
     known = _KINDS.get(words[0], "").split() if words else []
-    return op.kind.replace("_", "").upper() in known
+    return op.kind in known
 
 
 def _common_subsequence(events: Sequence[str], ops: Sequence[OpCost]) -> list[tuple[int, int]]:

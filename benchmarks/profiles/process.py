@@ -21,11 +21,7 @@ _WORKER = "cnn_export.benchmarks.profiles.worker"
 
 
 def profiled(
-    artifact: Path,
-    threads: int,
-    inferences: int,
-    etdump: Path | None = None,
-    timeout_s: float = _TIMEOUT_S,
+    artifact: Path, threads: int, inferences: int, timeout_s: float = _TIMEOUT_S
 ) -> Profile:
     """Return the profile that a fresh process made.
 
@@ -37,8 +33,6 @@ def profiled(
         out = Path(folder) / "profile.json"
         command = [sys.executable, "-m", _WORKER, str(artifact), "--out", str(out)]
         command += ["--threads", str(threads), "--inferences", str(inferences)]
-        if etdump is not None:
-            command += ["--etdump", str(etdump)]
         try:
             done = subprocess.run(
                 command, capture_output=True, stdin=subprocess.DEVNULL, timeout=timeout_s,

@@ -22,7 +22,7 @@ from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of, runtime_ver
 from cnn_export.benchmarks.runtimes.probe import probe_inputs
 from cnn_export.benchmarks.worker import process_memory
 from cnn_export.benchmarks.worker.loaded_artifact import refusing_failures
-from cnn_export.errors import ExportError, InputRefused, TargetUnavailable, UsageError
+from cnn_export.errors import ExportError, InputRefused, TargetUnavailable
 from cnn_export.manifest.manifest import Manifest
 from cnn_export.untrusted.parent_death import end_with_parent
 
@@ -36,12 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("artifact", type=Path)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--inferences", type=int, required=True)
-    parser.add_argument("--etdump", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(argv)
     try:
         process_memory.bound(memory_bytes())
-        found = profile(options.artifact, options.threads, options.inferences, options.etdump)
+        found = profile(options.artifact, options.threads, options.inferences)
     except ExportError as error:
         return _fail(options.out, str(error), error.exit_code)
     except Exception as error:  # the parent must hear of every end
@@ -57,8 +56,8 @@ def _fail(out: Path, message: str, code: int) -> int:
     return code
 
 
-def profile(path: Path, threads: int, inferences: int, etdump: Path | None) -> Profile:
-    """Profile one artifact, or read an ETDump that was recorded for it.
+def profile(path: Path, threads: int, inferences: int) -> Profile:
+    """Profile one artifact.
 
     Raises:
         ExportError: as the manifest, the runtime or the cost reader raise it.
@@ -70,7 +69,7 @@ def profile(path: Path, threads: int, inferences: int, etdump: Path | None) -> P
         raise InputRefused(inspection.unknown or f"{path}: its operators cannot be told")
     cost = inspection.cost
     with refusing_failures(runtime.package, "profile", path):
-        trace = _trace(path, manifest, (threads, inferences), version, etdump)
+        trace = _trace(path, manifest, (threads, inferences), version)
     ops, untimed, notes = joined(trace, cost)
     return Profile(
         artifact=path.name,
@@ -88,12 +87,8 @@ def profile(path: Path, threads: int, inferences: int, etdump: Path | None) -> P
     )
 
 
-def _trace(
-    path: Path, manifest: Manifest, amounts: tuple[int, int], version: str, etdump: Path | None
-) -> Trace:
+def _trace(path: Path, manifest: Manifest, amounts: tuple[int, int], version: str) -> Trace:
     threads, inferences = amounts
-    if etdump is not None and path.suffix != ".pte":
-        raise UsageError(f"--etdump is ExecuTorch's; leave it out for {path}")
     warm_up = max(3, round(_WARM_UP_SHARE * inferences))
     match path.suffix:
         case ".onnx":
@@ -107,21 +102,12 @@ def _trace(
             inputs = probe_inputs(manifest)
             return litert_trace.trace(path, manifest, inputs, threads, inferences, warm_up, version)
         case ".pte":
-            return _etdump_trace(path, version, etdump)
+            raise TargetUnavailable(
+                f"the wheel of executorch {version} is built without its event tracer and cannot"
+                f" profile {path}; profile the network's .tflite or .onnx"
+            )
         case _:
             raise InputRefused(f"{path}: no runtime of this host profiles {path.suffix}")
-
-
-def _etdump_trace(path: Path, version: str, etdump: Path | None) -> Trace:
-    if etdump is None:
-        raise TargetUnavailable(
-            f"the wheel of executorch {version} is built without its event tracer and cannot "
-            f"profile {path.name}; record an ETDump with a build that has "
-            "EXECUTORCH_ENABLE_EVENT_TRACER and give it with --etdump FILE"
-        )
-    from cnn_export.benchmarks.profiles.readers.etdump import read_etdump
-
-    return read_etdump(etdump)
 
 
 def _median(times: Sequence[int]) -> float | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,10 @@ from cnn_export import export
 from cnn_export.benchmarks.commands.profile import command
 from cnn_export.benchmarks.profiles.document import Profile, read_profile
 from cnn_export.benchmarks.profiles.process import profiled
+from cnn_export.benchmarks.profiles.readers.litert_library import KNOWN_VERSION, ProfiledModel
 from cnn_export.benchmarks.results.session import IncompleteRun
 from cnn_export.command_line.edge import run_command
-from cnn_export.errors import InputRefused, ParityError, TargetUnavailable, UsageError
+from cnn_export.errors import InputRefused, ParityError, TargetUnavailable
 
 # conv 3→8, 3×3, stride 2 on 33×47 (17×24 out); depthwise 3×3 stride 1; 1×1 8→12; linear 12→5.
 MACS = [17 * 24 * 8 * 27, 17 * 24 * 8 * 9, 17 * 24 * 12 * 8, 12 * 5]
@@ -82,37 +85,17 @@ def test_fused_activations_are_covered_by_their_convolution(profiles: dict[str, 
 
 
 def test_executorch_wheel_has_no_tracer_and_says_what_to_do(exported: dict[str, Path]) -> None:
-    with pytest.raises(TargetUnavailable, match="--etdump"):
+    with pytest.raises(TargetUnavailable, match=r"\.tflite or \.onnx"):
         profiled(exported["executorch"], threads=1, inferences=5)
 
 
-DUMP = Path(__file__).parent / "made_by_executorch" / "three_runs.etdp"
-"""Written by executorch 1.4.1's own ``serialize_to_etdump_flatcc``, which needs torch and seconds.
-
-Three runs of six delegate operators, with the size in front as the runtime writes it.
-"""
-
-
-def test_an_etdump_is_joined_with_the_file(exported: dict[str, Path]) -> None:
-    profile = profiled(exported["executorch"], threads=1, inferences=5, etdump=DUMP)
-    # The first run is warm-up; what is left are two, whose medians are their means.
-    assert [op.median_ns for op in profile.ops] == [200, 30, 400, 500, 6, 70]
-    assert [op.macs for op in profile.ops if op.macs] == MACS
-    assert profile.sum_ns == (885 + 1527) / 2
-    assert profile.profiled_ns == profile.sum_ns + 40
-    assert profile.plain_ns is None
-
-
-def test_a_foreign_etdump_is_refused(exported: dict[str, Path], tmp_path: Path) -> None:
-    path = tmp_path / "net.etdp"
-    path.write_bytes(b"not an etdump at all, just some words")
-    with pytest.raises(InputRefused, match="no ETDump"):
-        profiled(exported["executorch"], threads=1, inferences=5, etdump=path)
-
-
-def test_an_etdump_of_another_format_is_refused(exported: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--etdump is ExecuTorch's"):
-        profiled(exported["onnx"], threads=1, inferences=5, etdump=tmp_path / "x")
+def test_only_the_litert_that_the_extra_installs_is_profiled(exported: dict[str, Path]) -> None:
+    """The library's structures are private: those of another version may lie elsewhere."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    pinned = f"ai-edge-litert=={KNOWN_VERSION}*"
+    assert pinned in project["project"]["optional-dependencies"]["bench"]
+    with pytest.raises(TargetUnavailable, match=re.escape(f"pip install '{pinned}'")):
+        ProfiledModel(exported["tflite"], 1, "2.4.0")
 
 
 def test_a_changed_artifact_is_not_profiled(exported: dict[str, Path], tmp_path: Path) -> None:
