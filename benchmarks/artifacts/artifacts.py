@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_file
-from cnn_export.benchmarks.cost import Inspection
+from cnn_export.artifact_files.inspection import Inspection
+from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_files
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
 from cnn_export.errors import UsageError
@@ -50,18 +50,19 @@ def read_subjects(
         UsageError: the same content is given twice.
     """
     names = _names(paths)
-    subjects = [_subject(path, name) for path, name in zip(paths, names, strict=True)]
+    runtimes = [runtime_of(path).package for path in paths]
+    found = proven_files(paths)
+    subjects = [
+        Subject(path, name, manifest, inspection, runtime)
+        for path, name, (manifest, inspection), runtime in zip(
+            paths, names, found, runtimes, strict=True
+        )
+    ]
     for package in {subject.runtime: None for subject in subjects}:
         require_runtime(package)
     if not same_twice:
         _require_distinct(subjects)
     return subjects
-
-
-def _subject(path: Path, name: str) -> Subject:
-    runtime = runtime_of(path)
-    manifest, found = proven_file(path)
-    return Subject(path, name, manifest, found, runtime.package)
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

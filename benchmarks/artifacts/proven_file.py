@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from cnn_export.artifact_files.inspection import Inspection, inspect
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
-from cnn_export.benchmarks.cost import Inspection, inspect
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.benchmarks.cost.reading import cost_of
+from cnn_export.benchmarks.devices.host.host_info import memory_bytes
 from cnn_export.benchmarks.results import record_types
 from cnn_export.errors import InputRefused
 from cnn_export.manifest.embedded import require_same_story
@@ -22,25 +25,30 @@ _PLANNER = "ai-edge-litert"
 """Plans a ``.tflite``'s partitions when it loads it: of another version, it may plan others."""
 
 
-def proven_file(path: Path) -> tuple[Manifest, Inspection]:
-    """Return the manifest of ``path`` and what the file itself says, which agree.
+_PLANNING_SHARE = 0.5
+"""Of this host's memory, at most: what planning partitions may allocate for activations."""
+
+
+def proven_files(paths: Sequence[Path]) -> list[tuple[Manifest, Inspection]]:
+    """Return the manifest of each of ``paths`` and what the file itself says, which agree.
 
     Where partitions cannot be planned here, a line on stderr says so.
 
     Raises:
         InputRefused: artifact or manifest is missing, damaged, no regular file or hostile, or they
             contradict each other; names the field and both values.
-        ParityError: the file is not the one its manifest was written for.
+        ParityError: a file is not the one its manifest was written for.
         TargetUnavailable: what reads the format is not installed.
     """
-    manifest = proven_manifest(path)
-    found = inspect(path)
-    require_agreement(path, manifest, found)
-    if found.unplanned is not None:
-        from cnn_export.command_line.console import warn
+    manifests = [proven_manifest(path) for path in paths]
+    inspections = inspect(paths, int(memory_bytes() * _PLANNING_SHARE))
+    for path, manifest, found in zip(paths, manifests, inspections, strict=True):
+        require_agreement(path, manifest, found)
+        if found.unplanned is not None:
+            from cnn_export.command_line.console import warn
 
-        warn(f"{found.unplanned}; the manifest's are taken")
-    return manifest, found
+            warn(f"{found.unplanned}; the manifest's are taken")
+    return list(zip(manifests, inspections, strict=True))
 
 
 def require_agreement(path: Path, manifest: Manifest, found: Inspection) -> None:
@@ -71,7 +79,7 @@ def artifact_record(
 
 def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> dict[str, object]:
     split = found.split or manifest.partitions
-    cost = found.cost
+    cost = _cost(found, name)
     return {
         "run_id": run_id,
         "sha256": manifest.artifact_sha256,
@@ -86,6 +94,16 @@ def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> di
         "partitions": split.partitions,
         "ops_outside": sum(outside.count for outside in split.outside),
     }
+
+
+def _cost(found: Inspection, name: str) -> ArtifactCost | None:
+    """Return the cost, ``None`` where operators cannot be told or make no sense together."""
+    if found.graph is None:
+        return None
+    try:
+        return cost_of(found.graph, Path(name))
+    except InputRefused:
+        return None
 
 
 def _plans_alike(versions: Mapping[str, str]) -> bool:

@@ -36,11 +36,11 @@ def command(
     files, in the tensors' real dtypes, for one inference (a dynamic batch counts as 1).
     """
     _require_consistent(per_op, sort, roofline, threads)
-    from cnn_export.benchmarks.cost import read_cost
+    from cnn_export.benchmarks.cost.artifact_cost import ordered
     from cnn_export.benchmarks.cost.display import document, show
-    from cnn_export.benchmarks.cost.ordering import ordered
+    from cnn_export.benchmarks.cost.reading import read_costs
 
-    costs = [ordered(read_cost(path), sort) for path in files]
+    costs = [ordered(cost, sort) for cost in read_costs(files)]
     peaks = None
     if roofline:
         from cnn_export.benchmarks.cost.host_peaks import measure_peaks

@@ -121,3 +121,18 @@ class ArtifactCost:
         """Return totals and, if asked, operators as JSON values."""
         totals: dict[str, Any] = {key: getattr(self, key) for key in _TOTALS}
         return totals | ({"ops": [op.document() for op in self.ops]} if per_op else {})
+
+
+def ordered(cost: ArtifactCost, key: str | None) -> ArtifactCost:
+    """Return the cost with operators by ``key``, a figure of ``OpCost``, largest first.
+
+    Unknown figures come first of all: they are what needs attention. ``None`` keeps the order of
+    execution; so do equal figures.
+    """
+    if key is None:
+        return cost
+
+    def place(value: float | None) -> float:
+        return float("-inf") if value is None else -value
+
+    return dataclasses.replace(cost, ops=sorted(cost.ops, key=lambda op: place(getattr(op, key))))

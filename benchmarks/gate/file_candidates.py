@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_file
+from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_files
 from cnn_export.benchmarks.gate.candidates import Candidate, candidate_of_file
 
 _NO_RUN = "0" * 16
@@ -20,5 +20,5 @@ def read_candidate(path: Path) -> Candidate:
         ParityError: the file is not the one its manifest was written for.
         TargetUnavailable: what reads the format is not installed.
     """
-    manifest, found = proven_file(path)
+    ((manifest, found),) = proven_files([path])
     return candidate_of_file(artifact_record(manifest, found, path.name, _NO_RUN))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Sequence
 
-from cnn_export.benchmarks.cost import OpCost
+from cnn_export.benchmarks.cost.artifact_cost import OpCost
 
 _CONTRACTIONS = ("Convolution", "Deconvolution", "Fully Connected", "Batch Matrix", "Subconv")
 _KINDS: dict[str, str] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from cnn_export.benchmarks.cost import ArtifactCost, OpCost
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
 from cnn_export.benchmarks.profiles.alignment import align
 from cnn_export.benchmarks.profiles.document import OpTime
 from cnn_export.benchmarks.profiles.trace import Event, Trace

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_export.benchmarks.artifacts.proven_file import proven_file
+from cnn_export.benchmarks.artifacts.proven_file import proven_files
+from cnn_export.benchmarks.cost.reading import cost_of
 from cnn_export.benchmarks.devices.host.host_info import memory_bytes
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
@@ -64,10 +65,10 @@ def profile(path: Path, threads: int, inferences: int) -> Profile:
     """
     runtime = runtime_of(path)
     version = runtime_version(runtime)
-    manifest, inspection = proven_file(path)
-    if inspection.cost is None:
+    ((manifest, inspection),) = proven_files([path])
+    if inspection.graph is None:
         raise InputRefused(inspection.unknown or f"{path}: its operators cannot be told")
-    cost = inspection.cost
+    cost = cost_of(inspection.graph, path)
     with refusing_failures(runtime.package, "profile", path):
         trace = _trace(path, manifest, (threads, inferences), version)
     ops, untimed, notes = joined(trace, cost)

@@ -9,7 +9,7 @@ from importlib import resources
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from cnn_export.benchmarks.cost import ArtifactCost
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.report.charts.distribution import distribution
 from cnn_export.benchmarks.report.charts.op_bars import cost_bars, time_bars

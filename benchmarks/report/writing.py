@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cnn_export.atomic_commit import save_text
-from cnn_export.benchmarks.cost import read_cost
+from cnn_export.benchmarks.cost.reading import read_costs
 from cnn_export.benchmarks.profiles.document import read_profile
 from cnn_export.benchmarks.report.cross_check_tables import look_tables
 from cnn_export.benchmarks.report.judging import budget_rows
@@ -52,7 +52,7 @@ def page_of(sources: Sources) -> str:
             notes=notes,
             budgets=rows,
             profiles=tuple(map(read_profile, sources.profiles)),
-            costs=tuple(map(read_cost, sources.artifacts)),
+            costs=tuple(read_costs(sources.artifacts)),
             opinions=opinions,
             traffic=traffic,
         )

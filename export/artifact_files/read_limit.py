@@ -11,7 +11,7 @@ _SHARES = 8
 _LEAST = 100_000
 
 
-class Allowance:
+class ReadLimit:
     """Counts what is taken from data of ``size`` bytes."""
 
     def __init__(self, size: int) -> None:

@@ -1,9 +1,11 @@
-"""Versions of vendor packages, or the line that installs them."""
+"""Versions and folders of vendor packages, or the line that installs them."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 
 from cnn_export.errors import TargetUnavailable
 
@@ -23,3 +25,15 @@ def require(extra: str, packages: Sequence[str]) -> dict[str, str]:
                 f"{package} is not installed; run: pip install 'cnn-export[{extra}]'"
             ) from None
     return versions
+
+
+def package_folder(package: str) -> Path:
+    """Return where an installed package keeps its data, without importing it (and torch).
+
+    Raises:
+        TargetUnavailable: it has no folder of its own here.
+    """
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        return Path(folder)
+    raise TargetUnavailable(f"{package} is installed in no readable folder; install it again")

@@ -60,9 +60,9 @@ def main() -> None:
         said = f"{type(error).__name__}: {error}"[:_MESSAGE_LENGTH]
         send(_ANSWER, json.dumps(["unready", said]).encode("ascii"))
         os._exit(0)
-    if job["first"] is not None:
+    for place in job["first"]:
         with contextlib.suppress(Exception):  # the reader meets it again, and tells
-            _named(job["first"])()
+            _named(place)()
     contents = [_mapped(descriptor) for descriptor in job["descriptors"]]
     gc.disable()  # a reader builds and ends: a collector would walk all of it again and again
     limit(job["limits"])

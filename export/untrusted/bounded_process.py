@@ -55,7 +55,7 @@ def run_reader(
     path: Path,
     limits: Limits,
     descriptors: Sequence[int] = (),
-    first: str | None = None,
+    first: Sequence[str] = (),
 ) -> Any:
     """Return what ``reader``, written ``package.module:function``, returns.
 
@@ -63,15 +63,15 @@ def run_reader(
     ``b""`` where the file is empty) and with the keyword ``arguments``. These and the answer are
     values of JSON. The descriptors stay open in its process under their numbers. What it raises
     of :class:`InputRefused` is raised here, under the same class, and should name the file.
-    ``first``, written like ``reader``, is called without arguments before the limits are set: it
-    imports what the reader imports late, so that the limits are the file's alone.
+    Each of ``first``, written like ``reader``, is called without arguments before the limits are
+    set: they import what the reader imports late, so that the limits are the file's alone.
 
     Raises:
         InputRefused: the reader's own refusal; or it took more than the limits, crashed or did not
             answer as agreed. Names ``path``.
         ExportError: the reader cannot be started, whatever the file is.
     """
-    job = _job(reader, arguments, limits) | {"descriptors": list(descriptors), "first": first}
+    job = _job(reader, arguments, limits) | {"descriptors": list(descriptors), "first": list(first)}
     command = [sys.executable, "-I", "-S", str(_CHILD), json.dumps(job)]
     with _process(command, descriptors) as process:
         late = threading.Event()

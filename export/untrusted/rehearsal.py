@@ -20,20 +20,36 @@ from cnn_export.errors import ExportError, InputRefused
 from cnn_export.untrusted import bounded_child, parent_death
 from cnn_export.untrusted.bounded_process import Limits, judged, not_started
 
+_COPIES = sys.platform == "linux"
+
 
 def rehearse(work: Callable[[], Any], *, path: Path, limits: Limits) -> None:
-    """Call ``work`` in a copy of this process, and wait for its end.
+    """Call ``work`` as :func:`in_copy` does, for its end alone; elsewhere nothing is done.
+
+    Raises:
+        InputRefused, ExportError: as :func:`in_copy`.
+    """
+
+    def silent() -> None:
+        work()
+
+    if _COPIES:
+        in_copy(silent, path=path, limits=limits)
+
+
+def in_copy(work: Callable[[], Any], *, path: Path, limits: Limits) -> Any:
+    """Return what ``work``, called in a copy of this process, returns: values of JSON.
 
     Only Linux promises that a copy of a process with threads is good for anything: elsewhere
-    nothing is done.
+    ``work`` is called in this one, without these limits.
 
     Raises:
         InputRefused: what ``work`` raised of it; or it took more than the limits or crashed. Names
             ``path``.
         ExportError: the system makes no copy.
     """
-    if sys.platform != "linux":
-        return
+    if not _COPIES:
+        return work()
     receiver, sender = os.pipe()
     try:
         process = _copy(work, limits, (receiver, sender))
@@ -56,8 +72,8 @@ def rehearse(work: Callable[[], Any], *, path: Path, limits: Limits) -> None:
         watchdog.cancel()
         code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     if late.is_set():
-        raise InputRefused(f"{path} takes more than {limits.wall_s} s to load")
-    judged(text, code, path, limits)
+        raise InputRefused(f"{path} takes more than {limits.wall_s} s to read")
+    return judged(text, code, path, limits)
 
 
 def _copy(work: Callable[[], Any], limits: Limits, pipe: tuple[int, int]) -> int:
@@ -90,11 +106,7 @@ def _work_in_copy(
         os.close(pipe[0])
         _compute_on_one_thread()
         bounded_child.limit(limits._asdict())
-
-        def silent() -> None:
-            work()
-
-        bounded_child.send(pipe[1], bounded_child.outcome(silent, ExportError))
+        bounded_child.send(pipe[1], bounded_child.outcome(work, ExportError))
         os._exit(0)
     finally:
         os._exit(1)

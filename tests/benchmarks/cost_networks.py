@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import networks
 import numpy as np
@@ -10,6 +12,14 @@ import onnx
 import torch
 from torch import nn
 
+from cnn_export.artifact_files.formats import (
+    ArtifactFile,
+    opened,
+    refusing_whatever_happens,
+    require_readable,
+)
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.benchmarks.cost.reading import cost_of, read_costs
 from cnn_export.job.quiet import quiet
 from cnn_export.program.program import capture
 from cnn_export.targets import TARGETS, load_target
@@ -60,3 +70,23 @@ def save_onnx(
     opsets = [onnx.helper.make_opsetid("", 20), onnx.helper.make_opsetid("com.acme", 1)]
     onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=10), str(path))
     return path
+
+
+def read_cost(path: Path) -> ArtifactCost:
+    (cost,) = read_costs([path])
+    return cost
+
+
+def cost_here(path: Path) -> ArtifactCost:
+    """Read in this process: a damaged file costs no new one."""
+    return cost_of(_read_here(path, lambda file: file.graph()), path)
+
+
+def metadata_here(path: Path) -> dict[str, str]:
+    return _read_here(path, lambda file: file.metadata())
+
+
+def _read_here(path: Path, ask: Callable[[ArtifactFile], Any]) -> Any:
+    require_readable(path)
+    with refusing_whatever_happens(path):
+        return ask(opened(path))

@@ -8,6 +8,7 @@ from pathlib import Path
 import networks
 
 from cnn_export import export
+from cnn_export.artifact_files.inspection import Inspection, inspect
 from cnn_export.manifest.manifest import manifest_path
 from cnn_export.targets import TARGETS
 
@@ -41,3 +42,8 @@ def copied(artifact: Path, folder: Path) -> Path:
 def members(artifact: Path) -> list[Path]:
     """Return the files of an artifact: itself, or those of a package."""
     return [artifact / name for name in MEMBERS] if artifact.is_dir() else [artifact]
+
+
+def inspected(path: Path) -> Inspection:
+    (found,) = inspect([path], planning_bytes=2**30)
+    return found

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cost_networks import cost_here, metadata_here
 from damage import THOROUGH, damaged_bytes, seeds
-from small_artifacts import copied, members
+from small_artifacts import copied, inspected, members
 
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.cost import inspect
-from cnn_export.benchmarks.cost.formats import cost_here, metadata_here
 from cnn_export.benchmarks.devices.contract import Job
 from cnn_export.benchmarks.devices.host.host import HostDevice
 from cnn_export.benchmarks.runtimes.probe import probe_inputs
@@ -73,15 +72,15 @@ def test_the_process_with_limits_reads_or_refuses(
     target: str, whole: dict[str, Path], tmp_path: Path
 ) -> None:
     artifact = copied(whole[target], tmp_path)
-    honest = inspect(artifact)
+    honest = inspected(artifact)
     assert honest.split is not None
     for seed in BOUNDED:
         damage(artifact, whole[target], seed)
-        refused(artifact, inspect)
+        refused(artifact, inspected)
     artifact = copied(whole[target], tmp_path)
     weights = next(f for f in members(artifact) if f.suffix in (".bin", artifact.suffix))
     weights.write_bytes(doubled_weights(weights.read_bytes()))
-    assert inspect(artifact).split == honest.split  # other weights are no damage to a reader
+    assert inspected(artifact).split == honest.split  # other weights are no damage to a reader
 
 
 def rehashed(artifact: Path) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cnn_export.artifact_files.op_graph import Op, OpGraph, Tensor
 from cnn_export.benchmarks.cost.accounting import account
+from cnn_export.benchmarks.cost.artifact_cost import ordered
 from cnn_export.benchmarks.cost.explanation import explain
-from cnn_export.benchmarks.cost.ordering import ordered
 from cnn_export.errors import InputRefused
 
 

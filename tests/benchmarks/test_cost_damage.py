@@ -11,10 +11,9 @@ import networks
 import numpy as np
 import onnx
 import pytest
-from cost_networks import SUFFIX, lowered, save_onnx
+from cost_networks import SUFFIX, cost_here, lowered, save_onnx
 
-from cnn_export.benchmarks.cost import SUFFIXES
-from cnn_export.benchmarks.cost.formats import cost_here
+from cnn_export.artifact_files.formats import SUFFIXES
 from cnn_export.errors import InputRefused
 from cnn_export.targets import TARGETS
 

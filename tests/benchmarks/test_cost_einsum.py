@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cost_networks import save_onnx
+from cost_networks import read_cost, save_onnx
 from onnx import helper
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_export.artifact_files.einsum import einsum
-from cnn_export.benchmarks.cost import read_cost
+from cnn_export.artifact_files.macs import einsum
 from cnn_export.errors import InputRefused
 
 CASES = [

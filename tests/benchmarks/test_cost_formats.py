@@ -7,6 +7,7 @@ shipped SkipNet is compared in ``test_own_gate.py``, whole networks with publish
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,15 +15,18 @@ import networks
 import pytest
 import torch
 import torchvision
-from cost_networks import lowered, with_random_biases
+from cost_networks import lowered, read_cost, with_random_biases
+from executorch.exir._serialize._program import deserialize_pte_binary
+from flatbuffers import encode, number_types
+from flatbuffers.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import mobilenetv3
 from torchvision.models.resnet import BasicBlock
 
-from cnn_export.artifact_files.executorch import partitions
-from cnn_export.benchmarks.cost import ArtifactCost, explain, read_cost
-from cnn_export.benchmarks.cost.explanation import UNEXPLAINED
+from cnn_export.artifact_files.executorch.reader import ExecuTorchFile
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.benchmarks.cost.explanation import UNEXPLAINED, explain
 from cnn_export.models.skipnet import skipnet
 from cnn_export.targets import TARGETS
 
@@ -103,16 +107,57 @@ def test_explain_does_not_explain_another_network(costs) -> None:
     assert UNEXPLAINED in {part.cause for part in explain(onnx, shorter)}
 
 
+def vendors_partitions(path: Path) -> tuple[int, int, Counter[str]]:
+    """Return delegate calls, nodes inside them and kernel calls, with ExecuTorch's own reader."""
+    program = deserialize_pte_binary(path.read_bytes()).program
+    (plan,) = (plan for plan in program.execution_plan if plan.name == "forward")
+    calls = [call.instr_args for chain in plan.chains for call in chain.instructions]
+    kinds = [type(call).__name__ for call in calls]
+    operators = [plan.operators[c.op_index] for c in calls if type(c).__name__ == "KernelCall"]
+    payloads = [
+        bytes(program.backend_delegate_data[delegate.processed.index].data)
+        for delegate in plan.delegates
+    ]
+    names = Counter(f"{op.name}.{op.overload}".rstrip(".") for op in operators)
+    return kinds.count("DelegateCall"), sum(map(nodes, payloads)), names
+
+
+def nodes(payload: bytes) -> int:
+    """Return the length of ``xnodes``, the second field of ``XNNGraph``."""
+    graph = bytearray(payload[int.from_bytes(payload[10:14], "little") :])
+    root = encode.Get(number_types.UOffsetTFlags.packer_type, graph, 0)
+    table = Table(graph, root)
+    return table.VectorLen(table.Offset(6))
+
+
+def found_partitions(path: Path) -> tuple[int, int, Counter[str]]:
+    found = ExecuTorchFile(path).partitions()
+    return found.partitions, found.delegated_ops, Counter({o.op: o.count for o in found.outside})
+
+
 def test_partitions_are_what_executorchs_own_reader_finds(costs) -> None:
     _, folder, by_target = costs
-    cost, expected = by_target["executorch"], partitions.read(folder / "network.pte")
-    assert cost.partitions == expected.partitions
-    assert sum(op.partition is not None for op in cost.ops) == expected.delegated_ops
-    outside = [op.kind for op in cost.ops if op.partition is None]
-    assert sorted(outside) == sorted(
-        each.op for each in expected.outside for _ in range(each.count)
-    )
+    path, cost = folder / "network.pte", by_target["executorch"]
+    assert found_partitions(path) == vendors_partitions(path)
+    partitions, delegated, outside = vendors_partitions(path)
+    assert cost.partitions == partitions
+    assert sum(op.partition is not None for op in cost.ops) == delegated
+    assert Counter(op.kind for op in cost.ops if op.partition is None) == outside
     assert {by_target[t].partitions for t in TARGETS if t != "executorch"} == {0}
+
+
+class SizeArithmetic(nn.Module):
+    """With a dynamic batch, kernels that read and give numbers alone."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.reshape(x.shape[0] * 3, -1).relu().sin()
+
+
+def test_kernels_on_numbers_are_outside_too(tmp_path: Path) -> None:
+    path = lowered(SizeArithmetic(), "executorch", tmp_path, (16, 3, 4, 5), batch=True)
+    found = found_partitions(path)
+    assert found == vendors_partitions(path)
+    assert "executorch_prim::mul.Scalar" in found[2]
 
 
 PUBLISHED_MILLIONS = {

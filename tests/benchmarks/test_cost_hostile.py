@@ -16,16 +16,15 @@ import onnx
 import pytest
 from affine_artifact import write_onnx
 from ai_edge_litert import schema_py_generated as tflite
-from cost_networks import save_onnx
+from cost_networks import cost_here, save_onnx
 from onnx import TensorProto, helper
 
-from cnn_export.artifact_files.coreml import package_graph
+from cnn_export.artifact_files.coreml.package import protos
 from cnn_export.artifact_files.flatbuffers.schema import parse_schema
 from cnn_export.artifact_files.flatbuffers.table import root_table
-from cnn_export.artifact_files.read_limit import Allowance
+from cnn_export.artifact_files.formats import SUFFIXES
+from cnn_export.artifact_files.read_limit import ReadLimit
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.cost import SUFFIXES
-from cnn_export.benchmarks.cost.formats import cost_here
 from cnn_export.errors import InputRefused
 
 MODEL = "com.apple.CoreML/model.mlmodel"
@@ -114,10 +113,10 @@ def test_flatbuffers_that_share_one_large_vector() -> None:
 
 
 def test_an_honest_file_may_be_read_twice() -> None:
-    allowance = Allowance(1000)
-    allowance.take(2 * 1000)
+    limit = ReadLimit(1000)
+    limit.take(2 * 1000)
     with pytest.raises(ValueError, match="upon one another"):
-        allowance.take(200_000)
+        limit.take(200_000)
 
 
 def calling(calls: list[str], name: str) -> onnx.FunctionProto:
@@ -213,7 +212,7 @@ def test_onnx_weights_outside_of_the_folder(tmp_path: Path, place: str) -> None:
 
 def save_package(path: Path, result: str = "y") -> Path:
     """Write an ML program that adds four stored numbers to four."""
-    model = package_graph._protos().Model()
+    model = protos().Model()
     function = model.mlProgram.functions["main"]
     function.opset = "CoreML7"
     described(function.inputs.add(), "x")

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from cost_networks import lowered, with_random_biases
+from cost_networks import lowered, read_cost, with_random_biases
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_export.benchmarks.cost import explain, read_cost
-from cnn_export.benchmarks.cost.explanation import UNEXPLAINED
+from cnn_export.benchmarks.cost.explanation import UNEXPLAINED, explain
 from cnn_export.targets import TARGETS
 
 

@@ -9,9 +9,10 @@ import networks
 import numpy as np
 import onnx
 import pytest
-from cost_networks import lowered
+from cost_networks import lowered, read_cost
 
-from cnn_export.benchmarks.cost import ArtifactCost, explain, read_cost
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.benchmarks.cost.explanation import explain
 
 SHAPE = (1, 3, 15, 22)
 

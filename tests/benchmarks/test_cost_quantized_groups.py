@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
+from cnn_export.artifact_files.onnx.quantized_groups import fuse_quantized_groups
 from cnn_export.artifact_files.op_graph import Op, OpGraph, Tensor
-from cnn_export.artifact_files.quantized_groups import fuse_quantized_groups
 
 
 def chain(*between: str, outputs: tuple[str, ...] = ("q",), kind: str = "Conv") -> OpGraph:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from cnn_export.benchmarks.cost import OpCost
+from cnn_export.benchmarks.cost.artifact_cost import OpCost
 from cnn_export.benchmarks.cost.host_peaks import measure_peaks
 from cnn_export.benchmarks.cost.roofline import Peaks, bound_of
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from cost_networks import lowered
+from cost_networks import lowered, read_cost
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_export.benchmarks.cost import ArtifactCost, read_cost
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.targets import TARGETS
 
 FLOAT = 4

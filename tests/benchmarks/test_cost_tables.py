@@ -9,8 +9,8 @@ import pytest
 
 from cnn_export.artifact_files.executorch import aten_kernels, xnnpack_graph
 from cnn_export.artifact_files.onnx import operators as onnx_ops
-from cnn_export.artifact_files.package_folder import package_folder
 from cnn_export.artifact_files.tflite import operators as tflite_ops
+from cnn_export.command_line.packages import package_folder
 
 NOT_OF_AN_INFERENCE = {
     *("convolution_backward", "max_pool2d_with_indices_backward", "native_dropout"),

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from damage import damaged_bytes, damaged_lines, seeds
-from small_artifacts import copied
+from small_artifacts import copied, inspected
 
+from cnn_export.artifact_files.inspection import Inspection
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.artifacts.proven_file import artifact_record, require_agreement
-from cnn_export.benchmarks.cost import Inspection, inspect
 from cnn_export.errors import InputRefused, ParityError
 from cnn_export.manifest.manifest import Manifest, manifest_path, read_manifest
 
@@ -97,7 +97,7 @@ def test_a_damaged_manifest_is_refused_or_means_the_same(
     place = manifest_path(artifact)
     text = place.read_text()
     other = manifest_path(whole["onnx" if target == "tflite" else "tflite"]).read_text()
-    honest, found = read_manifest(place), inspect(artifact)
+    honest, found = read_manifest(place), inspected(artifact)
     record = artifact_record(honest, found, artifact.name, RUN_ID)
     refusals = same = 0
     for seed in seeds(500):  # 2,000 over the four formats

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from affine_artifact import manifest_of, save_manifest
+from affine_artifact import manifest_of, save_manifest, write_onnx
 from cost_networks import lowered
 from torch import nn
 
-from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_file
-from cnn_export.benchmarks.cost import bounded, inspect
+from cnn_export.artifact_files import inspection
+from cnn_export.benchmarks.artifacts import proven_file
+from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_files
+from cnn_export.errors import InputRefused
 from cnn_export.manifest.manifest import Manifest
 
 RUN_ID = "0" * 16
@@ -31,14 +35,14 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def without_a_gigabyte(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the reader what the file takes: maps of gigabytes would take a test's time."""
-    monkeypatch.setattr(bounded, "_GB", 2**26)
+    monkeypatch.setattr(inspection, "_GB", 2**26)
 
 
 def test_maps_larger_than_the_files_share_are_planned(
     wide: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without_a_gigabyte(monkeypatch)
-    found = inspect(wide)
+    ((_, found),) = proven_files([wide])
     assert found.split is not None
     assert found.split.partitions == 1
     assert found.unplanned is None
@@ -49,9 +53,9 @@ def test_what_cannot_be_planned_is_the_manifests_and_said(
     wide: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without_a_gigabyte(monkeypatch)
-    monkeypatch.setattr(bounded, "_ACTIVATIONS", 0)
-    manifest, found = proven_file(wide)
-    assert found.cost is not None
+    monkeypatch.setattr(proven_file, "_PLANNING_SHARE", 0)
+    ((manifest, found),) = proven_files([wide])
+    assert found.graph is not None
     assert found.split is None
     assert found.unplanned is not None
     assert "damaged" not in found.unplanned
@@ -60,3 +64,25 @@ def test_what_cannot_be_planned_is_the_manifests_and_said(
     assert err.endswith("the manifest's are taken\n")
     assert err.count("\n") == 1
     assert artifact_record(manifest, found, wide.name, RUN_ID).partitions == 1
+
+
+def test_one_process_reads_all_files_of_a_call(
+    wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    run_reader = inspection.run_reader
+
+    def counted(reader: str, *arguments: Any, **named: Any) -> Any:
+        started.append(reader)
+        return run_reader(reader, *arguments, **named)
+
+    monkeypatch.setattr(inspection, "run_reader", counted)
+    write_onnx(tmp_path / "small.onnx")
+    planned, stated = inspection.inspect([wide, tmp_path / "small.onnx"], planning_bytes=2**30)
+    assert (planned.graph.format, stated.graph.format) == ("tflite", "onnx")
+    assert (planned.split.delegate, stated.split.delegate) == ("XNNPACK", "CPUExecutionProvider")
+    assert len(started) == 1
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(wide.read_bytes()[:100])
+    with pytest.raises(InputRefused, match=f"^{re.escape(str(broken))}"):
+        inspection.inspect([wide, broken], planning_bytes=2**30)

@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 import pytest
 
-from cnn_export.benchmarks.cost import ArtifactCost, OpCost
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
 from cnn_export.benchmarks.profiles.alignment import align, compatible
 from cnn_export.benchmarks.profiles.joining import UNJOINED, fused_bytes, joined, sum_ns
 from cnn_export.benchmarks.profiles.readers.onnx_regions import regions

@@ -8,7 +8,7 @@ import browser
 import pytest
 import report_records as made
 
-from cnn_export.benchmarks.cost import ArtifactCost, OpCost
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost, OpCost
 from cnn_export.benchmarks.profiles.document import OpTime, Profile, Roofline
 from cnn_export.benchmarks.report.measured import group
 from cnn_export.benchmarks.report.page import Inputs, render

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from cost_networks import read_cost
 
 from cnn_export.__main__ import main as cnn_export
 from cnn_export.benchmarks.cli import main as cnn_bench
-from cnn_export.benchmarks.cost import explain, read_cost
-from cnn_export.benchmarks.cost.explanation import UNEXPLAINED
+from cnn_export.benchmarks.cost.explanation import UNEXPLAINED, explain
 
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "models" / "checkpoints" / "skipnet_digits.pt"

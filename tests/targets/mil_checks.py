@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cnn_export.artifact_files.coreml.vendor import coremltools, quiet
 from cnn_export.targets.coreml.package import write_package
 from cnn_export.targets.coreml.session import EvaluatorSession
+from cnn_export.targets.coreml.vendor import coremltools, quiet
 
 Array = npt.NDArray[Any]
 Case = tuple[Callable[..., Any], Callable[..., Any]]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_export.artifact_files.coreml.reader import main_block, read_spec
+from cnn_export.artifact_files.coreml.package import Package, main_block
 from cnn_export.errors import InputRefused
 from cnn_export.program.program import capture
 from cnn_export.targets.coreml.package import write_package
@@ -59,7 +59,9 @@ def test_several_inputs_and_outputs(precision, tolerance, tmp_path):
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_description_names_the_same_features(precision, tmp_path):
-    spec = read_spec(export(TwoBranches(), INPUTS, tmp_path / "a.mlpackage", precision=precision))
+    spec = Package(
+        export(TwoBranches(), INPUTS, tmp_path / "a.mlpackage", precision=precision)
+    ).model
     assert [feature.name for feature in spec.description.input] == ["image", "scale", "unused"]
     names = ["mul", "conv2d", "features", "again", "echo", "relu"]
     assert [feature.name for feature in spec.description.output] == names
@@ -70,7 +72,9 @@ def test_description_names_the_same_features(precision, tmp_path):
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_every_value_has_a_name_of_its_own(precision, tmp_path):
-    spec = read_spec(export(TwoBranches(), INPUTS, tmp_path / "a.mlpackage", precision=precision))
+    spec = Package(
+        export(TwoBranches(), INPUTS, tmp_path / "a.mlpackage", precision=precision)
+    ).model
     function, block = main_block(spec)
     values = [named.name for operation in block.operations for named in operation.outputs]
     values += [named.name for named in function.inputs]
@@ -107,7 +111,7 @@ def test_image_input(channels, color_space, tmp_path):
     x = torch.randint(0, 256, (1, channels, 9, 7)).float()
     module = conv(channels)
     path = export(module, (x,), tmp_path / "image.mlpackage", image_input=True)
-    image = read_spec(path).description.input[0].type.imageType
+    image = Package(path).model.description.input[0].type.imageType
     assert (image.width, image.height) == (7, 9)
     assert image.ColorSpace.Name(image.colorSpace) == color_space
     got = CoreML().load(path)({"input": x.numpy()})["output"]
@@ -144,7 +148,7 @@ def test_picture_holds_the_pixels():
 def test_metadata_and_nothing_private(tmp_path):
     x = torch.zeros(1, 3, 9, 7)
     path = export(conv(3), (x,), tmp_path / "meta.mlpackage", metadata={"model": "tiny", "b": "2"})
-    metadata = read_spec(path).description.metadata
+    metadata = Package(path).model.description.metadata
     assert metadata.shortDescription
     assert not metadata.author
     defined = metadata.userDefined
@@ -213,4 +217,4 @@ def test_partitions_count_the_computing_ops(tmp_path):
 def test_written_package_is_not_overwritten(tmp_path):
     path = export(conv(3), (torch.zeros(1, 3, 9, 7),), tmp_path / "once.mlpackage")
     with pytest.raises(FileExistsError):
-        write_package(read_spec(path), None, path)
+        write_package(Package(path).model, None, path)

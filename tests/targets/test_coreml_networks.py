@@ -9,8 +9,8 @@ import torch
 import torchvision
 from torch import nn
 
-from cnn_export.artifact_files.coreml.reader import read_program
 from cnn_export.program.program import capture
+from cnn_export.targets.coreml.saved_program import read_program
 from cnn_export.targets.coreml.target import CoreML
 from cnn_export.targets.options import TargetOptions
 

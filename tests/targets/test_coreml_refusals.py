@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_export.artifact_files.coreml.vendor import coremltools
 from cnn_export.command_line import packages
 from cnn_export.errors import InputRefused, OperatorRefused, TargetUnavailable, UsageError
 from cnn_export.program.program import capture
 from cnn_export.targets.coreml import conversion, target
 from cnn_export.targets.coreml.operators import registry
 from cnn_export.targets.coreml.target import DEPLOYMENT_TARGETS, CoreML
+from cnn_export.targets.coreml.vendor import coremltools
 from cnn_export.targets.options import TargetOptions
 
 X = torch.randn(1, 3, 9, 7)

@@ -9,8 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnn_export.artifact_files.coreml.program import MilProgram, Operation, Reference, ValueType
-from cnn_export.artifact_files.coreml.reader import main_block, read_program, read_spec
+from cnn_export.artifact_files.coreml.package import Package, main_block
 from cnn_export.errors import InputRefused, OperatorRefused
 from cnn_export.program.program import capture
 from cnn_export.targets.coreml.evaluator import evaluate, refuse_unknown
@@ -39,6 +38,8 @@ from cnn_export.targets.coreml.operators.resizing import (
 from cnn_export.targets.coreml.operators.signature import UnsupportedArgument
 from cnn_export.targets.coreml.operators.unary import cast
 from cnn_export.targets.coreml.package import write_package
+from cnn_export.targets.coreml.program import MilProgram, Operation, Reference, ValueType
+from cnn_export.targets.coreml.saved_program import read_program
 from cnn_export.targets.coreml.target import CoreML
 from cnn_export.targets.options import TargetOptions
 
@@ -262,7 +263,7 @@ def test_damaged_program_is_refused(package):
 
 
 def edited(package, tmp_path, edit):
-    spec = read_spec(package)
+    spec = Package(package).model
     edit(spec)
     write_package(spec, weights(package).parent, tmp_path / "edited.mlpackage")
     return tmp_path / "edited.mlpackage"

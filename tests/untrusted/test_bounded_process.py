@@ -61,7 +61,7 @@ def test_contents_and_arguments_arrive(tmp_path: Path) -> None:
 def test_what_comes_first_is_outside_of_the_limits() -> None:
     """A vendor's package takes more than many a file may."""
     place = "hostile_readers:takes_first"
-    found = run_reader("hostile_readers:taken_first", {}, path=NAME, limits=LIMITS, first=place)
+    found = run_reader("hostile_readers:taken_first", {}, path=NAME, limits=LIMITS, first=[place])
     assert found == 100 * 2**20
 
 
@@ -72,7 +72,7 @@ def test_what_fails_first_is_the_readers_to_tell() -> None:
             {"name": "CheckpointError"},
             path=NAME,
             limits=LIMITS,
-            first="hostile_readers:fails",
+            first=["hostile_readers:fails"],
         )
 
 

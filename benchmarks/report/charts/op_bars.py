@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
-from cnn_export.benchmarks.cost import ArtifactCost
+from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.profiles.document import OpTime, Profile, Roofline
 from cnn_export.benchmarks.report.charts.axes import Axis, fitted
 from cnn_export.benchmarks.report.charts.labels import shortened

@@ -1,143 +1,155 @@
-"""Read a saved ``.mlpackage`` from disk: the program, its weights and its interface."""
+"""Read a ``.mlpackage`` folder: the ML program's protobuf and the sizes of its weight file."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cnn_export.artifact_files.coreml.program import Constant, MilProgram, Operation, Reference
-from cnn_export.artifact_files.coreml.values import BlobFile, decode, value_type
-from cnn_export.artifact_files.coreml.vendor import coremltools
-from cnn_export.errors import InputRefused, OperatorRefused
+from cnn_export.artifact_files.coreml.operators import ALWAYS_CONSTANT, computing_inputs, op_of
+from cnn_export.artifact_files.coreml.package import Package, computing_operations, protos
+from cnn_export.artifact_files.malformed import refusing_malformed, require_bytes
+from cnn_export.artifact_files.op_graph import Op, OpGraph, Tensor
+from cnn_export.artifact_files.partition_report import PartitionReport
 
-WEIGHTS_PREFIX = "@model_path/"
+STRING = 2
+"""``DataType`` of texts, which are no tensors."""
+_BLOB_SENTINEL = 0xDEADBEEF
+_BLOB_HEADER = "<IIQQ"
+"""Sentinel, dtype, size in bytes and offset: how each blob of the weight file begins."""
+DTYPES = {
+    1: "bool",
+    10: "float16",
+    11: "float32",
+    12: "float64",
+    13: "bfloat16",
+    21: "int8",
+    22: "int16",
+    23: "int32",
+    24: "int64",
+    25: "int4",
+    31: "uint8",
+    32: "uint16",
+    33: "uint32",
+    34: "uint64",
+    35: "uint4",
+    36: "int2",
+}
+"""``DataType`` of MIL.proto; narrow unsigned integers take what signed ones take."""
 
 
-def read_program(package: Path) -> MilProgram:
-    """Return the ``main`` function of the package at ``package``.
+class CoreMLFile:
+    """One package, parsed once.
 
     Raises:
-        InputRefused: the folder is no ML program package, or is damaged.
-        OperatorRefused: an op holds nested blocks (control flow).
+        InputRefused: it is no Core ML package, or damaged.
+        TargetUnavailable: coremltools is not installed; holds the install line.
     """
-    spec = read_spec(package)
-    function, block = main_block(spec)
-    _refuse_redefinition(function, block)
-    blobs = BlobFile(_weights_path(package, block.operations))
-    constants = {
-        operation.outputs[0].name: decode(
-            operation.outputs[0].name, operation.attributes["val"], blobs
-        )
-        for operation in block.operations
-        if operation.type == "const"
-    }
-    return MilProgram(
-        inputs=tuple(value_type(named) for named in function.inputs),
-        outputs=tuple(feature.name for feature in spec.description.output),
-        operations=tuple(_operations(block.operations, blobs)),
-        constants=constants,
-        batch_range=_batch_range(spec),
-        pixel_inputs=frozenset(
-            feature.name
-            for feature in spec.description.input
-            if feature.type.WhichOneof("Type") == "imageType"
-        ),
+
+    def __init__(self, path: Path) -> None:
+        self._package = Package(path)
+
+    def graph(self) -> OpGraph:
+        """Return the operations of ``main``; sizes known at run time only count as 1.
+
+        Raises:
+            InputRefused: no ML program, damaged, or its weight file is missing or short.
+        """
+        with refusing_malformed("Core ML program"):
+            return _Reader(self._package).graph()
+
+    def metadata(self) -> dict[str, str]:
+        """Return the pairs that the package's author defined."""
+        return dict(self._package.model.description.metadata.userDefined)
+
+    def partitions(self) -> PartitionReport:
+        """Return the operations that compute; Core ML chooses its unit when it runs them.
+
+        Raises:
+            InputRefused: no ML program, or damaged.
+        """
+        with refusing_malformed("Core ML program"):
+            computing = computing_operations(self._package.main()[1])
+        return PartitionReport("Core ML", partitions=1, delegated_ops=len(computing))
+
+
+opened = CoreMLFile
+
+
+def load_vendor() -> None:
+    """Import Core ML's protobuf classes."""
+    protos()
+
+
+class _Reader:
+    """Walks the main block in order."""
+
+    def __init__(self, package: Package) -> None:
+        function, self._block = package.main()
+        self._package = package
+        self._inputs = tuple(named.name for named in function.inputs)
+        self._tensors = {
+            named.name: _tensor(named.name, named.type.tensorType) for named in function.inputs
+        }
+
+    def graph(self) -> OpGraph:
+        ops = tuple(self._ops())
+        return OpGraph("coreml", self._tensors, ops, self._inputs, tuple(self._block.outputs))
+
+    def _ops(self) -> Iterable[Op]:
+        for operation in self._block.operations:
+            kind = operation.type
+            stored = kind in ALWAYS_CONSTANT or kind.startswith("constexpr_")
+            for named in operation.outputs:
+                if named.type.tensorType.dataType != STRING:
+                    self._tensors[named.name] = _tensor(named.name, named.type.tensorType, stored)
+            for value in operation.attributes.values():
+                self._check_blob(operation.outputs[0].name if operation.outputs else kind, value)
+            if kind not in ALWAYS_CONSTANT:
+                yield self._op(operation)
+
+    def _op(self, operation: Any) -> Op:
+        inputs = [
+            key
+            for parameter in computing_inputs(operation.type, list(operation.inputs))
+            for key in self._bindings(operation, parameter)
+        ]
+        outputs = [named.name for named in operation.outputs]
+        return op_of(operation, tuple(inputs), tuple(outputs), self._tensors)
+
+    def _bindings(self, operation: Any, parameter: str) -> Iterable[str]:
+        """Yield the tensors bound to a parameter; a value given in place gets a key of its own."""
+        for index, binding in enumerate(operation.inputs[parameter].arguments):
+            if binding.WhichOneof("binding") == "name":
+                yield binding.name
+                continue
+            key = f"{operation.outputs[0].name}/{parameter}/{index}"
+            self._check_blob(key, binding.value)
+            self._tensors[key] = _tensor(key, binding.value.type.tensorType, constant=True)
+            yield key
+
+    def _check_blob(self, name: str, value: Any) -> None:
+        """Refuse a constant whose data the weight file does not hold."""
+        if value.WhichOneof("value") != "blobFileValue":
+            return
+        blob = value.blobFileValue
+        file = self._package.weight_file(blob.fileName)
+        size = file.stat().st_size
+        with file.open("rb") as stream:
+            stream.seek(blob.offset)
+            header = stream.read(struct.calcsize(_BLOB_HEADER))
+        sentinel, _, held, start = struct.unpack(_BLOB_HEADER, header)
+        if sentinel != _BLOB_SENTINEL:
+            raise ValueError(f"no blob at byte {blob.offset} of {file.name!r}")
+        needed = _tensor(name, value.type.tensorType).nbytes
+        require_bytes(name, min(held, max(size - start, 0)), needed)
+
+
+def _tensor(name: str, tensor_type: Any, constant: bool = False) -> Tensor:
+    sizes = tuple(
+        int(d.constant.size) if d.WhichOneof("dimension") == "constant" else 1
+        for d in tensor_type.dimensions
     )
-
-
-def read_spec(package: Path) -> Any:
-    """Return the package's ``Model`` protobuf.
-
-    Raises:
-        InputRefused: the folder is no ML program package, or is damaged.
-    """
-    coremltools()
-    from coremltools.proto import Model_pb2  # pyright: ignore[reportMissingImports]
-    from google.protobuf.message import DecodeError
-
-    spec: Any = Model_pb2.Model()
-    try:
-        spec.ParseFromString(_specification_path(package).read_bytes())
-    except (OSError, KeyError, ValueError, DecodeError) as error:
-        raise InputRefused(f"{package.name} is no readable Core ML package: {error}") from error
-    if spec.WhichOneof("Type") != "mlProgram":
-        raise InputRefused(f"{package.name} holds no ML program (an older Core ML format)")
-    return spec
-
-
-def main_block(spec: Any) -> tuple[Any, Any]:
-    """Return the ``main`` function of a ``Model`` protobuf and its active block."""
-    function = spec.mlProgram.functions["main"]
-    return function, function.block_specializations[function.opset]
-
-
-def computing_operations(spec: Any) -> list[str]:
-    """Return the kinds of all ops of ``main`` that compute (everything but ``const``)."""
-    _, block = main_block(spec)
-    return [operation.type for operation in block.operations if operation.type != "const"]
-
-
-def _refuse_redefinition(function: Any, block: Any) -> None:
-    """MIL is in single-assignment form; what defines a name twice runs differently everywhere."""
-    seen: set[str] = set()
-    definitions = [named for operation in block.operations for named in operation.outputs]
-    for named in [*function.inputs, *definitions]:
-        if named.name in seen:
-            raise InputRefused(f"the MIL program defines {named.name} twice; export again")
-        seen.add(named.name)
-
-
-def _specification_path(package: Path) -> Path:
-    manifest = json.loads((package / "Manifest.json").read_text())
-    root = manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]
-    return package / "Data" / root["path"]
-
-
-def _weights_path(package: Path, operations: Iterable[Any]) -> Path:
-    names = {
-        value.blobFileValue.fileName
-        for operation in operations
-        for value in operation.attributes.values()
-        if value.WhichOneof("value") == "blobFileValue"
-    }
-    if len(names) > 1:
-        raise InputRefused(f"{package.name} spreads its weights over {len(names)} files; one only")
-    name = names.pop() if names else "@model_path/weights/weight.bin"
-    return _specification_path(package).parent / name.removeprefix(WEIGHTS_PREFIX)
-
-
-def _operations(operations: Iterable[Any], blobs: BlobFile) -> Iterator[Operation]:
-    for operation in operations:
-        if operation.type == "const":
-            continue
-        if operation.blocks:
-            raise OperatorRefused(
-                f"MIL op {operation.type} is control flow, which is not evaluated"
-            )
-        yield Operation(
-            kind=operation.type,
-            arguments={
-                parameter: tuple(_bindings(parameter, argument, blobs))
-                for parameter, argument in operation.inputs.items()
-            },
-            outputs=tuple(value_type(named) for named in operation.outputs),
-        )
-
-
-def _bindings(parameter: str, argument: Any, blobs: BlobFile) -> Iterator[Reference | Constant]:
-    for binding in argument.arguments:
-        if binding.WhichOneof("binding") == "name":
-            yield Reference(binding.name)
-        else:
-            yield decode(parameter, binding.value, blobs)
-
-
-def _batch_range(spec: Any) -> tuple[int, int]:
-    """Return the smallest and largest value of a dimension that is known at run time."""
-    for feature in spec.description.input:
-        for sizes in feature.type.multiArrayType.shapeRange.sizeRanges:
-            if sizes.lowerBound != sizes.upperBound:
-                return int(sizes.lowerBound), int(sizes.upperBound)
-    return 1, 1
+    dtype = DTYPES.get(tensor_type.dataType, f"number {tensor_type.dataType}")
+    return Tensor(name, sizes, dtype, constant)

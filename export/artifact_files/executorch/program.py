@@ -6,7 +6,7 @@ import functools
 
 from cnn_export.artifact_files.flatbuffers.schema import Schema, parse_schema
 from cnn_export.artifact_files.flatbuffers.table import Table, root_table
-from cnn_export.artifact_files.package_folder import package_folder
+from cnn_export.command_line.packages import package_folder
 
 _HEADER_MAGIC = b"eh00"
 _IN_SEGMENT = 1

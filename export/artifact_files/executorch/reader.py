@@ -6,21 +6,26 @@ that the executorch wheel carries.
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
-from cnn_export.artifact_files.damage import refusing_damage
 from cnn_export.artifact_files.executorch.aten_kernels import kernel_op
 from cnn_export.artifact_files.executorch.program import PteProgram, program_schema
 from cnn_export.artifact_files.executorch.xnnpack_graph import Payload, graph_schema, read_payload
 from cnn_export.artifact_files.file_content import mapped
 from cnn_export.artifact_files.flatbuffers.table import Table
+from cnn_export.artifact_files.malformed import refusing_malformed
 from cnn_export.artifact_files.op_graph import Op, OpGraph, Tensor, at_batch_one
-from cnn_export.artifact_files.package_folder import package_folder
-from cnn_export.command_line.packages import require
+from cnn_export.artifact_files.partition_report import OutsideOp, PartitionReport
+from cnn_export.command_line.packages import package_folder, require
 from cnn_export.errors import InputRefused
 
 _METHOD = "forward"
-_METADATA_PREFIX = "meta_"
+METADATA_PREFIX = "meta_"
+"""Metadata pairs are constant methods of the program: ``meta_KEY`` returns the value."""
+
 _XNNPACK = "XnnpackBackend"
 _DYNAMIC_BOUND = 1
 _PROGRAM_MAGIC = b"ET12"
@@ -45,42 +50,84 @@ _DTYPES = {
 """``ScalarType`` of scalar_type.fbs."""
 
 
-def read_graph(path: Path) -> OpGraph:
-    """Return the operators of method ``forward``, a delegate's in place of its call.
-
-    A dynamic batch counts as 1; other dynamic sizes count at their upper bound.
-
-    Raises:
-        InputRefused: damaged, no ``forward``, or a delegate other than XNNPACK.
-        TargetUnavailable: executorch, which carries the schema, is not installed.
-    """
-    data = _opened(path)
-    with refusing_damage("ExecuTorch program"):
-        program = PteProgram(data)
-        methods = {plan["name"]: plan for plan in program.table["execution_plan"]}
-        if _METHOD not in methods:
-            raise InputRefused(f"it has no method {_METHOD!r}; export the network's forward")
-        return _Reader(program, methods[_METHOD]).graph()
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Return what the constant methods ``meta_KEY`` return.
+class ExecuTorchFile:
+    """One program, mapped once.
 
     Raises:
         InputRefused: it is no ExecuTorch program, or damaged.
         TargetUnavailable: executorch, which carries the schema, is not installed.
     """
-    data = _opened(path)
-    with refusing_damage("ExecuTorch program"):
-        found: dict[str, str] = {}
-        for plan in PteProgram(data).table["execution_plan"]:
-            if not str(plan["name"]).startswith(_METADATA_PREFIX):
-                continue
-            (output,) = plan["outputs"]
-            value = plan["values"][output]["val"]
-            if value is not None and value.name == "String":
-                found[plan["name"].removeprefix(_METADATA_PREFIX)] = value["string_val"]
-        return found
+
+    def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise InputRefused("it is a folder, not a .pte file")
+        require("executorch", ["executorch"])
+        data = mapped(path)
+        if bytes(data[4:8]) != _PROGRAM_MAGIC:
+            raise InputRefused("it is no ExecuTorch program (no 'ET12' at byte 4)")
+        with refusing_malformed("ExecuTorch program"):
+            self._program = PteProgram(data)
+
+    @functools.cache  # noqa: B019 - lives for one file
+    def graph(self) -> OpGraph:
+        """Return the operators of method ``forward``, a delegate's in place of its call.
+
+        A dynamic batch counts as 1; other dynamic sizes count at their upper bound.
+
+        Raises:
+            InputRefused: damaged, no ``forward``, or a delegate other than XNNPACK.
+        """
+        with refusing_malformed("ExecuTorch program"):
+            return _Reader(self._program, self._forward()).graph()
+
+    def metadata(self) -> dict[str, str]:
+        """Return what the constant methods ``meta_KEY`` return.
+
+        Raises:
+            InputRefused: damaged.
+        """
+        with refusing_malformed("ExecuTorch program"):
+            found: dict[str, str] = {}
+            for plan in self._program.table["execution_plan"]:
+                if not str(plan["name"]).startswith(METADATA_PREFIX):
+                    continue
+                (output,) = plan["outputs"]
+                value = plan["values"][output]["val"]
+                if value is not None and value.name == "String":
+                    found[plan["name"].removeprefix(METADATA_PREFIX)] = value["string_val"]
+            return found
+
+    def partitions(self) -> PartitionReport:
+        """Return delegate calls, the operators inside them, and the kernel calls beside them.
+
+        Raises:
+            InputRefused: as :meth:`graph`.
+        """
+        delegated = sum(op.partition is not None for op in self.graph().ops)
+        with refusing_malformed("ExecuTorch program"):
+            plan = self._forward()
+            operators = plan["operators"]
+            calls = [call for call in _calls(plan) if call is not None]
+            kernels = Counter(
+                _kernel_name(operators[call["op_index"]])
+                for call in calls
+                if call.name == "KernelCall"
+            )
+            return PartitionReport(
+                delegate="XNNPACK",
+                partitions=sum(call.name == "DelegateCall" for call in calls),
+                delegated_ops=delegated,
+                outside=tuple(OutsideOp(op, count) for op, count in sorted(kernels.items())),
+            )
+
+    def _forward(self) -> Table:
+        methods = {plan["name"]: plan for plan in self._program.table["execution_plan"]}
+        if _METHOD not in methods:
+            raise InputRefused(f"it has no method {_METHOD!r}; export the network's forward")
+        return methods[_METHOD]
+
+
+opened = ExecuTorchFile
 
 
 def load_vendor() -> None:
@@ -89,14 +136,14 @@ def load_vendor() -> None:
     graph_schema(package_folder("executorch"))
 
 
-def _opened(path: Path) -> memoryview:
-    if path.is_dir():
-        raise InputRefused("it is a folder, not a .pte file")
-    require("executorch", ["executorch"])
-    data = mapped(path)
-    if bytes(data[4:8]) != _PROGRAM_MAGIC:
-        raise InputRefused("it is no ExecuTorch program (no 'ET12' at byte 4)")
-    return data
+def _calls(plan: Table) -> Iterable[Table | None]:
+    for chain in plan["chains"]:
+        for instruction in chain["instructions"]:
+            yield instruction["instr_args"]
+
+
+def _kernel_name(operator: Table) -> str:
+    return f"{operator['name']}.{operator['overload'] or ''}".rstrip(".")
 
 
 class _Reader:
@@ -121,9 +168,8 @@ class _Reader:
         self._partitions = 0
 
     def graph(self) -> OpGraph:
-        for chain in self._plan["chains"]:
-            for instruction in chain["instructions"]:
-                self._instruction(instruction["instr_args"])
+        for call in _calls(self._plan):
+            self._instruction(call)
         outputs = tuple(str(i) for i in self._plan["outputs"] if str(i) in self._tensors)
         return OpGraph("executorch", self._tensors, tuple(self._ops), self._inputs, outputs)
 
@@ -155,7 +201,7 @@ class _Reader:
         if not flat:
             return
         self._defined.update(written)
-        name = f"{operator['name']}.{operator['overload'] or ''}".rstrip(".")
+        name = _kernel_name(operator)
         booleans = [self._values[int(k)] for k in arguments]
         transposed = any(v is not None and v.name == "Bool" and v["bool_val"] for v in booleans)
         position = f"{name.rpartition(':')[2]}_{len(self._ops)}"
@@ -180,7 +226,7 @@ class _Reader:
         arguments = [str(index) for index in call["args"]]
         data = self._program.payload(delegate["processed"])
         # Thousands of calls could name one large payload.
-        self._program.table.allowance.take(len(data))
+        self._program.table.limit.take(len(data))
         payload = Payload(
             data,
             self._partitions,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cnn_export.artifact_files import macs
-from cnn_export.artifact_files.damage import require_bytes
 from cnn_export.artifact_files.flatbuffers.schema import Schema, parse_schema
 from cnn_export.artifact_files.flatbuffers.table import Table, root_table
+from cnn_export.artifact_files.malformed import require_bytes
 from cnn_export.artifact_files.op_graph import Op, Tensor, at_batch_one, kinds_by_category
 from cnn_export.errors import InputRefused
 

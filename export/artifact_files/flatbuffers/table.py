@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 from cnn_export.artifact_files.flatbuffers.schema import Field, Schema
-from cnn_export.artifact_files.read_limit import Allowance
+from cnn_export.artifact_files.read_limit import ReadLimit
 
 _SCALARS = {
     "bool": "?",
@@ -36,7 +36,7 @@ class Table:
     name: str
     data: memoryview
     position: int
-    allowance: Allowance
+    limit: ReadLimit
 
     def __getitem__(self, name: str) -> Any:
         """Return a field: a number, ``str``, :class:`Table`, tuple of these, or its default.
@@ -77,7 +77,7 @@ class Table:
         start, length = self._sized(place)
         if field.type == "ubyte":
             return self._slice(start, length)
-        self.allowance.take(length)
+        self.limit.take(length)
         scalar = self._scalar(field.type)
         if scalar is not None:
             content = self._slice(start, length * struct.calcsize("<" + scalar))
@@ -97,16 +97,16 @@ class Table:
             )
         name, table = members[kind - 1]
         return Table(
-            self.schema, table, name, self.data, place + self._unpack("I", place), self.allowance
+            self.schema, table, name, self.data, place + self._unpack("I", place), self.limit
         )
 
     def _reference(self, kind: str, place: int) -> Any:
         if kind == "string":
             start, length = self._sized(place)
-            self.allowance.take(length)
+            self.limit.take(length)
             return bytes(self._slice(start, length)).decode()
         return Table(
-            self.schema, kind, kind, self.data, place + self._unpack("I", place), self.allowance
+            self.schema, kind, kind, self.data, place + self._unpack("I", place), self.limit
         )
 
     def _sized(self, place: int) -> tuple[int, int]:
@@ -128,7 +128,7 @@ class Table:
 def root_table(schema: Schema, kind: str, data: memoryview) -> Table:
     """Return the table that the data begins with the offset of."""
     position = struct.unpack_from("<I", data)[0]
-    return Table(schema, kind, kind, data, position, Allowance(len(data)))
+    return Table(schema, kind, kind, data, position, ReadLimit(len(data)))
 
 
 def _default(field: Field) -> int | float | str:

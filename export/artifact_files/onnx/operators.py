@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cnn_export.artifact_files import macs
-from cnn_export.artifact_files.einsum import einsum
+from cnn_export.artifact_files.macs import einsum
 from cnn_export.artifact_files.op_graph import Op, Tensor, kinds_by_category, word_set
 
 _KINDS = kinds_by_category(

@@ -2,74 +2,83 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cnn_export.artifact_files.damage import refusing_damage, require_bytes
 from cnn_export.artifact_files.file_content import PROTOBUF_BYTES_MAX, file_inside, require_size
+from cnn_export.artifact_files.malformed import refusing_malformed, require_bytes
 from cnn_export.artifact_files.onnx.bounds import stored_tensors
 from cnn_export.artifact_files.onnx.operators import computing_inputs, op_of
+from cnn_export.artifact_files.onnx.quantized_groups import fuse_quantized_groups
 from cnn_export.artifact_files.onnx.shapes import dtype_name, value_tensors
 from cnn_export.artifact_files.op_graph import Op, OpGraph, Tensor
 from cnn_export.artifact_files.partition_report import OutsideOp, PartitionReport
-from cnn_export.artifact_files.quantized_groups import fuse_quantized_groups
 from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused
 
-_PROVIDER = "CPUExecutionProvider"
+CPU_PROVIDER = "CPUExecutionProvider"
 _STANDARD_DOMAINS = frozenset({"", "ai.onnx"})
 
 
-def read_graph(path: Path) -> OpGraph:
-    """Return the nodes in order; symbolic sizes of inputs (the batch) count as 1.
-
-    Quantized groups (QDQ form) are what runtimes make of them: one integer operator.
+class OnnxFile:
+    """One model, parsed once.
 
     Raises:
-        InputRefused: it is no ONNX model, damaged, its weights are missing, or a shape is unknown.
+        InputRefused: it is no ONNX model, or truncated.
         TargetUnavailable: onnx is not installed; holds the install line.
     """
-    with refusing_damage("ONNX model"):
-        model = _load(path)
-        constants = {c.name: _constant(c, path.parent) for c in model.graph.initializer}
-        values = value_tensors(model)
-        return fuse_quantized_groups(_graph(model.graph, values | constants, frozenset(constants)))
+
+    def __init__(self, path: Path) -> None:
+        self._folder = path.parent
+        with refusing_malformed("ONNX model"):
+            self._model = _load(path)
+
+    @functools.cache  # noqa: B019 - lives for one file, and to infer shapes edits the model
+    def graph(self) -> OpGraph:
+        """Return the nodes in order; symbolic sizes of inputs (the batch) count as 1.
+
+        Quantized groups (QDQ form) are what runtimes make of them: one integer operator.
+
+        Raises:
+            InputRefused: damaged, its weights are missing, or a shape is unknown.
+        """
+        graph = self._model.graph
+        with refusing_malformed("ONNX model"):
+            constants = {c.name: _constant(c, self._folder) for c in graph.initializer}
+            values = value_tensors(self._model)
+            return fuse_quantized_groups(_graph(graph, values | constants, frozenset(constants)))
+
+    def metadata(self) -> dict[str, str]:
+        """Return the model's metadata properties.
+
+        Raises:
+            InputRefused: damaged, or tensors of it lie in other files, of which no hash of this
+                one speaks.
+        """
+        with refusing_malformed("ONNX model"):
+            if any(tensor.external_data for tensor in stored_tensors(self._model)):
+                raise InputRefused(
+                    "it keeps weights in other files, which its manifest does not speak of; save"
+                    " it as one file"
+                )
+            return {entry.key: entry.value for entry in self._model.metadata_props}
+
+    def partitions(self) -> PartitionReport:
+        """Return what a session takes: every node of the standard, and it loads no other."""
+        nodes = self._model.graph.node
+        foreign = [node.op_type for node in nodes if node.domain not in _STANDARD_DOMAINS]
+        return PartitionReport(
+            delegate=CPU_PROVIDER,
+            partitions=1,
+            delegated_ops=len(nodes) - len(foreign),
+            outside=tuple(OutsideOp(op, foreign.count(op)) for op in sorted(set(foreign))),
+        )
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """Return the model's metadata properties.
-
-    Raises:
-        InputRefused: it is no ONNX model, damaged, or tensors of it lie in other files, of which
-            no hash of this one speaks.
-        TargetUnavailable: onnx is not installed; holds the install line.
-    """
-    with refusing_damage("ONNX model"):
-        model = _load(path)
-        if any(tensor.external_data for tensor in stored_tensors(model)):
-            raise InputRefused(
-                "it keeps weights in other files, which its manifest does not speak of; save it"
-                " as one file"
-            )
-        return {entry.key: entry.value for entry in model.metadata_props}
-
-
-def read_split(path: Path) -> PartitionReport:
-    """Return what a session takes: every node of the standard, and it loads no other.
-
-    Raises:
-        InputRefused: it is no ONNX model, or damaged.
-    """
-    nodes = _load(path).graph.node
-    foreign = [node.op_type for node in nodes if node.domain not in _STANDARD_DOMAINS]
-    return PartitionReport(
-        delegate=_PROVIDER,
-        partitions=1,
-        delegated_ops=len(nodes) - len(foreign),
-        outside=tuple(OutsideOp(op, foreign.count(op)) for op in sorted(set(foreign))),
-    )
+opened = OnnxFile
 
 
 def load_vendor() -> None:

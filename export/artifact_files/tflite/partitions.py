@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,7 @@ from cnn_export.artifact_files.partition_report import OutsideOp, PartitionRepor
 _DELEGATE = "DELEGATE"
 
 
-def load_vendor() -> None:
-    """Import the interpreter."""
-    importlib.import_module("ai_edge_litert.interpreter")
-
-
-def read(path: Path) -> PartitionReport:
+def planned_partitions(path: Path) -> PartitionReport:
     """Load the file and read the execution plan.
 
     The interpreter lists the original operators followed by one ``DELEGATE`` operator per

@@ -7,11 +7,13 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from cnn_export.artifact_files.damage import refusing_damage, require_bytes
 from cnn_export.artifact_files.file_content import mapped
+from cnn_export.artifact_files.malformed import refusing_malformed, require_bytes
 from cnn_export.artifact_files.op_graph import Op, OpGraph, Tensor, at_batch_one
-from cnn_export.artifact_files.read_limit import Allowance
+from cnn_export.artifact_files.partition_report import PartitionReport
+from cnn_export.artifact_files.read_limit import ReadLimit
 from cnn_export.artifact_files.tflite.operators import computing_inputs, op_of
+from cnn_export.artifact_files.tflite.partitions import planned_partitions
 from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused
 
@@ -22,40 +24,66 @@ _DTYPES = {"STRING": "string", "FLOAT8_E4M3FN": "float8", "FLOAT8_E5M2": "float8
 """``TensorType`` names that are not the dtype's own in lower case."""
 
 
-def read_graph(path: Path) -> OpGraph:
-    """Return the operators of the main subgraph; sizes that are open until run time count as 1.
+class TfliteFile:
+    """One model, mapped once.
 
     Raises:
-        InputRefused: it is no TFLite model, or damaged.
+        InputRefused: it is no TFLite model.
         TargetUnavailable: ai-edge-litert is not installed; holds the install line.
     """
-    vendor, data = _opened(path)
-    with refusing_damage("TFLite model"):
-        model: Any = vendor.Model.GetRootAs(data, 0)
-        if not model.SubgraphsLength():
-            raise InputRefused("it holds no graph")
-        return _Reader(vendor, model, len(data)).graph()
+
+    def __init__(self, path: Path) -> None:
+        if path.is_dir():
+            raise InputRefused("it is a folder, not a .tflite file")
+        require("bench", ["ai-edge-litert"])
+        from ai_edge_litert import schema_py_generated
+
+        self._path = path
+        self._vendor: Any = schema_py_generated
+        self._data = mapped(path)
+        if bytes(self._data[4:8]) != _MAGIC:
+            raise InputRefused("it is no TFLite model (no 'TFL3' at byte 4)")
+        with refusing_malformed("TFLite model"):
+            self._model: Any = self._vendor.Model.GetRootAs(self._data, 0)
+
+    def graph(self) -> OpGraph:
+        """Return the operators of the main subgraph; sizes open until run time count as 1.
+
+        Raises:
+            InputRefused: damaged.
+        """
+        with refusing_malformed("TFLite model"):
+            if not self._model.SubgraphsLength():
+                raise InputRefused("it holds no graph")
+            return _Reader(self._vendor, self._model, len(self._data)).graph()
+
+    def metadata(self) -> dict[str, str]:
+        """Return the metadata entries that are text.
+
+        Raises:
+            InputRefused: damaged.
+        """
+        with refusing_malformed("TFLite model"):
+            limit = ReadLimit(len(self._data))
+            entries: dict[str, str] = {}
+            for index in range(self._model.MetadataLength()):
+                entry = self._model.Metadata(index)
+                buffer = self._model.Buffers(entry.Buffer())
+                limit.take(buffer.DataLength())
+                content = b"" if buffer.DataIsNone() else buffer.DataAsNumpy().tobytes()
+                entries[bytes(entry.Name() or b"").decode()] = content.decode(errors="replace")
+            return entries
+
+    def partitions(self) -> PartitionReport:
+        """Return the partitions as the interpreter plans them when it loads the file.
+
+        Raises:
+            Exception: whatever it raises of a file that it does not load.
+        """
+        return planned_partitions(self._path)
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """Return the metadata entries that are text.
-
-    Raises:
-        InputRefused: it is no TFLite model, or damaged.
-        TargetUnavailable: ai-edge-litert is not installed; holds the install line.
-    """
-    vendor, data = _opened(path)
-    with refusing_damage("TFLite model"):
-        model: Any = vendor.Model.GetRootAs(data, 0)
-        allowance = Allowance(len(data))
-        entries: dict[str, str] = {}
-        for index in range(model.MetadataLength()):
-            entry = model.Metadata(index)
-            buffer = model.Buffers(entry.Buffer())
-            allowance.take(buffer.DataLength())
-            content = b"" if buffer.DataIsNone() else buffer.DataAsNumpy().tobytes()
-            entries[bytes(entry.Name() or b"").decode()] = content.decode(errors="replace")
-        return entries
+opened = TfliteFile
 
 
 def load_vendor() -> None:
@@ -63,17 +91,9 @@ def load_vendor() -> None:
     importlib.import_module("ai_edge_litert.schema_py_generated")
 
 
-def _opened(path: Path) -> tuple[Any, memoryview]:
-    """Return the vendor's classes and the file's bytes."""
-    if path.is_dir():
-        raise InputRefused("it is a folder, not a .tflite file")
-    require("bench", ["ai-edge-litert"])
-    from ai_edge_litert import schema_py_generated as vendor
-
-    data = mapped(path)
-    if bytes(data[4:8]) != _MAGIC:
-        raise InputRefused("it is no TFLite model (no 'TFL3' at byte 4)")
-    return vendor, data
+def load_planner() -> None:
+    """Import the interpreter."""
+    importlib.import_module("ai_edge_litert.interpreter")
 
 
 class _Reader:
@@ -82,7 +102,7 @@ class _Reader:
     def __init__(self, vendor: Any, model: Any, file_bytes: int) -> None:
         self._model = model
         self._file_bytes = file_bytes
-        self._allowance = Allowance(file_bytes)
+        self._limit = ReadLimit(file_bytes)
         self._graph = model.Subgraphs(0)
         self._op_names = _names(vendor.BuiltinOperator)
         self._dtypes = _names(vendor.TensorType)
@@ -105,7 +125,7 @@ class _Reader:
         held = self._held_bytes(tensor.Buffer())
         sizes = _sizes(tensor)
         name = bytes(tensor.Name() or str(index).encode()).decode()
-        self._allowance.take(len(name))
+        self._limit.take(len(name))
         shape = sizes if held is not None else at_batch_one(sizes, batch)
         found = Tensor(name, shape, _DTYPES.get(dtype, dtype.lower()), held is not None)
         if held is not None and tensor.Sparsity() is None:
@@ -142,7 +162,7 @@ class _Reader:
     def _op(self, index: int) -> Op:
         operator = self._graph.Operators(index)
         kind = self._kind(operator.OpcodeIndex())
-        self._allowance.take(operator.InputsLength())
+        self._limit.take(operator.InputsLength())
         inputs = computing_inputs(kind, list(operator.InputsAsNumpy()))
         return op_of(
             kind,
@@ -163,7 +183,7 @@ class _Reader:
         """Return tensor keys; -1 marks an input left out, and no vector at all reads as 0."""
         if isinstance(indices, int):
             return ()
-        self._allowance.take(len(indices))
+        self._limit.take(len(indices))
         return tuple(str(self._indices[int(i)]) for i in indices if int(i) >= 0)
 
 

@@ -6,13 +6,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from cnn_export.artifact_files.coreml.vendor import coremltools, quiet
 from cnn_export.errors import OperatorRefused
 from cnn_export.program.program import BATCH_MAX, Program
 from cnn_export.program.tensors import TensorSpec
 from cnn_export.targets import diagnosis
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.coreml.decomposed import decompose, unconverted
+from cnn_export.targets.coreml.vendor import coremltools, quiet
 from cnn_export.targets.options import TargetOptions
 
 DEFAULT_DEPLOYMENT_TARGET = "iOS16"

@@ -11,10 +11,10 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from cnn_export.artifact_files.coreml.vendor import coremltools, quiet
 from cnn_export.program.program import Program
 from cnn_export.targets import diagnosis
 from cnn_export.targets.base import OpRefusal
+from cnn_export.targets.coreml.vendor import coremltools, quiet
 
 _NO_OPS = frozenset({"alias", "alias_copy", "detach", "lift_fresh", "lift_fresh_copy"})
 

@@ -12,16 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from cnn_export.artifact_files.coreml.program import (
+from cnn_export.errors import InputRefused, OperatorRefused
+from cnn_export.targets.coreml.operators import signature
+from cnn_export.targets.coreml.operators.registry import KERNELS
+from cnn_export.targets.coreml.program import (
     Constant,
     MilProgram,
     Operation,
     Reference,
     ValueType,
 )
-from cnn_export.errors import InputRefused, OperatorRefused
-from cnn_export.targets.coreml.operators import signature
-from cnn_export.targets.coreml.operators.registry import KERNELS
 
 
 def refuse_unknown(program: MilProgram) -> None:

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from cnn_export.artifact_files.coreml.reader import main_block
-from cnn_export.artifact_files.coreml.values import STRING
+from cnn_export.artifact_files.coreml.package import main_block
+from cnn_export.artifact_files.coreml.reader import STRING
 from cnn_export.errors import InputRefused
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

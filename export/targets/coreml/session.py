@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from cnn_export.artifact_files.coreml.program import MilProgram, ValueType
-from cnn_export.artifact_files.coreml.reader import read_program
-from cnn_export.artifact_files.coreml.vendor import coremltools, quiet
 from cnn_export.errors import InputRefused
 from cnn_export.program.tensors import Array, Tensors
 from cnn_export.targets.coreml.evaluator import evaluate, refuse_unknown
+from cnn_export.targets.coreml.program import MilProgram, ValueType
+from cnn_export.targets.coreml.saved_program import read_program
+from cnn_export.targets.coreml.vendor import coremltools, quiet
 
 _PIXEL_MAX = 255
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from cnn_export.artifact_files.coreml.reader import CoreMLFile
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError, nearest
@@ -113,10 +114,7 @@ class CoreML:
 
     def partitions(self, path: Path) -> PartitionReport:
         """Count the ops. Core ML chooses its compute unit at run time, so nothing is outside."""
-        from cnn_export.artifact_files.coreml.reader import computing_operations, read_spec
-
-        operations = computing_operations(read_spec(path))
-        return PartitionReport("Core ML", partitions=1, delegated_ops=len(operations))
+        return CoreMLFile(path).partitions()
 
 
 def _refuse_inputs(program: Program, options: TargetOptions) -> None:
@@ -149,10 +147,10 @@ def _refuse_as_image(program: Program) -> None:
 
 
 def _refuse_unknown_ops(spec: Any) -> None:
-    from cnn_export.artifact_files.coreml.reader import computing_operations
+    from cnn_export.artifact_files.coreml.package import computing_operations, main_block
     from cnn_export.targets.coreml.evaluator import unknown_kinds
 
-    unknown = unknown_kinds(computing_operations(spec))
+    unknown = unknown_kinds(computing_operations(main_block(spec)[1]))
     if unknown and not _ON_MACOS:
         raise OperatorRefused(
             f"the conversion uses MIL ops that cannot be verified here: {', '.join(unknown)}; "

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cnn_export.artifact_files.executorch import partitions
+from cnn_export.artifact_files.executorch.reader import METADATA_PREFIX, ExecuTorchFile
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused
@@ -21,10 +21,6 @@ from cnn_export.targets import diagnosis, forms
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.executorch import hard_sigmoid
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
-
-METADATA_PREFIX = "meta_"
-"""Metadata pairs are constant methods of the program: ``meta_KEY`` returns the value."""
-
 
 _INPUT_NAMES = METADATA_PREFIX + "input_names"
 _OUTPUT_NAMES = METADATA_PREFIX + "output_names"
@@ -84,7 +80,7 @@ class ExecuTorch:
 
     def partitions(self, path: Path) -> PartitionReport:
         """Read delegate calls and kernel calls from the file."""
-        return partitions.read(path)
+        return ExecuTorchFile(path).partitions()
 
 
 def _names(program: Any, method: str) -> list[str]:

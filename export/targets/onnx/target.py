@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from cnn_export.artifact_files.partition_report import OutsideOp, PartitionReport
+from cnn_export.artifact_files.onnx.reader import OnnxFile
+from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.program.precision import to_half
@@ -18,7 +19,6 @@ from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 
-_PROVIDER = "CPUExecutionProvider"
 OPSETS = range(18, 24)
 """Opsets that torch's exporter writes and ONNX Runtime's CPU kernels cover."""
 
@@ -78,16 +78,7 @@ class Onnx:
 
     def partitions(self, path: Path) -> PartitionReport:
         """Return the node count; a session that loads runs every node in the CPU provider."""
-        import onnx
-
-        nodes = onnx.load(str(path), load_external_data=False).graph.node
-        foreign = [node.op_type for node in nodes if node.domain not in ("", "ai.onnx")]
-        return PartitionReport(
-            delegate=_PROVIDER,
-            partitions=1,
-            delegated_ops=len(nodes) - len(foreign),
-            outside=tuple(OutsideOp(op, foreign.count(op)) for op in sorted(set(foreign))),
-        )
+        return OnnxFile(path).partitions()
 
 
 def _convert(program: Program, options: TargetOptions) -> Any:

@@ -16,7 +16,7 @@ from torch import fx
 from torch.export import Dim
 
 from cnn_export.artifact_files.partition_report import PartitionReport
-from cnn_export.artifact_files.tflite import partitions
+from cnn_export.artifact_files.tflite.partitions import planned_partitions
 from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused
 from cnn_export.program.layout import NCHW_TO_NHWC, NHWC_TO_NCHW, is_image
@@ -96,7 +96,7 @@ class TFLite:
 
     def partitions(self, path: Path) -> PartitionReport:
         """Return what XNNPACK takes of the file, as the interpreter planned it."""
-        return partitions.read(path)
+        return planned_partitions(path)
 
 
 def _named_graph(program: Program, layout: Layout) -> fx.GraphModule:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cnn_export.artifact_files.coreml.program import Constant
+from cnn_export.targets.coreml.program import Constant
 
 Ints = tuple[int, ...]
 Bools = tuple[bool, ...]

@@ -22,7 +22,7 @@ _BROKEN = (
 
 
 @contextlib.contextmanager
-def refusing_damage(what: str) -> Generator[None]:
+def refusing_malformed(what: str) -> Generator[None]:
     """Turn a reader's stumbling into a refusal.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which reader reads which file: in this process. :mod:`.bounded` does it in one with limits."""
+"""Which reader reads which file: in this process. :mod:`.inspection` does it in one with limits."""
 
 from __future__ import annotations
 
@@ -7,24 +7,46 @@ import importlib
 from collections.abc import Generator
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
-from cnn_export.benchmarks.cost.accounting import account
-from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
+from cnn_export.artifact_files.op_graph import OpGraph
+from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused, TargetUnavailable, one_line
-from cnn_export.proof.tolerances import EXACT_MAX
 from cnn_export.untrusted import regular_file
 
 _READERS = {
     ".tflite": ("tflite.reader", "bench", "ai-edge-litert"),
     ".onnx": ("onnx.reader", "onnx", "onnx"),
     ".pte": ("executorch.reader", "executorch", "executorch"),
-    ".mlpackage": ("coreml.package_graph", "coreml", "coremltools"),
+    ".mlpackage": ("coreml.reader", "coreml", "coremltools"),
 }
 """Module, and the extra and package that it needs."""
 
 SUFFIXES = tuple(_READERS)
 """File types with a reader."""
+
+PLANNED = ".tflite"
+"""Falls into partitions only where a runtime loads it."""
+
+
+class ArtifactFile(Protocol):
+    """An artifact as its format's reader opened it. Damage is refused where it is met.
+
+    Every method raises :class:`InputRefused` without the file's name.
+    """
+
+    def graph(self) -> OpGraph:
+        """Return the operators in order of execution, the tensors, inputs and outputs."""
+        ...
+
+    def metadata(self) -> dict[str, str]:
+        """Return the string pairs inside."""
+        ...
+
+    def partitions(self) -> PartitionReport:
+        """Return how the file splits between a delegate and the runtime's own kernels."""
+        ...
 
 
 def require_readable(path: Path) -> None:
@@ -46,38 +68,14 @@ def require_readable(path: Path) -> None:
     require(extra, [package])
 
 
-def load_vendor(suffix: str) -> None:
-    """Import what reading this format imports late."""
-    _module(suffix).load_vendor()
-
-
-def cost_here(path: Path) -> ArtifactCost:
-    """Return the cost of the artifact at ``path``, read from the file alone.
+def opened(path: Path) -> ArtifactFile:
+    """Return the artifact at ``path``, opened by its format's reader.
 
     Raises:
-        InputRefused: as :func:`require_readable`, or a damaged, truncated, incomplete or absurd
-            artifact; names the file and what to do.
+        InputRefused: it is not what its name says, or damaged.
         TargetUnavailable: what reads the format is not installed; holds the install line.
     """
-    require_readable(path)
-    with refusing_whatever_happens(path):
-        cost = account(_reader(path).read_graph(path), path.name)
-        totals = (cost.counted_macs, cost.mac_bytes, cost.weight_bytes, cost.peak_activation_bytes)
-        if max(totals) > EXACT_MAX or min(totals) < 0:  # neither results nor manifests hold more
-            raise InputRefused("its sizes make no sense together; export it again")
-        return cost
-
-
-def metadata_here(path: Path) -> dict[str, str]:
-    """Return the string pairs that the artifact at ``path`` carries.
-
-    Raises:
-        InputRefused: as :func:`cost_here`; an ONNX file with weights in other files too.
-        TargetUnavailable: what reads the format is not installed; holds the install line.
-    """
-    require_readable(path)
-    with refusing_whatever_happens(path):
-        return dict(_reader(path).read_metadata(path))
+    return _module(path.suffix).opened(path)
 
 
 @contextlib.contextmanager
@@ -103,10 +101,11 @@ def refusing_whatever_happens(path: Path) -> Generator[None]:
         raise InputRefused(f"{path} is damaged ({reason}); export it again") from error
 
 
-def _reader(path: Path) -> ModuleType:
-    return _module(path.suffix)
+def reader_module(suffix: str) -> str:
+    """Return the full name of the module that reads this format."""
+    return f"cnn_export.artifact_files.{_READERS[suffix][0]}"
 
 
 def _module(suffix: str) -> ModuleType:
     """Import the reader of this format alone: the others bring their vendor's package."""
-    return importlib.import_module(f"cnn_export.artifact_files.{_READERS[suffix][0]}")
+    return importlib.import_module(reader_module(suffix))

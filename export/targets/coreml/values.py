@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from cnn_export.artifact_files.coreml.program import Constant, ValueType
+from cnn_export.artifact_files.coreml.package import Package
+from cnn_export.artifact_files.coreml.reader import DTYPES, STRING
 from cnn_export.errors import InputRefused
+from cnn_export.targets.coreml.program import Constant, ValueType
+from cnn_export.targets.coreml.vendor import coremltools
 
-DTYPES: dict[int, torch.dtype] = {
-    1: torch.bool,
-    10: torch.float16,
-    11: torch.float32,
-    21: torch.int8,
-    22: torch.int16,
-    23: torch.int32,
-    24: torch.int64,
-    31: torch.uint8,
-    32: torch.uint16,
-    33: torch.uint32,
+_DTYPES = {
+    number: getattr(torch, name)
+    for number, name in DTYPES.items()
+    if name not in ("float64", "bfloat16", "uint64", "int4", "uint4", "int2")
 }
-"""``DataType`` of MIL.proto to torch; strings (2) are no tensors."""
-
-STRING = 2
+"""``DataType`` of MIL.proto to torch, as far as it is evaluated."""
 
 _BLOB_READERS = {
     torch.float16: "read_fp16_data",
@@ -47,37 +40,34 @@ _BYTES_DTYPES = {
 }
 
 
-class BlobFile:
-    """``weight.bin`` of one package, read with the vendor's reader on first use."""
+class Blobs:
+    """The weight files of one package, each opened with the vendor's reader on first use."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._reader: Any = None
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._readers: dict[str, Any] = {}
 
-    def read(self, offset: int, dtype: torch.dtype) -> torch.Tensor:
-        """Return the flat tensor whose metadata stand at ``offset`` (bytes).
+    def read(self, place: Any, dtype: torch.dtype) -> torch.Tensor:
+        """Return the flat tensor at ``place``, a ``BlobFileValue``.
 
         Raises:
             InputRefused: the file is missing, truncated, or holds another dtype there.
         """
         try:
-            values = getattr(self._open(), _BLOB_READERS[dtype])(offset)
+            values = getattr(self._reader(place.fileName), _BLOB_READERS[dtype])(place.offset)
         except (KeyError, RuntimeError, ValueError, OverflowError) as error:
             raise InputRefused(
-                f"{self._path.name} is damaged at byte {offset} ({error}); export again"
+                f"{place.fileName} is damaged at byte {place.offset} ({error}); export again"
             ) from error
         array = np.array(values)
         # The reader hands half floats over as their bit patterns.
         return torch.from_numpy(array.view(np.float16) if dtype == torch.float16 else array)
 
-    def _open(self) -> Any:
-        if self._reader is None:
-            from coremltools.libmilstoragepython import (  # pyright: ignore[reportMissingImports]
-                _BlobStorageReader,
-            )
-
-            self._reader = _BlobStorageReader(str(self._path))
-        return self._reader
+    def _reader(self, name: str) -> Any:
+        if name not in self._readers:
+            storage: Any = coremltools().libmilstoragepython
+            self._readers[name] = storage._BlobStorageReader(str(self._package.weight_file(name)))
+        return self._readers[name]
 
 
 def value_type(named: Any) -> ValueType:
@@ -92,7 +82,7 @@ def value_type(named: Any) -> ValueType:
     return ValueType(named.name, _dtype(named.name, tensor_type.dataType), _shape(tensor_type))
 
 
-def decode(name: str, value: Any, blobs: BlobFile) -> Constant:
+def decode(name: str, value: Any, blobs: Blobs) -> Constant:
     """Return the tensor or string of a ``Value``; ``name`` is for messages.
 
     Raises:
@@ -103,7 +93,7 @@ def decode(name: str, value: Any, blobs: BlobFile) -> Constant:
         return str(value.immediateValue.tensor.strings.values[0])
     dtype, shape = _dtype(name, tensor_type.dataType), _shape(tensor_type)
     if value.WhichOneof("value") == "blobFileValue":
-        flat = blobs.read(value.blobFileValue.offset, dtype)
+        flat = blobs.read(value.blobFileValue, dtype)
     else:
         flat = _immediate(value.immediateValue.tensor, dtype)
     if flat.numel() != int(np.prod(shape)):
@@ -119,9 +109,9 @@ def _immediate(tensor: Any, dtype: torch.dtype) -> torch.Tensor:
 
 
 def _dtype(name: str, data_type: int) -> torch.dtype:
-    if data_type not in DTYPES:
+    if data_type not in _DTYPES:
         raise InputRefused(f"MIL value {name} has data type {data_type}, which is not evaluated")
-    return DTYPES[data_type]
+    return _DTYPES[data_type]
 
 
 def _shape(tensor_type: Any) -> tuple[int, ...]:
