@@ -23,7 +23,7 @@ _Files = Sequence[tuple[str, int]]
 
 
 def graphs_of(files: _Files, folder: str, cpu_s: int) -> list[Any]:
-    """Return an :class:`OpGraph` of each file; paths are seen from ``folder``."""
+    """Return the operators of each file, an ``OpGraph``; paths are seen from ``folder``."""
     os.chdir(folder)
     return [
         _in_copy(_graph, Path(path), Limits(memory, cpu_s, libraries=True))

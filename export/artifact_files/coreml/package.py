@@ -32,7 +32,7 @@ class Package:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_dir():
+        if path.is_file():
             raise InputRefused("a .mlpackage is a folder; this is a file")
         file = _specification_file(path)
         self._folder = file.parent
