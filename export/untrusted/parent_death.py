@@ -11,7 +11,7 @@ _PR_SET_PDEATHSIG = 1
 """Of ``linux/prctl.h``: the signal that a process gets when the thread that started it ends."""
 
 
-PARENT = "CNN_BENCH_PARENT"
+PARENT = "CNN_EXPORT_PARENT"
 """Environment variable that tells a worker the process that started it."""
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's ke
 WORKER = """
 import os, sys, time
 from cnn_export.untrusted.parent_death import end_with_parent
-while os.getppid() == int(os.environ["CNN_BENCH_PARENT"]):
+while os.getppid() == int(os.environ["CNN_EXPORT_PARENT"]):
     time.sleep(0.005)
 print("orphan", flush=True)
 end_with_parent()
@@ -30,7 +30,7 @@ print("measures on", flush=True)
 """
 STARTER = """
 import os, subprocess, sys
-environment = os.environ | {"CNN_BENCH_PARENT": str(os.getpid())}
+environment = os.environ | {"CNN_EXPORT_PARENT": str(os.getpid())}
 subprocess.Popen([sys.executable, "-c", sys.argv[1]], env=environment)
 os._exit(0)
 """

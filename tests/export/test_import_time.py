@@ -10,7 +10,7 @@ import pytest
 HEAVY = (
     *("torch", "torchvision", "numpy", "timm", "onnx", "onnxruntime", "onnxscript", "onnxsim"),
     *("litert_torch", "ai_edge_litert", "tensorflow", "jax", "coremltools", "executorch"),
-    *("scipy", "pandas", "sympy", "PIL"),
+    *("scipy", "pandas", "sympy", "PIL", "pydantic", "rich"),
 )
 
 PROGRAM = f"""
@@ -65,6 +65,15 @@ def test_a_typing_error_answers_before_anything_loads(arguments: list[str]) -> N
     message, loaded = result.stderr.splitlines()
     assert message.startswith("cnn-export: ")
     assert loaded == "loaded []"
+
+
+@pytest.mark.parametrize("option", ["--help", "-h", "--version"])
+def test_what_the_bench_only_shows_loads_nothing(option: str) -> None:
+    program = PROGRAM.replace("cnn_export.__main__", "cnn_export.benchmarks.cli")
+    result = subprocess.run(
+        [sys.executable, "-c", program, option], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "loaded []")
 
 
 def test_the_package_itself_is_lazy() -> None:
