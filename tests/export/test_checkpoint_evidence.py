@@ -13,7 +13,7 @@ from torchvision import models
 
 from cnn_export.errors import CheckpointError
 from cnn_export.source.networks import timm_models
-from cnn_export.source.recognition import evidence, recognise
+from cnn_export.source.recognition import recognise, recorded_network_names
 
 timm = pytest.importorskip("timm")
 _SHAPES_ONLY = "no stride, dilation, activation or pooling"
@@ -140,7 +140,7 @@ def test_the_user_s_word_stands_and_the_file_s_is_told(state: State) -> None:
 
 @pytest.fixture
 def _no_timm(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (evidence, recognise, timm_models):
+    for module in (recorded_network_names, recognise, timm_models):
         monkeypatch.setattr(module, "is_installed", lambda: False)
 
 

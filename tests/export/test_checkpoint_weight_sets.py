@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cnn_export.errors import CheckpointError, ExportError, UsageError
 from cnn_export.source.contents.groups import Group
-from cnn_export.source.weight_sets import weight_sets
+from cnn_export.source.weight_sets import same_weights
 
 RAW, EMA, THIRD = tiny_state(1), tiny_state(2), tiny_state(3)
 PARAMETERS = {k: v for k, v in EMA.items() if "running" not in k and "num_batches" not in k}
@@ -176,14 +176,14 @@ def test_averages_in_an_optimizer_are_named() -> None:
 def test_thousands_of_sets_are_told_apart_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The raw names are spelled once, not once for each set."""
     calls = 0
-    spelled = weight_sets._spelled
+    spelled = same_weights.spelled_weights
 
     def counted(group: Group) -> Any:
         nonlocal calls
         calls += group.path == "state_dict"
         return spelled(group)
 
-    monkeypatch.setattr(weight_sets, "_spelled", counted)
+    monkeypatch.setattr(same_weights, "spelled_weights", counted)
     sets = {f"g{i}": {"w": torch.ones(2, 2)} for i in range(50)}
     load_tree({"state_dict": RAW, **sets})
     assert calls == 1

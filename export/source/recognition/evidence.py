@@ -7,7 +7,6 @@ it, and a name that cannot be true is refused.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,10 +16,16 @@ from cnn_export.errors import CheckpointError, UsageError
 from cnn_export.models.registry import Shapes
 from cnn_export.source.contents.matching import compare, shapes_of
 from cnn_export.source.networks.candidates import Candidate
-from cnn_export.source.networks.catalog import known_models
-from cnn_export.source.networks.model_names import Source, named_source, parse_source, timm_source
-from cnn_export.source.networks.timm_models import is_installed, known_name
-from cnn_export.source.networks.torchvision_models import torchvision_classifiers
+from cnn_export.source.networks.model_names import Source, timm_source
+from cnn_export.source.networks.timm_models import known_name
+from cnn_export.source.recognition.choosing import only_one
+from cnn_export.source.recognition.recorded_network_names import (
+    NAMES_MAX,
+    believable_names,
+    is_called,
+    library_network,
+    unknown_name,
+)
 from cnn_export.source.recorded.recorded import described, recorded_names
 from cnn_export.source.recorded.recorded_arguments import believable_arguments, recorded_arguments
 from cnn_export.source.weight_sets.spellings import Spelling
@@ -29,9 +34,6 @@ _SHAPES_ONLY = (
     "tensor names and shapes alone decided, which show no stride, dilation, activation or pooling:"
     " they are those of the published {}"
 )
-_NAMES_MAX = 16
-INSTALL_TIMM = "pip install 'cnn-export[timm]'"
-
 Weighed = tuple[Candidate, tuple[str, ...]]
 
 
@@ -48,16 +50,16 @@ def weighed(
             networks are left; names them and the option that chooses.
     """
     shapes = shapes_of(spelling.tensors)
-    names = _believable_names(metadata)
-    strange = [name for name in names if not any(_is_called(c, name) for c in found)]
-    others = {name: source for name in strange if (source := _library(name))}
-    unknown = tuple(_unknown_name(n, found[0]) for n in strange if n not in others)
-    named = [c for c in found if any(_is_called(c, name) for name in names)]
+    names = believable_names(metadata)
+    strange = [name for name in names if not any(is_called(c, name) for c in found)]
+    others = {name: source for name in strange if (source := library_network(name))}
+    unknown = tuple(unknown_name(n, found[0]) for n in strange if n not in others)
+    named = [c for c in found if any(is_called(c, name) for name in names)]
     if others:
         agreeing = [name for name in names if name not in strange]
         candidate, notes = _other(found, others, agreeing, shapes, metadata)
         return candidate, (*unknown, *notes)
-    candidate = _only(named or found, metadata, given)
+    candidate = only_one(named or found, metadata, given)
     candidate, notes = _with_arguments(candidate, shapes, metadata)
     if not named:
         notes = (*notes, _SHAPES_ONLY.format(candidate.label))
@@ -73,8 +75,8 @@ def recorded_network(shapes: Shapes, metadata: Mapping[str, Any]) -> Weighed | N
         CheckpointError: several names fit, or the recorded arguments make no network.
     """
     fitting: dict[str, Weighed] = {}
-    for name in _believable_names(metadata):
-        source = _library(name)
+    for name in believable_names(metadata):
+        source = library_network(name)
         if source is None:
             continue
         candidate = source.resolve(shapes).with_recorded(believable_arguments(metadata, shapes))
@@ -109,8 +111,8 @@ def contradictions(candidate: Candidate, metadata: Mapping[str, Any]) -> tuple[s
     if ":" in candidate.label.removeprefix("timm:"):
         names: tuple[str, ...] = ()  # a class of the user's own may be called anything
     else:
-        said = recorded_names(metadata)[:_NAMES_MAX]
-        names = tuple(n for n in said if not _is_called(candidate, n))
+        said = recorded_names(metadata)[:NAMES_MAX]
+        names = tuple(n for n in said if not is_called(candidate, n))
     notes = [f"the checkpoint calls itself {n!r}; --model names {candidate.label}" for n in names]
     try:
         arguments = recorded_arguments(metadata)
@@ -122,15 +124,6 @@ def contradictions(candidate: Candidate, metadata: Mapping[str, Any]) -> tuple[s
             " give those that hold with --model-arg"
         )
     return tuple(notes)
-
-
-def _believable_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    names = recorded_names(metadata)
-    if len(names) > _NAMES_MAX:
-        raise CheckpointError(
-            f"the checkpoint records {len(names)} names of networks; choose one with --model"
-        )
-    return names
 
 
 def _other(
@@ -188,76 +181,3 @@ def _fits(candidate: Candidate, shapes: Shapes) -> bool:
         return not compare(shapes, candidate.construct(empty=True))
     except UsageError:
         return False
-
-
-def _unknown_name(name: str, candidate: Candidate) -> str:
-    """Return the note on a name that no library knows; without timm, refuse what may be its."""
-    if is_installed():
-        return f"the checkpoint calls itself {name!r}, which no library here knows"
-    label, called = _normal(candidate.label), _normal(name)
-    stem = re.match(r"[a-z]*", label)
-    if stem and stem[0] in called and not label.startswith(called):
-        raise CheckpointError(
-            f"the checkpoint calls itself {name!r}, which timm may know and which may be another"
-            f" network with the tensors of {candidate.label}; {INSTALL_TIMM}, or say what it is"
-            f" with --model {candidate.label}"
-        )
-    return f"the checkpoint calls itself {name!r}, which is unknown here (timm is not installed)"
-
-
-def _library(name: str) -> Source | None:
-    """Return the network of that name in this package, torchvision or timm."""
-    for spelled in _spelled(name):
-        ours = {_normal(known): known for known in known_models()}
-        if known := ours.get(_normal(spelled)):
-            return named_source(known)
-        if spelled in torchvision_classifiers():
-            return parse_source(f"torchvision:{spelled}")
-    for spelled in _spelled(name):
-        if known := known_name(spelled):
-            return timm_source(known)
-    return None
-
-
-def _is_called(candidate: Candidate, name: str) -> bool:
-    label = _normal(candidate.label.removeprefix("timm:"))
-    return any(_normal(spelled) == label for spelled in _spelled(name))
-
-
-def _spelled(name: str) -> list[str]:
-    """Return the name, and what it is without an owner, package or tag around it."""
-    inner = re.split(r"[/:]", name)[-1]
-    return [name, inner, inner.split(".")[0], inner.split(".")[-1]]
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _only(
-    found: Sequence[Candidate], metadata: Mapping[str, Any], given: Mapping[str, Any]
-) -> Candidate:
-    """Return the one match left after what the user and the checkpoint say about it."""
-    left = [c for c in found if _agrees(c, {**recorded_arguments(metadata), **given})]
-    left = left or list(found)
-    if len(left) == 1:
-        return left[0]
-    differing = _differing(left)
-    choices = " or ".join(f"--model {c.label}{_options(c, differing)}" for c in left)
-    raise CheckpointError(
-        f"{len(left)} networks of different function have these tensors; choose with {choices}"
-    )
-
-
-def _agrees(candidate: Candidate, said: Mapping[str, Any]) -> bool:
-    return all(candidate.arguments.get(key, value) == value for key, value in said.items())
-
-
-def _differing(candidates: Sequence[Candidate]) -> set[str]:
-    keys = {key for candidate in candidates for key in candidate.arguments}
-    return {k for k in keys if len({repr(c.arguments.get(k)) for c in candidates}) > 1}
-
-
-def _options(candidate: Candidate, keys: set[str]) -> str:
-    chosen = ((k, v) for k, v in candidate.arguments.items() if k in keys)
-    return "".join(f" --model-arg {key}={str(value).lower()}" for key, value in chosen)

@@ -11,7 +11,8 @@ from cnn_export.source.contents.matching import shapes_of
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.detect import Compared, matches, nearest
 from cnn_export.source.networks.timm_models import is_installed
-from cnn_export.source.recognition.evidence import INSTALL_TIMM, recorded_network, weighed
+from cnn_export.source.recognition.evidence import recorded_network, weighed
+from cnn_export.source.recognition.recorded_network_names import INSTALL_TIMM
 from cnn_export.source.recorded.recorded import recorded_names
 from cnn_export.source.weight_sets.spellings import Spelling
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,12 +50,40 @@ def network_for(
         return _asked_for(source, tensors, entries, metadata, given, hints)
     readings, mixed = _readings(tensors, entries)
     candidate, spelling, notes = recognise(readings, metadata, given, mixed)
+    attempt = _attempt(candidate, spelling, given)
+    if attempt.mismatch:
+        raise _mismatched(attempt)
+    return _finished(attempt, given, hints, notes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Attempt:
+    """A network built as it is asked for, beside the tensors as one spelling names them.
+
+    ``candidate`` is what the tensors or the user say, ``asked`` the same with ``--model-arg``.
+    """
+
+    candidate: Candidate
+    asked: Candidate
+    module: nn.Module
+    mismatch: Mismatch
+    spelling: Spelling
+
+
+def _attempt(
+    candidate: Candidate,
+    spelling: Spelling,
+    given: Mapping[str, Any],
+    earlier: _Attempt | None = None,
+) -> _Attempt:
+    """Build the network and compare; ``earlier`` lends its module where it is the same one."""
     asked = candidate.with_arguments(given)
-    module = _constructed(candidate, asked)
+    if earlier is not None and str(earlier.asked) == str(asked):
+        module = earlier.module
+    else:
+        module = _constructed(candidate, asked)
     mismatch = compare(shapes_of(spelling.tensors), module)
-    if mismatch:
-        raise _mismatched(candidate, mismatch, given, spelling)
-    return _finished(candidate, module, mismatch, spelling, given, hints, notes)
+    return _Attempt(candidate, asked, module, mismatch, spelling)
 
 
 def _asked_for(
@@ -67,27 +96,25 @@ def _asked_for(
 ) -> Network:
     """Find the spelling of the file's names that fits the network the user names."""
     readings, mixed = _readings(tensors, entries)
-    mismatches: list[tuple[Candidate, Mismatch, Spelling]] = []
-    built: dict[str, nn.Module] = {}
+    attempts: list[_Attempt] = []
+    earlier: _Attempt | None = None
     for spelling in readings:
         candidate = source.resolve(shapes_of(spelling.tensors))
-        asked = candidate.with_arguments(given)
-        module = built.get(str(asked)) or _constructed(candidate, asked)
-        built = {str(asked): module}
-        mismatch = compare(shapes_of(spelling.tensors), module)
+        earlier = attempt = _attempt(candidate, spelling, given, earlier)
         notes = (*spelling.notes, *contradictions(candidate, metadata))
-        if not mismatch:
+        if not attempt.mismatch:
             require_whole(candidate, spelling)
-            return _finished(candidate, module, mismatch, spelling, given, hints, notes)
+            return _finished(attempt, given, hints, notes)
         if spelling.outside:
             continue
-        if adopted := _adopted(asked, spelling):
-            return adopted, asked, (*notes, _RENAMED)
-        mismatches.append((candidate, mismatch, spelling))
-    candidate, mismatch, spelling = max(
-        mismatches, key=lambda found: (found[1].agreeing, -found[1].problems)
-    )
-    raise mixed or _mismatched(candidate, mismatch, given, spelling)
+        if adopted := _adopted(attempt.asked, spelling):
+            return adopted, attempt.asked, (*notes, _RENAMED)
+        attempts.append(attempt)
+    raise mixed or _mismatched(max(attempts, key=_closeness))
+
+
+def _closeness(attempt: _Attempt) -> tuple[int, int]:
+    return attempt.mismatch.agreeing, -attempt.mismatch.problems
 
 
 def _readings(
@@ -103,21 +130,17 @@ def _readings(
 
 
 def _finished(
-    candidate: Candidate,
-    module: nn.Module,
-    mismatch: Mismatch,
-    spelling: Spelling,
-    given: Mapping[str, Any],
-    hints: Hints,
-    notes: tuple[str, ...],
+    attempt: _Attempt, given: Mapping[str, Any], hints: Hints, notes: tuple[str, ...]
 ) -> Network:
-    said, said_notes = with_multiplier(candidate, given, hints)
-    if said.arguments != candidate.with_arguments(given).arguments:
+    module, spelling = attempt.module, attempt.spelling
+    said, said_notes = with_multiplier(attempt.candidate, given, hints)
+    if said.arguments != attempt.asked.arguments:
         module = said.construct(empty=True)
     named, conversions = usable(spelling.tensors)
     unused = unused_entries(module, spelling.entries)
     filled = _filled(module, said, named, spelling.entries)
-    return filled, said, (*conversions, *notes, *said_notes, *_counter_notes(mismatch), *unused)
+    counters = _counter_notes(attempt.mismatch)
+    return filled, said, (*conversions, *notes, *said_notes, *counters, *unused)
 
 
 def _constructed(candidate: Candidate, asked: Candidate) -> nn.Module:
@@ -173,19 +196,17 @@ def _counter_notes(mismatch: Mismatch) -> tuple[str, ...]:
     )
 
 
-def _mismatched(
-    candidate: Candidate, mismatch: Mismatch, given: Mapping[str, Any], spelling: Spelling
-) -> CheckpointError:
-    asked = candidate.with_arguments(given)
+def _mismatched(attempt: _Attempt) -> CheckpointError:
+    candidate, asked, mismatch = attempt.candidate, attempt.asked, attempt.mismatch
     conflicts = [
         f"the tensors show {key}={candidate.arguments[key]!r},"
         f" --model-arg asks for {asked.arguments[key]!r}"
         for key in candidate.arguments
         if key in candidate.inferred and asked.arguments[key] != candidate.arguments[key]
     ]
-    kind = kind_of(mismatch.unexpected)
+    kind, entries = kind_of(mismatch.unexpected), attempt.spelling.entries
     advice = [kind] if kind else []
-    odd = [name for name in mismatch.missing if name in spelling.entries]
-    advice += [f"{name} is a {class_name(spelling.entries[name])}, no tensor" for name in odd[:1]]
+    odd = [name for name in mismatch.missing if name in entries]
+    advice += [f"{name} is a {class_name(entries[name])}, no tensor" for name in odd[:1]]
     reason = "; ".join([*conflicts, str(mismatch), *advice])
     return CheckpointError(f"does not match {asked}: {reason}")

@@ -9,7 +9,8 @@ import torch
 from cnn_export.errors import CheckpointError
 from cnn_export.source.contents.groups import Group
 from cnn_export.source.contents.names import is_statistic, plain_names, squashed
-from cnn_export.source.weight_sets.weight_sets import OPTION, same_weights, says_averaged
+from cnn_export.source.weight_sets.group_names import OPTION, says_averaged
+from cnn_export.source.weight_sets.same_weights import same_weights
 
 Tensors = Mapping[str, torch.Tensor]
 _OUTERS_MAX = 16
