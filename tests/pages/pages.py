@@ -62,12 +62,13 @@ def commands(page: str) -> list[Command]:
 
 
 def _in_block(block: str) -> list[Command]:
-    """A block holds commands if its first line is one; other lines are output."""
-    if not _shown(block.split("\n", 1)[0]):
+    """A block holds commands if its first line is one; with a prompt, other lines are output."""
+    if not _shown(block):
         return []
+    prompt = "$ " if block.startswith("$ ") else ""
     found: list[Command] = []
     for line in block.replace("\\\n", " ").splitlines():
-        if shown := _shown(line):
+        if line.startswith(prompt) and (shown := _shown(line)):
             text, _, remark = shown.partition(" #")
             found.append(Command(text.strip(), f"#{remark}" if remark else "", ""))
         else:

@@ -7,23 +7,20 @@ from pathlib import Path
 
 import pytest
 from cost_networks import read_cost
+from page_runs import Place
+from pages import ROOT
 
-from cnn_export.__main__ import main as cnn_export
 from cnn_export.benchmarks.cli import main as cnn_bench
 from cnn_export.benchmarks.cost.explanation import UNEXPLAINED, explain
 
-ROOT = Path(__file__).parents[2]
-CHECKPOINT = ROOT / "models" / "checkpoints" / "skipnet_digits.pt"
 BUDGETS = ROOT / "benchmarks" / "budgets.toml"
 SUFFIXES = ("tflite", "onnx", "pte", "mlpackage")
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def files(place: Place) -> list[Path]:
     """The shipped SkipNet in each format."""
-    folder = tmp_path_factory.mktemp("own_gate")
-    assert cnn_export([str(CHECKPOINT), "--target", "all", "-o", str(folder), "--quiet"]) == 0
-    return [folder / f"{CHECKPOINT.stem}.{suffix}" for suffix in SUFFIXES]
+    return [place.folder / "out" / f"skipnet_digits.{suffix}" for suffix in SUFFIXES]
 
 
 @pytest.fixture(scope="module")
