@@ -22,7 +22,7 @@ def command(base: Path, new: Path | None, as_json: bool) -> None:
     them is named. Pairs of one file took turns in the same processes, which tells far smaller
     differences apart. The verdict is printed, not returned: see gate for exit codes.
     """
-    from cnn_export.benchmarks.results.plan_coverage import missing_lines
+    from cnn_export.benchmarks.results.missing_parts import missing_lines
     from cnn_export.benchmarks.tables import compare_table
     from cnn_export.command_line.console import result_console, warn
 
@@ -39,19 +39,19 @@ def command(base: Path, new: Path | None, as_json: bool) -> None:
 
 
 def _compared(base: Path, new: Path | None) -> Comparisons:
-    from cnn_export.benchmarks.results.read_series import read_measurements
-    from cnn_export.benchmarks.tables.compare_table import of_duels, of_series
+    from cnn_export.benchmarks.results.read_series import read_results
+    from cnn_export.benchmarks.tables.compare_table import of_pairs, of_series
     from cnn_export.errors import InputRefused
 
-    measured = read_measurements(base)
+    measured = read_results(base)
     if new is None:
-        if not measured.duels:
+        if not measured.pairs:
             raise InputRefused(
                 f"{base} holds no pairs; give BASE.jsonl and NEW.jsonl, "
                 "or measure with run --compare"
             )
-        return of_duels(measured)
-    comparisons = of_series(measured, read_measurements(new))
+        return of_pairs(measured)
+    comparisons = of_series(measured, read_results(new))
     if not comparisons.rows:
         raise InputRefused(
             f"{base} and {new} have no artifact in common that was timed on the same "

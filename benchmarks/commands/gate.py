@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cnn_export.benchmarks.gate.candidates import Candidate
     from cnn_export.benchmarks.gate.judge import Verdict
-    from cnn_export.benchmarks.results.series import Measurements
+    from cnn_export.benchmarks.results.series import Results
 
 _FILE = click.Path(path_type=Path)
 
@@ -55,13 +55,13 @@ def command(
     from cnn_export.benchmarks.gate.candidates import shortfalls_of
     from cnn_export.benchmarks.gate.judge import judge
     from cnn_export.benchmarks.gate.regression import Regressions
-    from cnn_export.benchmarks.results.read_series import read_measurements
+    from cnn_export.benchmarks.results.read_series import read_results
 
     _require_sensible(results, artifacts, baseline)
     require_apart((results, *artifacts, budget_file, baseline), outputs.values())
     budgets = read_budgets(budget_file)
-    measured = read_measurements(results) if results else None
-    earlier = read_measurements(baseline) if baseline else None
+    measured = read_results(results) if results else None
+    earlier = read_results(baseline) if baseline else None
     candidates = _candidates(measured, artifacts)
     lacking = shortfalls_of(measured) if measured else []
     verdict = judge(candidates, budgets, Regressions(measured, earlier, ignored_flags), lacking)
@@ -87,30 +87,27 @@ def _require_sensible(
         raise UsageError("an --artifact is given twice; give each once")
 
 
-def _candidates(measured: Measurements | None, artifacts: Sequence[Path]) -> list[Candidate]:
+def _candidates(measured: Results | None, artifacts: Sequence[Path]) -> list[Candidate]:
     from cnn_export.benchmarks.gate.candidates import candidates_of
 
     found = candidates_of(measured) if measured else []
     if artifacts:
-        from cnn_export.benchmarks.gate.file_candidates import read_candidate
+        from cnn_export.benchmarks.gate.candidates import read_candidate
 
         found += [read_candidate(path) for path in artifacts]
     return found
 
 
-def _require_kept(
-    measured: Measurements, earlier: Measurements, baseline: Path, allowed: bool
-) -> None:
+def _require_kept(measured: Results, earlier: Results, baseline: Path, allowed: bool) -> None:
     """Refuse results that lack what the baseline has, and a baseline that lacks processes."""
-    from cnn_export.benchmarks.results.plan_coverage import missing_lines
+    from cnn_export.benchmarks.results.missing_parts import missing_lines
     from cnn_export.command_line.console import warn
     from cnn_export.errors import InputRefused
 
     found = [
         f"the results lack {label}, which {baseline} has" for label in _gone(measured, earlier)
     ]
-    timed = [part for part in earlier.missing if part.kind != "memory"]
-    found += [f"{baseline} lacks {line}" for line in missing_lines(timed)]
+    found += [f"{baseline} lacks {line}" for line in missing_lines(earlier.missing_timed)]
     if found and not allowed:
         raise InputRefused(
             f"{'; '.join(found)}; measure what is missing, or judge the rest with --allow-missing"
@@ -119,9 +116,9 @@ def _require_kept(
         warn(f"allowed: {line}")
 
 
-def _gone(measured: Measurements, earlier: Measurements) -> list[str]:
+def _gone(measured: Results, earlier: Results) -> list[str]:
     """Return what only the baseline has: times, peak memory, turns."""
-    from cnn_export.benchmarks.gate.baseline import gone, gone_duels, gone_memory
+    from cnn_export.benchmarks.gate.baseline import gone, gone_memory, gone_pairs
     from cnn_export.benchmarks.gate.candidates import Candidate, candidate_of_series
 
     timed = gone(earlier.series, measured.series)
@@ -130,9 +127,9 @@ def _gone(measured: Measurements, earlier: Measurements) -> list[str]:
     found = [candidate_of_series(each).label for each in timed]
     peak_labels = [candidate_of_series(each).label for each in peaks if id(each) not in lost]
     found += [f"memory of {label}" for label in peak_labels]
-    for duel in gone_duels(earlier.duels, measured.duels):
-        label = Candidate(duel.new, duel.new_setting, {}).label
-        found.append(f"{label} in turns with {duel.base.name}")
+    for paired in gone_pairs(earlier.pairs, measured.pairs):
+        label = Candidate(paired.new.artifact, paired.new.setting, {}).label
+        found.append(f"{label} in turns with {paired.base.artifact.name}")
     return found
 
 
@@ -186,9 +183,9 @@ def _require_met(verdict: Verdict) -> None:
     total = len(verdict.judgements)
     lacking = [each for each in verdict.judgements if each.shortfall is not None]
     told = "".join(f"; {remark(each)}" for each in lacking[:1])
-    if verdict.standing == "missed":
+    if verdict.status == "missed":
         raise OverBudget(f"{verdict.count('missed')} of {total} bounds are missed{told}")
-    if verdict.standing == "undecided":
+    if verdict.status == "undecided":
         raise Undecided(
             f"{verdict.count('undecided')} of {total} bounds are undecided"
             f"{told or '; measure more repeats'}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Care
     from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
     from cnn_export.benchmarks.devices.contract import Device
+    from cnn_export.benchmarks.results.series import Results
     from cnn_export.benchmarks.run.run_request import DeviceRun, Request
 
 _DEFAULT_OUT = Path("results.jsonl")
@@ -251,7 +252,7 @@ def _tell(
     quiet: bool,
 ) -> None:
     """Tell what there is; a failure, which follows, tells by itself how much is kept."""
-    from cnn_export.benchmarks.tables import run_summary, run_table
+    from cnn_export.benchmarks.tables import run_document, run_table
     from cnn_export.command_line.console import warn
 
     if any(run.torn_bytes for run in runs):
@@ -261,14 +262,23 @@ def _tell(
         warn(f"{request.out}: left out and measured again where needed: {shown}")
     for note in (note for run in runs for note in run.notes):
         warn(note)
-    records = [record for run in runs for record in run.records]
+    results = _results(request.out, runs)
     if as_json:
         shown = [run.run.model_dump() for run in runs]
         document = {"run": shown[0]} if len(shown) == 1 else {"runs": shown}
-        click.echo(json.dumps(document | run_summary.document(records), indent=2))
+        click.echo(json.dumps(document | run_document.document(results), indent=2))
         return
     kept = sum(run.processes for run in runs)
     if kept and not quiet:
-        run_table.show(records)
+        run_table.show(results)
     if failure is None and not quiet:
         click.echo(f"{kept} processes are kept in {request.out}", err=True)
+
+
+def _results(out: Path, runs: Sequence[DeviceRun]) -> Results:
+    """Return the series of these runs as the file has them now, with earlier runs' processes."""
+    from cnn_export.benchmarks.results.read_series import results_of
+    from cnn_export.benchmarks.results.results_file import read_records
+
+    everything = results_of(read_records(out), str(out), lenient=True)
+    return everything.of_runs({each.run.run_id for each in runs})

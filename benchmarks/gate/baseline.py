@@ -7,7 +7,8 @@ from itertools import chain
 from typing import TypeVar
 
 from cnn_export.benchmarks.results.record_types import Artifact
-from cnn_export.benchmarks.results.series import Duel, Series, Setting
+from cnn_export.benchmarks.results.series import PairedSeries, Series
+from cnn_export.benchmarks.results.setting import Place, Setting
 from cnn_export.errors import InputRefused
 
 _T = TypeVar("_T")
@@ -25,7 +26,7 @@ def versions(artifact: Artifact, base: Iterable[Series]) -> list[Series]:
     Those of the same name, model, target and precision; else, of the last three, provided that
     they are of one file: two variants of a model are not versions of each other.
     """
-    timed = [series for series in base if series.times_ns]
+    timed = [series for series in base if series.processes]
     return _versions(artifact, timed, lambda series: series.artifact)
 
 
@@ -97,19 +98,19 @@ def gone(base: Sequence[Series], new: Sequence[Series]) -> list[Series]:
     On the same device with the same runtime, arguments and CPUs; versions of the system and of the
     runtime may have changed.
     """
-    earlier, now = ([each for each in side if each.times_ns] for side in (base, new))
+    earlier, now = ([each for each in side if each.processes] for side in (base, new))
     return _lost(earlier, now, _of_series)
 
 
 def gone_memory(base: Sequence[Series], new: Sequence[Series]) -> list[Series]:
     """Return those of which ``new`` has no peak memory, as :func:`gone`."""
-    earlier, now = ([each for each in side if each.peak_rss_bytes] for side in (base, new))
+    earlier, now = ([each for each in side if each.memories] for side in (base, new))
     return _lost(earlier, now, _of_series)
 
 
-def gone_duels(base: Sequence[Duel], new: Sequence[Duel]) -> list[Duel]:
-    """Return the duels of whose new artifact ``new`` has none, as :func:`gone`."""
-    return _lost(base, new, lambda duel: (duel.new, duel.new_setting))
+def gone_pairs(base: Sequence[PairedSeries], new: Sequence[PairedSeries]) -> list[PairedSeries]:
+    """Return the pairs of whose new artifact ``new`` has none, as :func:`gone`."""
+    return _lost(base, new, lambda paired: _of_series(paired.new))
 
 
 def _of_series(series: Series) -> tuple[Artifact, Setting]:
@@ -130,21 +131,21 @@ def _lost(
 
 
 def _nearest(series: Series, base: Sequence[Series]) -> Series | None:
-    place = _place(series.setting)
-    fitting = [each for each in versions(series.artifact, base) if _place(each.setting) == place]
-    if not series.times_ns:
+    ran = _ran(series.setting)
+    fitting = [each for each in versions(series.artifact, base) if _ran(each.setting) == ran]
+    if not series.processes:
         return None
     return min(fitting, key=lambda old: len(differences(old, series)), default=None)
 
 
-def _place(setting: Setting) -> tuple[str, str, str, int]:
-    return (setting.device.kind, setting.device.id, setting.runtime, setting.threads)
+def _ran(setting: Setting) -> tuple[Place, str]:
+    return setting.place, setting.runtime
 
 
 def _way(setting: Setting) -> tuple[object, ...]:
     """Return how something ran, as somebody asked for it."""
     return (
-        *_place(setting),
+        *_ran(setting),
         setting.runtime_args,
         setting.cpus,
         setting.fixed_performance,

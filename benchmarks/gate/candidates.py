@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-
-import numpy as np
+from pathlib import Path
 
 from cnn_export.benchmarks.results.plan_coverage import PartCoverage
 from cnn_export.benchmarks.results.record_types import Artifact
-from cnn_export.benchmarks.results.series import Duel, Measurements, Series, Setting
-from cnn_export.benchmarks.runtimes.runtime_arguments import RUNTIME_OF_TARGET, kept_arguments
+from cnn_export.benchmarks.results.series import PairedSeries, Results, Series
+from cnn_export.benchmarks.results.setting import Setting
+from cnn_export.benchmarks.runtimes.runtime_arguments import RUNTIME_OF_TARGET
 from cnn_export.benchmarks.statistics.comparison import FEWEST_EACH, Comparison
 from cnn_export.benchmarks.statistics.intervals import (
     MINIMUM_PROCESSES,
     Interval,
-    median_interval,
-    quantile_interval,
 )
 
 _NS_PER_MS = 1e6
+_NO_RUN = "0" * 16
 MEMORY_BOUNDS = frozenset({"peak_memory_bytes"})
 PAIR_BOUNDS = frozenset({"regression_percent"})
 TIME_BOUNDS = frozenset({"latency_ms", "latency_p90_ms", "load_ms"}) | PAIR_BOUNDS
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A figure in the unit of its bound, and the unfit conditions (``flags``) it arose under.
 
     ``processes`` is ``None`` where it is known rather than estimated; ``fewest`` of them have an
@@ -42,11 +40,11 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """``setting`` is ``None`` for a file that was only looked at; ``figures`` go by bound."""
+    """``setting`` is ``None`` for a file that was only looked at; ``estimates`` go by bound."""
 
     artifact: Artifact
     setting: Setting | None
-    figures: dict[str, Figure]
+    estimates: dict[str, Estimate]
 
     @property
     def attributes(self) -> dict[str, tuple[str, ...]]:
@@ -84,12 +82,12 @@ class Candidate:
         return (self.artifact.precision, setting.device.id, runtime, *arguments, count, *cpus)
 
 
-def exact(value: float) -> Figure:
+def exact(value: float) -> Estimate:
     """Return a figure that is known, not estimated."""
-    return Figure(Interval(value, value, value, 1.0))
+    return Estimate(Interval(value, value, value, 1.0))
 
 
-def artifact_figures(artifact: Artifact) -> dict[str, Figure]:
+def artifact_estimates(artifact: Artifact) -> dict[str, Estimate]:
     """Return what does not depend on a machine, as far as it is known."""
     known = {
         "file_bytes": artifact.file_bytes,
@@ -100,23 +98,23 @@ def artifact_figures(artifact: Artifact) -> dict[str, Figure]:
     return {name: exact(value) for name, value in known.items() if value is not None}
 
 
-def series_figures(series: Series) -> dict[str, Figure]:
+def series_estimates(series: Series) -> dict[str, Estimate]:
     """Return times in ms with intervals over processes, and peak memory in bytes."""
-    figures: dict[str, Figure] = {}
-    if series.times_ns:
-        count = len(series.times_ns)
+    estimates: dict[str, Estimate] = {}
+    if series.processes:
+        summary = series.summary
         times_ns = {
-            "latency_ms": quantile_interval(series.times_ns, 0.5),
-            "latency_p90_ms": quantile_interval(series.times_ns, 0.9),
-            "load_ms": median_interval(np.asarray(series.load_ns, np.float64)),
+            "latency_ms": summary.p50,
+            "latency_p90_ms": summary.p90,
+            "load_ms": series.load,
         }
-        figures = {
-            name: Figure(_milliseconds(each), count, series.flags)
+        estimates = {
+            name: Estimate(_milliseconds(each), summary.processes, series.flags)
             for name, each in times_ns.items()
         }
-    if series.peak_rss_bytes:
-        figures["peak_memory_bytes"] = exact(max(series.peak_rss_bytes))
-    return figures
+    if (memory := series.peak_memory) is not None:
+        estimates["peak_memory_bytes"] = exact(memory.peak_rss_bytes)
+    return estimates
 
 
 def _milliseconds(ns: Interval) -> Interval:
@@ -125,35 +123,48 @@ def _milliseconds(ns: Interval) -> Interval:
     return Interval(value, low, high, ns.confidence)
 
 
-def regression_figure(comparison: Comparison, flags: tuple[str, ...] = ()) -> Figure:
+def regression_estimate(comparison: Comparison, flags: tuple[str, ...] = ()) -> Estimate:
     """Return how much slower the new artifact is, percent, with its interval."""
     ratio = comparison.ratio
     value, low, high = (100 * (each - 1) for each in (ratio.value, ratio.low, ratio.high))
     interval = Interval(value, low, high, ratio.confidence)
     fewest = FEWEST_EACH[1] * (2 if comparison.process_ratios else 1)
-    return Figure(interval, min(comparison.processes), flags, fewest, comparison)
+    return Estimate(interval, min(comparison.processes), flags, fewest, comparison)
 
 
 def candidate_of_series(series: Series) -> Candidate:
     """Return what a gate judges of a measured artifact."""
-    figures = series_figures(series) | artifact_figures(series.artifact)
-    return Candidate(series.artifact, series.setting, figures)
+    estimates = series_estimates(series) | artifact_estimates(series.artifact)
+    return Candidate(series.artifact, series.setting, estimates)
 
 
-def candidate_of_file(artifact: Artifact) -> Candidate:
-    """Return what a gate judges of an artifact that did not run."""
-    return Candidate(artifact, None, artifact_figures(artifact))
+def read_candidate(path: Path) -> Candidate:
+    """Return what is known of the artifact at ``path``, which did not run.
+
+    Its size, MACs, bytes moved and partitions. What the file itself can tell is the file's: a
+    manifest that says otherwise is refused.
+
+    Raises:
+        InputRefused: artifact or manifest is missing or damaged, or they contradict each other.
+        ParityError: the file is not the one its manifest was written for.
+        TargetUnavailable: what reads the format is not installed.
+    """
+    from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_files
+
+    ((manifest, found),) = proven_files([path])
+    artifact = artifact_record(manifest, found, path.name, _NO_RUN)
+    return Candidate(artifact, None, artifact_estimates(artifact))
 
 
-def candidates_of(measurements: Measurements) -> list[Candidate]:
-    """Return one candidate per series, and one per duel's new artifact that has no series."""
-    found = [candidate_of_series(series) for series in measurements.series]
+def candidates_of(results: Results) -> list[Candidate]:
+    """Return one candidate per series, and one per pair's new artifact that has no series."""
+    found = [candidate_of_series(series) for series in results.series]
     keys = {(each.artifact.sha256, each.setting) for each in found}
-    for duel in measurements.duels:
-        key = (duel.new.sha256, duel.new_setting)
+    for new in (paired.new for paired in results.pairs):
+        key = (new.artifact.sha256, new.setting)
         if key not in keys:
             keys.add(key)
-            found.append(Candidate(duel.new, duel.new_setting, artifact_figures(duel.new)))
+            found.append(Candidate(new.artifact, new.setting, artifact_estimates(new.artifact)))
     return found
 
 
@@ -173,33 +184,28 @@ class Shortfall:
 
     def is_of(self, candidate: Candidate) -> bool:
         """Whether it is about the same file on the same device at the same threads."""
-        return _place(self.candidate) == _place(candidate)
+        setting = candidate.setting
+        return (
+            setting is not None
+            and candidate.artifact.sha256 == self.part.artifact.sha256
+            and setting.place == self.part.place
+        )
 
 
-def shortfalls_of(measurements: Measurements) -> list[Shortfall]:
+def shortfalls_of(results: Results) -> list[Shortfall]:
     """Return what the plans of a results file lack."""
-    return [Shortfall(_planned(part), part) for part in measurements.missing]
+    return [Shortfall(_planned(part), part) for part in results.missing]
 
 
 def _planned(part: PartCoverage) -> Candidate:
     """Return the candidate of a part; perhaps nothing ran, so its runtime's version is open."""
     run, artifact = part.run, part.artifact
     runtime = RUNTIME_OF_TARGET.get(artifact.target, "")
-    arguments = kept_arguments(runtime, run.runtime_args)
-    cpus = tuple(sorted(run.cpus))
-    setting = Setting(run.device, runtime, "", arguments, part.threads, cpus, run.fixed_performance)
-    return Candidate(artifact, setting, artifact_figures(artifact))
+    setting = Setting.of_run(run, runtime, "", run.runtime_args, part.threads)
+    return Candidate(artifact, setting, artifact_estimates(artifact))
 
 
-def _place(candidate: Candidate) -> tuple[object, ...]:
-    setting = candidate.setting
-    ran = () if setting is None else (setting.device, setting.threads)
-    return (candidate.artifact.sha256, *ran)
-
-
-def duels_of(candidate: Candidate, duels: Sequence[Duel]) -> list[Duel]:
-    """Return the duels in which the candidate was the new artifact, in its setting."""
-    artifact, setting = candidate.artifact, candidate.setting
-    return [
-        duel for duel in duels if (duel.new.sha256, duel.new_setting) == (artifact.sha256, setting)
-    ]
+def pairs_of(candidate: Candidate, results: Results) -> list[PairedSeries]:
+    """Return the pairs in which the candidate was the new artifact, in its setting."""
+    key = (candidate.artifact.sha256, candidate.setting)
+    return [each for each in results.pairs if (each.new.artifact.sha256, each.new.setting) == key]

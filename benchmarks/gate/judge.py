@@ -16,18 +16,24 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from cnn_export.benchmarks.gate.budgets import Budget
-from cnn_export.benchmarks.gate.candidates import MEMORY_BOUNDS, Candidate, Figure, Shortfall, exact
+from cnn_export.benchmarks.gate.candidates import (
+    MEMORY_BOUNDS,
+    Candidate,
+    Estimate,
+    Shortfall,
+    exact,
+)
 from cnn_export.benchmarks.statistics.intervals import DEFAULT_CONFIDENCE
 from cnn_export.benchmarks.statistics.sample_size import repeats_needed
 
-Standing = Literal["met", "missed", "undecided"]
-STANDINGS: tuple[Standing, ...] = ("missed", "undecided", "met")
+Status = Literal["met", "missed", "undecided"]
+STATUSES: tuple[Status, ...] = ("missed", "undecided", "met")
 """The worst first."""
 
 REGRESSION = "regression_percent"
 PROCESSES = "processes"
 """The bound that a plan sets: how many processes there have to be."""
-Regression = Callable[[Candidate], Figure | None]
+Regression = Callable[[Candidate], Estimate | None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +49,8 @@ class Judgement:
     budget: Budget
     bound: str
     limit: float
-    figure: Figure
-    standing: Standing
+    estimate: Estimate
+    status: Status
     repeats_needed: int | None
     shortfall: Shortfall | None = None
 
@@ -57,17 +63,17 @@ class Verdict:
     unmatched: tuple[str, ...]
 
     @property
-    def standing(self) -> Standing:
-        """The worst standing; met if nothing was judged."""
-        found = {judgement.standing for judgement in self.judgements}
-        for standing in STANDINGS:
-            if standing in found:
-                return standing
+    def status(self) -> Status:
+        """The worst status; met if nothing was judged."""
+        found = {judgement.status for judgement in self.judgements}
+        for status in STATUSES:
+            if status in found:
+                return status
         return "met"
 
-    def count(self, standing: Standing) -> int:
-        """Return how many judgements have this standing."""
-        return sum(judgement.standing == standing for judgement in self.judgements)
+    def count(self, status: Status) -> int:
+        """Return how many judgements have this status."""
+        return sum(judgement.status == status for judgement in self.judgements)
 
 
 def judge(
@@ -129,9 +135,9 @@ class _Judging:
         limit: float,
         lacking: Sequence[Shortfall],
     ) -> None:
-        figure = _figure(candidate, bound, self._regression)
-        if figure is not None:
-            self._judgements.append(_judgement(candidate, budget, bound, limit, figure))
+        estimate = _estimate(candidate, bound, self._regression)
+        if estimate is not None:
+            self._judgements.append(_judgement(candidate, budget, bound, limit, estimate))
         elif not any(each.is_of(candidate) and bound in each.concerns for each in lacking):
             self._unmatched.append(f"budget {number}: {_unknown(candidate, bound)}")
 
@@ -146,16 +152,16 @@ class _Judging:
 
 def _lacking(shortfall: Shortfall, budget: Budget) -> Judgement:
     part = shortfall.part
-    standing: Standing = "missed" if part.outcome == "failed" else "undecided"
+    status: Status = "missed" if part.outcome == "failed" else "undecided"
     return Judgement(
-        shortfall.candidate, budget, PROCESSES, part.planned, exact(part.kept), standing, None,
+        shortfall.candidate, budget, PROCESSES, part.planned, exact(part.kept), status, None,
         shortfall,
     )  # fmt: skip
 
 
-def standing_of(figure: Figure, limit: float, confidence: float = DEFAULT_CONFIDENCE) -> Standing:
-    """Apply the rule of this module to one figure."""
-    interval = figure.interval
+def status_of(estimate: Estimate, limit: float, confidence: float = DEFAULT_CONFIDENCE) -> Status:
+    """Apply the rule of this module to one estimate."""
+    interval = estimate.interval
     if interval.confidence < confidence:
         return "undecided"
     if interval.high <= limit:
@@ -164,24 +170,26 @@ def standing_of(figure: Figure, limit: float, confidence: float = DEFAULT_CONFID
 
 
 def _judgement(
-    candidate: Candidate, budget: Budget, bound: str, limit: float, figure: Figure
+    candidate: Candidate, budget: Budget, bound: str, limit: float, estimate: Estimate
 ) -> Judgement:
-    standing = standing_of(figure, limit)
-    if bound == REGRESSION and not budget.allow_slight_regression and _is_shown(figure):
-        standing = "missed"
+    status = status_of(estimate, limit)
+    if bound == REGRESSION and not budget.allow_slight_regression and _is_shown(estimate):
+        status = "missed"
     needed = None
-    if standing == "undecided" and figure.processes is not None:
-        needed = repeats_needed(figure.interval, figure.processes, limit, fewest=figure.fewest)
-    return Judgement(candidate, budget, bound, limit, figure, standing, needed)
+    if status == "undecided" and estimate.processes is not None:
+        needed = repeats_needed(
+            estimate.interval, estimate.processes, limit, fewest=estimate.fewest
+        )
+    return Judgement(candidate, budget, bound, limit, estimate, status, needed)
 
 
-def _is_shown(regression: Figure) -> bool:
+def _is_shown(regression: Estimate) -> bool:
     """Whether the whole interval is slower, by how little ever."""
-    return standing_of(regression, 0.0) == "missed"
+    return status_of(regression, 0.0) == "missed"
 
 
-def _figure(candidate: Candidate, bound: str, regression: Regression) -> Figure | None:
-    return regression(candidate) if bound == REGRESSION else candidate.figures.get(bound)
+def _estimate(candidate: Candidate, bound: str, regression: Regression) -> Estimate | None:
+    return regression(candidate) if bound == REGRESSION else candidate.estimates.get(bound)
 
 
 def _unknown(candidate: Candidate, bound: str) -> str:

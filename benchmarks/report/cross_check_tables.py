@@ -12,24 +12,14 @@ from cnn_export.benchmarks.results.cross_check_rows import (
     opinion_rows,
     traffic_rows,
 )
-from cnn_export.benchmarks.results.record_types import Record
-from cnn_export.errors import InputRefused
+from cnn_export.benchmarks.results.series import Results
 
 _NONE = "–"  # noqa: RUF001
 
 
-def look_tables(records: Sequence[Record]) -> tuple[Table | None, Table | None]:
-    """Return the second opinions and the traffic; ``None`` for what nobody looked at.
-
-    Raises:
-        InputRefused: one is of a run or an artifact that no line describes.
-    """
-    try:
-        return opinion_table(opinion_rows(records)), traffic_table(traffic_rows(records))
-    except KeyError as error:
-        raise InputRefused(
-            f"an opinion or traffic line is of {error}, which no 'run' or 'artifact' line describes"
-        ) from error
+def cross_check_tables(results: Results) -> tuple[Table | None, Table | None]:
+    """Return the other tools' figures and the traffic; ``None`` for what nobody asked for."""
+    return opinion_table(opinion_rows(results)), traffic_table(traffic_rows(results))
 
 
 def opinion_table(rows: Sequence[OpinionRow]) -> Table | None:

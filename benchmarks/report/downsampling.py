@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from cnn_export.benchmarks.report.measured import Nanoseconds
+from cnn_export.benchmarks.results.series import Nanoseconds
 
 T = TypeVar("T")
 

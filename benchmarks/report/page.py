@@ -18,7 +18,8 @@ from cnn_export.benchmarks.report.charts.roofline import roofline
 from cnn_export.benchmarks.report.charts.scatter import against_mac_bytes, against_macs
 from cnn_export.benchmarks.report.charts.svg import COLOURS
 from cnn_export.benchmarks.report.charts.timeline import timeline
-from cnn_export.benchmarks.report.measured import Measured, Sampled, Series
+from cnn_export.benchmarks.report.judging import BudgetRow
+from cnn_export.benchmarks.report.numbered import Numbered, Shown
 from cnn_export.benchmarks.report.tables import (
     Table,
     artifact_table,
@@ -27,9 +28,7 @@ from cnn_export.benchmarks.report.tables import (
     latency_table,
     profile_table,
     run_facts,
-    threads_text,
 )
-from cnn_export.benchmarks.report.verdicts import BudgetRow
 from cnn_export.command_line.terminal import printable
 
 _TEMPLATE = "report.html.j2"
@@ -68,9 +67,9 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """What the page is made from; all but ``measured`` may be left out."""
+    """What the page is made from; all but ``shown`` may be left out."""
 
-    measured: Measured
+    shown: Shown
     title: str
     notes: tuple[str, ...] = ()
     budgets: tuple[BudgetRow, ...] | None = None
@@ -92,7 +91,7 @@ def render(inputs: Inputs) -> str:
     )
     return environment.get_template(_TEMPLATE).render(
         title=inputs.title,
-        facts=run_facts(inputs.measured),
+        facts=run_facts(inputs.shown),
         notes=inputs.notes,
         sections=[section for section in _sections(inputs) if section.table or section.figures],
         style=Markup(_read("style.css")),  # noqa: S704  (the package's own file)
@@ -110,15 +109,15 @@ def _read(name: str) -> str:
 
 
 def _sections(inputs: Inputs) -> list[Section]:
-    measured = inputs.measured
+    shown = inputs.shown
     return [
         Section("Budgets", budget_table(inputs.budgets)),
-        Section("Latency", latency_table(measured)),
-        Section("Artifacts", artifact_table(measured)),
-        Section("Comparison", comparison_table(measured), _figures([("", ratios(measured.duels))])),
-        Section("Distribution", figures=_distributions(measured)),
-        Section("Over time", figures=_timelines(measured)),
-        Section("Against cost", figures=_scatters(measured)),
+        Section("Latency", latency_table(shown)),
+        Section("Artifacts", artifact_table(shown)),
+        Section("Comparison", comparison_table(shown), _figures([("", ratios(shown.pairs))])),
+        Section("Distribution", figures=_distributions(shown)),
+        Section("Over time", figures=_timelines(shown)),
+        Section("Against cost", figures=_scatters(shown)),
         Section("Second opinion", inputs.opinions),
         Section("Memory traffic", inputs.traffic),
         *map(_profile_section, inputs.profiles),
@@ -140,49 +139,48 @@ def _figures(
     )
 
 
-def _distributions(measured: Measured) -> tuple[Figure, ...]:
-    drawn = [(_named(one), distribution(one)) for one in measured.series]
-    for duel in measured.duels:
-        a, b = duel.sides
+def _distributions(shown: Shown) -> tuple[Figure, ...]:
+    drawn = [(_named(one), distribution(one)) for one in shown.series]
+    for pair in shown.pairs:
         drawn += [
-            (f"{_named(one)}, in turns with {other.artifact.name}", distribution(one))
-            for one, other in ((a, b), (b, a))
+            (f"{_named(one)}, in turns with {other.name}", distribution(one))
+            for one, other in ((pair.base, pair.new), (pair.new, pair.base))
         ]
     return _figures(drawn)
 
 
-def _named(one: Sampled) -> str:
-    return f"{one.number} · {one.artifact.name}, {threads_text(one.threads)}"
+def _named(one: Numbered) -> str:
+    return f"{one.number} · {one.name}, {one.threads}"
 
 
-def _timelines(measured: Measured) -> tuple[Figure, ...]:
-    run_ids = dict.fromkeys(p.run_id for one in measured.series for p in one.processes)
+def _timelines(shown: Shown) -> tuple[Figure, ...]:
+    of_runs = [
+        (run.run_id, [one for one in shown.series if one.series.is_timed_in(run.run_id)])
+        for run in shown.runs
+    ]
     return tuple(
         figure
-        for run_id in run_ids
+        for run_id, series in of_runs
+        if series
         for figure in _figures(
-            [(f"Run {run_id}", timeline(measured.series, run_id))],
-            _legend([s for s in measured.series if run_id in {p.run_id for p in s.processes}]),
-            wide=True,
+            [(f"Run {run_id}", timeline(series, run_id))], _legend(series), wide=True
         )
     )
 
 
-def _legend(series: Sequence[Series]) -> tuple[LegendEntry, ...]:
+def _legend(series: Sequence[Numbered]) -> tuple[LegendEntry, ...]:
     return tuple(
-        LegendEntry(
-            one.number % COLOURS, f"{one.number} {one.artifact.name}, {threads_text(one.threads)}"
-        )
+        LegendEntry(one.number % COLOURS, f"{one.number} {one.name}, {one.threads}")
         for one in series
     )
 
 
-def _scatters(measured: Measured) -> tuple[Figure, ...]:
+def _scatters(shown: Shown) -> tuple[Figure, ...]:
     drawn = [
-        ("Latency against multiply-accumulates", against_macs(measured.series)),
-        ("Latency against memory access cost", against_mac_bytes(measured.series)),
+        ("Latency against multiply-accumulates", against_macs(shown.series)),
+        ("Latency against memory access cost", against_mac_bytes(shown.series)),
     ]
-    return _figures(drawn, _legend(measured.series))
+    return _figures(drawn, _legend(shown.series))
 
 
 def _profile_section(profile: Profile) -> Section:

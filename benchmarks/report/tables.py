@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
-
 from cnn_export.benchmarks.profiles.document import OpTime, Profile
 from cnn_export.benchmarks.report.charts.svg import COLOURS
-from cnn_export.benchmarks.report.measured import Duel, Measured, Series
+from cnn_export.benchmarks.report.judging import BudgetRow
+from cnn_export.benchmarks.report.numbered import Numbered, NumberedPair, Shown
 from cnn_export.benchmarks.report.quantities import interval_ms, milliseconds, quantity
-from cnn_export.benchmarks.report.verdicts import BudgetRow
+from cnn_export.benchmarks.results.series import Series
 from cnn_export.benchmarks.statistics.comparison import verdict_words
 
 PROFILE_ROWS_MAX = 200
@@ -44,7 +43,7 @@ class Table:
         return any(row[column].style == "n" for row in self.rows)
 
 
-def run_facts(measured: Measured) -> list[str]:
+def run_facts(shown: Shown) -> list[str]:
     """Return one sentence per run: when, where, how."""
     return [
         f"Run {run.run_id}, started {run.started_at} by {run.producer} on {run.device.model} "
@@ -52,13 +51,13 @@ def run_facts(measured: Measured) -> list[str]:
         f"{quantity(run.device.memory_bytes, 'B')} of memory, {run.device.system}, governor "
         f"{run.device.governor or 'not known'}): {run.repeats} processes of at least "
         f"{run.min_time_s:g} s each, order drawn from seed {run.seed}."
-        for run in measured.runs
+        for run in shown.runs
     ]
 
 
-def latency_table(measured: Measured) -> Table | None:
-    """Return one row per artifact and condition; ``None`` where only pairs were measured."""
-    if not measured.series:
+def latency_table(shown: Shown) -> Table | None:
+    """Return one row per artifact and condition; ``None`` where only pairs were shown."""
+    if not shown.series:
         return None
     headings = (
         "#", "artifact", "median", "its interval", "p90", "load", "peak memory", "processes",
@@ -68,62 +67,59 @@ def latency_table(measured: Measured) -> Table | None:
         "Intervals are of the median over processes, with their true confidence; outliers are "
         "kept in every figure. Load times are medians over processes."
     )
-    return Table(headings, tuple(_latency_row(one, measured) for one in measured.series), caption)
+    return Table(headings, tuple(_latency_row(one, shown) for one in shown.series), caption)
 
 
-def _latency_row(one: Series, measured: Measured) -> tuple[Cell, ...]:
-    summary = one.summary
-    arguments = "".join(f" {key}={value}" for key, value in sorted(one.runtime_args.items()))
-    where = f"{threads_text(one.threads)}{_where(one, measured)}"
-    load_ns = float(np.median([process.load_ns for process in one.processes]))
+def _latency_row(one: Numbered, shown: Shown) -> tuple[Cell, ...]:
+    series, setting, summary = one.series, one.series.setting, one.series.summary
+    arguments = "".join(f" {key}={value}" for key, value in setting.runtime_args)
+    where = f"{one.threads}{_where(series, shown)}{_pinned(series)}"
+    memory = series.peak_memory
+    flags = ", ".join(f"{flag} ({count})" for flag, count in series.flag_counts.items())
     return (
         _number(one),
-        Cell(one.artifact.name),
+        Cell(one.name),
         Cell(f"{milliseconds(summary.p50.value)} ms", "n"),
         Cell(interval_ms(summary.p50), "n"),
         Cell(f"{milliseconds(summary.p90.value)} ms", "n"),
-        Cell(f"{milliseconds(load_ns)} ms", "n"),
-        Cell(quantity(one.peak_rss_bytes, "B"), "n"),
+        Cell(f"{milliseconds(series.load.value)} ms", "n"),
+        Cell(quantity(None if memory is None else memory.peak_rss_bytes, "B"), "n"),
         Cell(str(summary.processes), "n"),
         Cell(f"{summary.samples:,}", "n"),
         Cell(f"{summary.outliers:,}", "n"),
-        Cell(f"{one.runtime} {one.runtime_version}{arguments}, {where}{_pinned(one)}"),
-        Cell(", ".join(one.flags) or "none", "undecided" if one.flags else ""),
+        Cell(f"{setting.runtime} {setting.runtime_version}{arguments}, {where}"),
+        Cell(flags or "none", "undecided" if flags else ""),
     )
 
 
-def threads_text(count: int) -> str:
-    """Return ``1 thread`` or ``4 threads``."""
-    return "1 thread" if count == 1 else f"{count} threads"
-
-
-def _pinned(one: Series) -> str:
+def _pinned(series: Series) -> str:
     """Return the CPUs that the processes were kept on, if any: series may differ in them alone."""
-    return f", on CPU {','.join(map(str, one.cpus))}" if one.cpus else ""
+    cpus = series.setting.cpus
+    return f", on CPU {','.join(map(str, cpus))}" if cpus else ""
 
 
-def _where(one: Series | Duel, measured: Measured) -> str:
+def _where(series: Series, shown: Shown) -> str:
     """Return where it was measured, if that tells rows apart."""
-    return f", on {one.device.id}" if measured.several_devices else ""
+    return f", on {series.setting.device.id}" if shown.several_devices else ""
 
 
-def _number(one: Series) -> Cell:
+def _number(one: Numbered) -> Cell:
     return Cell(str(one.number), f"key s{one.number % COLOURS}")
 
 
-def artifact_table(measured: Measured) -> Table | None:
+def artifact_table(shown: Shown) -> Table | None:
     """Return what each measured file is, whatever it ran on; ``None`` without any."""
-    if not measured.series:
+    if not shown.series:
         return None
     headings = (
         "#", "artifact", "model", "target", "precision", "file", "MACs", "memory access",
         "partitions",
     )  # fmt: skip
-    return Table(headings, tuple(map(_artifact_row, measured.series)))
+    return Table(headings, tuple(map(_artifact_row, shown.series)))
 
 
-def _artifact_row(one: Series) -> tuple[Cell, ...]:
-    artifact = one.artifact
+def _artifact_row(one: Numbered) -> tuple[Cell, ...]:
+    artifact = one.series.artifact
     return (
         _number(one),
         Cell(artifact.name),
@@ -137,23 +133,23 @@ def _artifact_row(one: Series) -> tuple[Cell, ...]:
     )
 
 
-def comparison_table(measured: Measured) -> Table | None:
+def comparison_table(shown: Shown) -> Table | None:
     """Return one row per pair of artifacts that took turns; ``None`` without any."""
-    if not measured.duels:
+    if not shown.pairs:
         return None
     headings = ("second", "first", "threads", "ratio", "its interval", "p", "verdict", "repeats")
-    return Table(headings, tuple(_comparison_row(each, measured) for each in measured.duels))
+    return Table(headings, tuple(_comparison_row(each, shown) for each in shown.pairs))
 
 
-def _comparison_row(duel: Duel, measured: Measured) -> tuple[Cell, ...]:
-    comparison = duel.comparison
+def _comparison_row(pair: NumberedPair, shown: Shown) -> tuple[Cell, ...]:
+    base, new, comparison = pair.base, pair.new, pair.paired.comparison
     ratio = comparison.ratio
     needed = "" if comparison.repeats_needed is None else f", {comparison.repeats_needed} needed"
     styles = {"faster": "met", "slower": "missed", "undecided": "undecided"}
     return (
-        Cell(f"{duel.b.name} ({duel.runtimes[1]}{_where(duel, measured)})"),
-        Cell(f"{duel.a.name} ({duel.runtimes[0]})"),
-        Cell(str(duel.threads), "n"),
+        Cell(f"{new.name} ({new.series.setting.runtime}{_where(new.series, shown)})"),
+        Cell(f"{base.name} ({base.series.setting.runtime})"),
+        Cell(str(new.series.setting.threads), "n"),
         Cell(f"{ratio.value:.4f}", "n"),
         Cell(f"{ratio.low:.4f} to {ratio.high:.4f} ({100 * ratio.confidence:.1f} %)", "n"),
         Cell(f"{comparison.p_value:.2g}", "n"),
@@ -169,7 +165,7 @@ def budget_table(rows: Sequence[BudgetRow] | None) -> Table | None:
     headings = ("result", "artifact", "figure", "measured", "bound", "remark")
     cells = (
         (
-            Cell(row.standing, row.standing),
+            Cell(row.status, row.status),
             Cell(row.subject),
             Cell(row.quantity),
             Cell(row.measured, "n"),

@@ -1,23 +1,23 @@
-"""From files to the page: read, group, judge, render, write."""
+"""From files to the page: read, judge, render, write."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_export.atomic_commit import save_text
 from cnn_export.benchmarks.cost.reading import read_costs
 from cnn_export.benchmarks.profiles.document import read_profile
-from cnn_export.benchmarks.report.cross_check_tables import look_tables
+from cnn_export.benchmarks.report.cross_check_tables import cross_check_tables
 from cnn_export.benchmarks.report.judging import budget_rows
-from cnn_export.benchmarks.report.measured import group
+from cnn_export.benchmarks.report.numbered import numbered
 from cnn_export.benchmarks.report.page import Inputs, render
-from cnn_export.benchmarks.results.plan_coverage import Coverage, missing_lines
-from cnn_export.benchmarks.results.record_check import RecordCheck
-from cnn_export.benchmarks.results.record_types import Record
-from cnn_export.benchmarks.results.results_file import BadLine, read_records
-from cnn_export.errors import DestinationError
+from cnn_export.benchmarks.results.missing_parts import missing_lines
+from cnn_export.benchmarks.results.read_series import read_results
+from cnn_export.benchmarks.results.results_file import BadLine
+from cnn_export.benchmarks.results.series import Results
+from cnn_export.errors import DestinationError, InputRefused
 
 _SHOWN_BAD_LINES = 5
 
@@ -38,16 +38,17 @@ def page_of(sources: Sources) -> str:
     Raises:
         InputRefused: a file is missing, damaged or foreign, or holds no measurement.
     """
-    records, notes = _sorted_out(read_records(sources.results))
-    notes += _coverage_notes(records)
-    rows = None
+    results = read_results(sources.results, lenient=sources.budgets is None)
+    if not results.timed and not results.pairs:
+        raise InputRefused(f"{sources.results}: holds no times; run cnn-bench run first")
+    notes, rows = results_notes(results), None
     if sources.budgets is not None:
-        rows, unmatched = budget_rows(sources.results, sources.budgets)
+        rows, unmatched = budget_rows(results, sources.budgets)
         notes += unmatched
-    opinions, traffic = look_tables(records)
+    opinions, traffic = cross_check_tables(results)
     return render(
         Inputs(
-            measured=group(records),
+            shown=numbered(results),
             title=sources.results.name,
             notes=notes,
             budgets=rows,
@@ -59,20 +60,16 @@ def page_of(sources: Sources) -> str:
     )
 
 
-def _sorted_out(lines: Iterable[Record | BadLine]) -> tuple[list[Record], tuple[str, ...]]:
-    """Return the records that count, and what the page says about the others."""
-    records: list[Record] = []
-    bad: list[BadLine] = []
-    uncounted: list[str] = []
-    check = RecordCheck()
-    for line in lines:
-        if isinstance(line, BadLine):
-            bad.append(line)
-        elif (problem := check.problem(line)) is not None:
-            uncounted.append(problem)
-        else:
-            records.append(line)
-    return records, (*bad_line_notes(bad), *_uncounted_notes(uncounted))
+def results_notes(results: Results) -> tuple[str, ...]:
+    """Return what the page says about lines that are not on it, and parts that are not there."""
+    removed = results.removed_lines
+    told = () if removed is None else (f"Lines are gone from the results: {removed}.",)
+    return (
+        *bad_line_notes(results.bad_lines),
+        *_uncounted_notes(results.uncounted),
+        *told,
+        *(f"Not measured: {line}." for line in missing_lines(results.missing)),
+    )
 
 
 def _uncounted_notes(problems: Sequence[str]) -> tuple[str, ...]:
@@ -80,14 +77,6 @@ def _uncounted_notes(problems: Sequence[str]) -> tuple[str, ...]:
         return ()
     shown = "; ".join(problems[:_SHOWN_BAD_LINES])
     return (f"Left out, as they do not count: {len(problems)} lines of the results ({shown}).",)
-
-
-def _coverage_notes(records: Iterable[Record]) -> tuple[str, ...]:
-    """Return a sentence per part of the plans that is not there."""
-    coverage = Coverage(records)
-    damage = coverage.damage()
-    told = () if damage is None else (f"Lines are gone from the results: {damage}.",)
-    return (*told, *(f"Not measured: {line}." for line in missing_lines(coverage.missing())))
 
 
 def bad_line_notes(bad: Sequence[BadLine]) -> tuple[str, ...]:

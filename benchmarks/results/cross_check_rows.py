@@ -1,21 +1,13 @@
-"""Second opinions and memory traffic beside our own figures: from records to rows. No I/O."""
+"""Other tools' figures and memory traffic beside our own figures: from results to rows. No I/O."""
 
 from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-from cnn_export.benchmarks.results.record_types import (
-    Artifact,
-    Opinion,
-    Record,
-    Repeat,
-    Run,
-    Traffic,
-)
-from cnn_export.benchmarks.statistics.summary import summarize
+from cnn_export.benchmarks.results.record_types import Artifact, Opinion, Traffic
+from cnn_export.benchmarks.results.series import Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,60 +44,34 @@ class TrafficRow:
         return {level.level: level.moved_bytes for level in self.traffic.levels}
 
 
-def opinion_rows(records: Sequence[Record]) -> list[OpinionRow]:
+def opinion_rows(results: Results) -> list[OpinionRow]:
     """Return a row per opinion, in their order."""
-    devices, artifacts = _devices(records), _artifacts(records)
+    return [_opinion_row(opinion, results) for opinion in results.opinions]
+
+
+def traffic_rows(results: Results) -> list[TrafficRow]:
+    """Return a row per artifact and threads whose traffic was looked at."""
     return [
-        _opinion_row(
-            devices[record.run_id], artifacts[record.run_id, record.artifact], record, records
-        )
-        for record in records
-        if isinstance(record, Opinion)
+        TrafficRow(*results.described(record.run_id, record.artifact), record)
+        for record in results.traffic
     ]
 
 
-def traffic_rows(records: Sequence[Record]) -> list[TrafficRow]:
-    """Return a row per artifact and threads that was looked at."""
-    devices, artifacts = _devices(records), _artifacts(records)
-    return [
-        TrafficRow(devices[record.run_id], artifacts[record.run_id, record.artifact], record)
-        for record in records
-        if isinstance(record, Traffic)
-    ]
-
-
-def document(records: Sequence[Record]) -> dict[str, Any]:
+def document(results: Results) -> dict[str, Any]:
     """Return the rows as JSON values, as far as there are any; times are nanoseconds."""
-    opinions = [_opinion_document(row) for row in opinion_rows(records)]
-    traffic = [_traffic_document(row) for row in traffic_rows(records)]
+    opinions = [_opinion_document(row) for row in opinion_rows(results)]
+    traffic = [_traffic_document(row) for row in traffic_rows(results)]
     found = {"opinions": opinions, "traffic": traffic}
     return {name: rows for name, rows in found.items() if rows}
 
 
-def _devices(records: Iterable[Record]) -> dict[str, str]:
-    return {record.run_id: record.device.id for record in records if isinstance(record, Run)}
-
-
-def _artifacts(records: Iterable[Record]) -> dict[tuple[str, str], Artifact]:
-    """Return the artifacts by run and content."""
-    return {
-        (record.run_id, record.sha256): record for record in records if isinstance(record, Artifact)
-    }
-
-
-def _opinion_row(
-    device: str, artifact: Artifact, opinion: Opinion, records: Iterable[Record]
-) -> OpinionRow:
-    key = (opinion.run_id, opinion.artifact, opinion.threads)
-    samples = [
-        record.samples_ns
-        for record in records
-        if isinstance(record, Repeat) and (record.run_id, record.artifact, record.threads) == key
-    ]
+def _opinion_row(opinion: Opinion, results: Results) -> OpinionRow:
+    device, artifact = results.described(opinion.run_id, opinion.artifact)
+    series = results.timed_in(opinion.run_id, opinion.artifact, opinion.threads)
     if opinion.median_ns is not None:
-        ours = summarize(samples).p50.value if samples else None
+        ours = series and series.summary.p50.value
         return OpinionRow(device, artifact, opinion, "median", opinion.median_ns, ours)
-    ours = statistics.fmean(map(statistics.fmean, samples)) if samples else None
+    ours = series and statistics.fmean(map(statistics.fmean, series.times_ns))
     return OpinionRow(device, artifact, opinion, "average", opinion.average_ns, ours)
 
 

@@ -1,16 +1,15 @@
 """What runs planned, and what a results file holds of it. Pure.
 
-The one place that tells whether a measurement is complete: the gate, comparisons, the report and
-the run's own table ask here. A *part* of a plan is what one kind of process does with one artifact
-(with two, of a pair) at one number of threads.
+The one place that counts whether a measurement is complete; series carry its answer.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
+from cnn_export.benchmarks.results.plan_parts import PartKey, part_of, planned_parts
 from cnn_export.benchmarks.results.record_types import (
     Artifact,
     Ending,
@@ -21,20 +20,9 @@ from cnn_export.benchmarks.results.record_types import (
     Repeat,
     Run,
 )
+from cnn_export.benchmarks.results.setting import Place
 
 Outcome = Literal["measured", "failed", "lost"]
-Place = tuple[tuple[str, ...], int, str]
-"""SHA-256 of the artifacts, threads, and the device's id."""
-
-
-@dataclasses.dataclass(frozen=True)
-class PartKey:
-    """Names a part; ``artifacts`` are SHA-256, of a pair the base's first."""
-
-    run_id: str
-    kind: Part
-    artifacts: tuple[str, ...]
-    threads: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,10 +49,15 @@ class PartCoverage:
         return self.artifacts[-1]
 
     @property
-    def place(self) -> Place:
-        """What series of all runs in one setting have in common with it."""
+    def key(self) -> tuple[tuple[str, ...], Place]:
+        """SHA-256 of its artifacts and their place, as series of all runs have them."""
         hashes = tuple(each.sha256 for each in self.artifacts)
-        return (hashes, self.threads, self.run.device.id)
+        return hashes, self.place
+
+    @property
+    def place(self) -> Place:
+        """Where it was to be measured."""
+        return Place.of(self.run.device, self.threads)
 
     @property
     def label(self) -> str:
@@ -73,69 +66,6 @@ class PartCoverage:
         base = f" against {self.artifacts[0].name}" if self.kind == "pair" else ""
         memory = "memory of " if self.kind == "memory" else ""
         return f"{memory}{self.artifact.name}{base} at {count} on {self.run.device.id}"
-
-    @property
-    def told(self) -> str:
-        """Return ``failed: the worker crashed (7 of 10 processes)``."""
-        why = f": {self.reason}" if self.reason else ""
-        return f"{self.outcome}{why} ({self.kept} of {self.planned} processes)"
-
-    @property
-    def remedy(self) -> str:
-        """What gives the rest."""
-        if self.resumable:
-            return "complete it with the same 'cnn-bench run' and --resume"
-        return "its run is not the last of the file; measure again into a new --out"
-
-
-def missing_places(parts: Iterable[PartCoverage]) -> set[Place]:
-    """Return where timed processes are missing."""
-    return {part.place for part in parts if part.kind != "memory"}
-
-
-def missing_lines(parts: Iterable[PartCoverage]) -> list[str]:
-    """Return a line per part: which, what became of it, and what gives the rest."""
-    return [f"{part.label}: {part.told}; {part.remedy}" for part in parts]
-
-
-def missing_record(part: PartCoverage) -> dict[str, Any]:
-    """Return a part as JSON values."""
-    return {
-        "artifact": part.artifact.name,
-        "against": part.artifacts[0].name if part.kind == "pair" else None,
-        "sha256": part.artifact.sha256,
-        "kind": part.kind,
-        "device": part.run.device.id,
-        "threads": part.threads,
-        "planned": part.planned,
-        "processes": part.kept,
-        "outcome": part.outcome,
-        "reason": part.reason,
-        "remedy": part.remedy,
-    }
-
-
-def planned_parts(run: Run) -> dict[PartKey, int]:
-    """Return the parts of a run's plan with their numbers of processes."""
-    if run.compare:
-        base, *others = run.artifacts
-        pairs = [(base, other) for other in others]
-        return _at_all_threads(run, "pair", pairs, run.repeats)
-    each = [(sha256,) for sha256 in run.artifacts]
-    return _at_all_threads(run, "time", each, run.repeats) | _at_all_threads(run, "memory", each, 1)
-
-
-def part_of(record: Repeat | Pair | Memory | Ending) -> PartKey:
-    """Return the part that a record belongs to."""
-    match record:
-        case Repeat():
-            return PartKey(record.run_id, "time", (record.artifact,), record.threads)
-        case Memory():
-            return PartKey(record.run_id, "memory", (record.artifact,), record.threads)
-        case Pair():
-            return PartKey(record.run_id, "pair", (record.a, record.b), record.threads)
-        case Ending():
-            return PartKey(record.run_id, record.kind, tuple(record.artifacts), record.threads)
 
 
 class Coverage:
@@ -168,21 +98,14 @@ class Coverage:
 
     def missing(self) -> list[PartCoverage]:
         """Return the parts of a file that lack processes and whose artifacts are described."""
-        return self._lacking([*self._runs.values(), *self._never_begun()])
-
-    def unfinished(self) -> list[PartCoverage]:
-        """Return those of the runs at hand: the records of one call may not be all of its file."""
-        return self._lacking(self._runs.values())
-
-    def _lacking(self, runs: Iterable[Run]) -> list[PartCoverage]:
         return [
             self._part(run, key, planned)
-            for run in runs
+            for run in [*self._runs.values(), *self._never_begun()]
             for key, planned in planned_parts(run).items()
             if self._count(key) < planned and self._described(key)
         ]
 
-    def damage(self) -> str | None:
+    def removed_lines(self) -> str | None:
         """Say what no run leaves, however it ended: lines were taken out of the file."""
         for run in self._runs.values():
             parts = planned_parts(run)
@@ -190,7 +113,7 @@ class Coverage:
             # A failure is told at once, the other parts together when the call is over.
             ended = any(ending.outcome != "failed" for ending in endings)
             for key, planned in parts.items():
-                if self._count(key) < planned and (words := self._damage(run, key, ended=ended)):
+                if self._count(key) < planned and (words := self._removed(run, key, ended=ended)):
                     return words
         return None
 
@@ -228,7 +151,7 @@ class Coverage:
             if key not in kept or _weight(record) > _weight(kept[key]):
                 kept[key] = record
 
-    def _damage(self, run: Run, key: PartKey, *, ended: bool) -> str | None:
+    def _removed(self, run: Run, key: PartKey, *, ended: bool) -> str | None:
         where = f"run {run.run_id}"
         if not self._described(key):
             return f"{where} plans an artifact that no 'artifact' line describes"
@@ -283,13 +206,3 @@ class Coverage:
 
 def _weight(ending: Ending) -> tuple[int, bool]:
     return ending.processes, ending.outcome == "failed"
-
-
-def _at_all_threads(
-    run: Run, kind: Part, artifacts: Iterable[tuple[str, ...]], processes: int
-) -> dict[PartKey, int]:
-    return {
-        PartKey(run.run_id, kind, each, threads): processes
-        for each in artifacts
-        for threads in run.threads
-    }

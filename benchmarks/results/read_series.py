@@ -1,7 +1,8 @@
-"""Read a results file into arrays: one line in memory at a time, eight bytes a sample kept.
+"""The one reader of a results file: one line in memory at a time, eight bytes a sample kept.
 
-Strict, because what is read here is judged: a damaged, foreign or repeated line refuses the file.
-``cnn-bench run --resume`` sets a torn last line aside; other damage is removed by hand.
+Strict where what is read is judged: a damaged, foreign or repeated line refuses the file, and
+``cnn-bench run --resume`` sets a torn last line aside; other damage is removed by hand. Lenient
+where it is only shown: such lines are left out, and the result tells which.
 """
 
 from __future__ import annotations
@@ -12,164 +13,247 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_export.benchmarks.results.plan_coverage import Coverage, missing_lines
+from cnn_export.benchmarks.results.missing_parts import missing_lines
+from cnn_export.benchmarks.results.plan_coverage import Coverage
 from cnn_export.benchmarks.results.record_check import RecordCheck
-from cnn_export.benchmarks.results.record_types import Artifact, Memory, Pair, Record, Repeat, Run
+from cnn_export.benchmarks.results.record_types import (
+    Artifact,
+    Memory,
+    Opinion,
+    Pair,
+    Record,
+    Repeat,
+    Run,
+    Traffic,
+)
 from cnn_export.benchmarks.results.results_file import BadLine, read_records
-from cnn_export.benchmarks.results.series import Duel, Measurements, Nanoseconds, Series, Setting
-from cnn_export.benchmarks.runtimes.runtime_arguments import kept_arguments
+from cnn_export.benchmarks.results.series import PairedSeries, Process, Results, Series
+from cnn_export.benchmarks.results.setting import Place, Setting
 from cnn_export.errors import InputRefused
 
+_Subject = tuple[tuple[str, ...], Place]
+"""SHA-256 of one artifact or of a pair, and where it was measured."""
 
-def read_measurements(path: Path) -> Measurements:
-    """Read ``path``; records of several runs in one setting are one series.
+
+def read_results(path: Path, *, lenient: bool = False) -> Results:
+    """Read ``path``; processes of several runs in one setting are one series.
 
     Raises:
-        InputRefused: the file cannot be read, has a line that is damaged, foreign, repeated or of
-            no plan, a measurement whose run or artifact no line describes, lacks lines that its
-            endings tell of, or holds no measurement at all.
+        InputRefused: the file cannot be read or holds no measurement at all; or, unless
+            ``lenient``, it has a line that is damaged, foreign, repeated or of no plan, a
+            measurement whose run or artifact no line describes, or lacks lines that its endings
+            tell of.
     """
-    gatherer = _Gatherer(path.name)
-    try:
-        # `map` lets go of each record before the next is read; a loop variable would not.
-        for _ in map(gatherer.add, read_records(path)):
-            pass
-        return gatherer.measurements(str(path))
-    except _Refused as refusal:
-        raise InputRefused(f"{path}: {refusal}") from None
+    found = results_of(read_records(path), str(path), lenient=lenient)
+    if not found.timed and not found.pairs and not any(each.memories for each in found.series):
+        first = "".join(f" ({line})" for line in missing_lines(found.missing)[:1])
+        raise InputRefused(
+            f"{path}: holds no measurement{first}; run 'cnn-bench run … --out FILE' first"
+        )
+    return found
 
 
-class _Refused(Exception):
-    """Why the file is refused; the caller knows its name."""
+def results_of(lines: Iterable[Record | BadLine], source: str, *, lenient: bool = False) -> Results:
+    """Return what the lines of ``source`` hold, perhaps nothing.
+
+    Raises:
+        InputRefused: as :func:`read_results`, unless ``lenient``.
+    """
+    gathered = _Gathered(source, lenient=lenient)
+    # `map` lets go of each record before the next is read; a loop variable would not.
+    for _ in map(gathered.add, lines):
+        pass
+    return gathered.results()
 
 
 @dataclasses.dataclass
-class _SeriesParts:
-    """A series while its processes come in."""
+class _Parts:
+    """A series while its processes come in: ``(process, load, first)``, of pairs without both."""
 
     artifact: Artifact
-    times_ns: list[Nanoseconds] = dataclasses.field(default_factory=list[Nanoseconds])
-    load_ns: list[int] = dataclasses.field(default_factory=list[int])
-    peak_rss_bytes: list[int] = dataclasses.field(default_factory=list[int])
-    flags: list[list[str]] = dataclasses.field(default_factory=list[list[str]])
+    setting: Setting
+    processes: list[tuple[Process, int, int]] = dataclasses.field(
+        default_factory=list[tuple[Process, int, int]]
+    )
+    memories: list[Memory] = dataclasses.field(default_factory=list[Memory])
 
 
 @dataclasses.dataclass
-class _DuelParts:
-    """A duel while its processes come in."""
+class _PairedParts:
+    """Paired series while their processes come in: ``(base, new, whether new came first)``."""
 
-    base: Artifact
-    new: Artifact
-    pairs: list[tuple[Nanoseconds, Nanoseconds]] = dataclasses.field(
-        default_factory=list[tuple[Nanoseconds, Nanoseconds]]
+    base: tuple[Artifact, Setting]
+    new: tuple[Artifact, Setting]
+    processes: list[tuple[Process, Process, bool]] = dataclasses.field(
+        default_factory=list[tuple[Process, Process, bool]]
     )
-    new_loaded_first: list[bool] = dataclasses.field(default_factory=list[bool])
-    flags: list[list[str]] = dataclasses.field(default_factory=list[list[str]])
 
 
-class _Gatherer:
-    """Takes records of the file ``name`` in their order; keeps times as arrays."""
+class _Gathered:
+    """Takes the lines of ``source`` in their order; keeps times as arrays."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, source: str, *, lenient: bool) -> None:
+        self._source = source
+        self._lenient = lenient
         self._runs: dict[str, Run] = {}
+        self._run_numbers: dict[str, int] = {}
         self._artifacts: dict[tuple[str, str], Artifact] = {}
         self._check = RecordCheck()
         self._coverage = Coverage()
-        self._series: dict[tuple[str, Setting], _SeriesParts] = {}
-        self._duels: dict[tuple[str, str, Setting, Setting], _DuelParts] = {}
+        self._series: dict[tuple[str, Setting], _Parts] = {}
+        self._pairs: dict[tuple[str, str, Setting, Setting], _PairedParts] = {}
+        self._opinions: list[Opinion] = []
+        self._traffic: list[Traffic] = []
+        self._bad_lines: list[BadLine] = []
+        self._uncounted: list[str] = []
 
-    def add(self, record: Record | BadLine) -> None:
+    def add(self, line: Record | BadLine) -> None:
         """Take one line.
 
         Raises:
-            _Refused: it cannot be trusted.
+            InputRefused: it does not count, and the file is read strictly.
         """
-        if isinstance(record, BadLine):
-            raise _Refused(_complaint(record, self._name))
-        if (problem := self._check.problem(record)) is not None:
-            raise _Refused(problem)
-        self._coverage.add(record)
+        if isinstance(line, BadLine):
+            self._bad_lines.append(line)
+            self._refuse(_complaint(line, Path(self._source).name))
+        elif (problem := self._check.problem(line)) is not None:
+            self._uncounted.append(problem)
+            self._refuse(problem)
+        else:
+            self._coverage.add(line)
+            self._keep(line)
+
+    def results(self) -> Results:
+        """Return what was gathered.
+
+        Raises:
+            InputRefused: lines were taken out, and the file is read strictly.
+        """
+        if (removed := self._coverage.removed_lines()) is not None:
+            self._refuse(
+                f"{removed}: lines are gone from the file; complete the run with the same "
+                "'cnn-bench run' and --resume, or measure again"
+            )
+        missing = self._coverage.missing()
+        lacking = {part.key for part in missing if part.kind != "memory"}
+        return Results(
+            source=self._source,
+            runs=tuple(self._runs.values()),
+            artifacts=self._artifacts,
+            series=self._finished_series(lacking),
+            pairs=self._finished_pairs(lacking),
+            missing=missing,
+            opinions=self._opinions,
+            traffic=self._traffic,
+            bad_lines=self._bad_lines,
+            uncounted=self._uncounted,
+            removed_lines=removed,
+        )
+
+    def _refuse(self, why: str) -> None:
+        if not self._lenient:
+            raise InputRefused(f"{self._source}: {why}")
+
+    def _keep(self, record: Record) -> None:
         match record:
             case Run():
+                self._run_numbers[record.run_id] = len(self._runs)
                 self._runs[record.run_id] = record
             case Artifact():
                 self._artifacts[record.run_id, record.sha256] = record
             case Repeat():
-                self._add_repeat(record)
+                parts = self._parts(record, record.runtime_args)
+                process = _process(record, record.samples_ns)
+                parts.processes.append((process, record.load_ns, record.first_ns))
             case Pair():
-                self._add_pair(record)
+                self._keep_pair(record)
             case Memory():
-                self._add_memory(record)
+                arguments = self._runs[record.run_id].runtime_args
+                self._parts(record, arguments).memories.append(record)
+            case Opinion():
+                self._opinions.append(record.model_copy(update={"raw_ns": None}))
+            case Traffic():
+                self._traffic.append(record)
             case _:
-                pass  # no measurement of ours
+                pass  # the coverage has it
 
-    def measurements(self, source: str) -> Measurements:
-        """Return what was gathered.
-
-        Raises:
-            _Refused: nothing was measured, or lines were taken out.
-        """
-        if (damage := self._coverage.damage()) is not None:
-            raise _Refused(
-                f"{damage}: lines are gone from the file; complete the run with the same "
-                "'cnn-bench run' and --resume, or measure again"
-            )
-        missing = self._coverage.missing()
-        if not self._series and not self._duels:
-            first = "".join(f" ({line})" for line in missing_lines(missing)[:1])
-            raise _Refused(f"holds no measurement{first}; run 'cnn-bench run … --out FILE' first")
-        series = [
-            Series(p.artifact, setting, p.times_ns, p.load_ns, p.peak_rss_bytes, p.flags)
-            for (_, setting), p in self._series.items()
-        ]
-        duels = [
-            Duel(p.base, p.new, base, new, p.pairs, p.new_loaded_first, p.flags)
-            for (_, _, base, new), p in self._duels.items()
-        ]
-        return Measurements(source, series, duels, missing)
-
-    def _add_repeat(self, record: Repeat) -> None:
-        parts = self._parts(record, record.runtime_args)
-        parts.times_ns.append(_times(record.samples_ns))
-        parts.load_ns.append(record.load_ns)
-        parts.flags.append(record.conditions.flags)
-
-    def _add_memory(self, record: Memory) -> None:
-        arguments = self._runs[record.run_id].runtime_args
-        self._parts(record, arguments).peak_rss_bytes.append(record.peak_rss_bytes)
-
-    def _add_pair(self, record: Pair) -> None:
-        base, new = (self._artifacts[record.run_id, sha256] for sha256 in (record.a, record.b))
-        run = self._runs[record.run_id]
-        settings = [
-            _setting(run, runtime, version, record.runtime_args, record.threads)
-            for runtime, version in zip(record.runtimes, record.runtime_versions, strict=True)
-        ]
-        key = (record.a, record.b, settings[0], settings[1])
-        parts = self._duels.setdefault(key, _DuelParts(base, new))
-        parts.pairs.append((_times(record.a_ns), _times(record.b_ns)))
-        parts.new_loaded_first.append(record.b_loaded_first)
-        parts.flags.append(record.conditions.flags)
-
-    def _parts(self, record: Repeat | Memory, arguments: dict[str, str]) -> _SeriesParts:
+    def _parts(self, record: Repeat | Memory, arguments: dict[str, str]) -> _Parts:
         artifact = self._artifacts[record.run_id, record.artifact]
+        setting = Setting.of_run(
+            self._runs[record.run_id],
+            record.runtime,
+            record.runtime_version,
+            arguments,
+            record.threads,
+        )
+        return self._series.setdefault((record.artifact, setting), _Parts(artifact, setting))
+
+    def _keep_pair(self, record: Pair) -> None:
         run = self._runs[record.run_id]
-        setting = _setting(run, record.runtime, record.runtime_version, arguments, record.threads)
-        return self._series.setdefault((record.artifact, setting), _SeriesParts(artifact))
+        base, new = (
+            (
+                self._artifacts[record.run_id, sha256],
+                Setting.of_run(run, runtime, version, record.runtime_args, record.threads),
+            )
+            for sha256, runtime, version in zip(
+                (record.a, record.b), record.runtimes, record.runtime_versions, strict=True
+            )
+        )
+        key = (record.a, record.b, base[1], new[1])
+        parts = self._pairs.setdefault(key, _PairedParts(base, new))
+        sides = (_process(record, record.a_ns), _process(record, record.b_ns))
+        parts.processes.append((*sides, record.b_loaded_first))
+
+    def _finished_series(self, lacking: set[_Subject]) -> list[Series]:
+        found: list[Series] = []
+        for parts in self._series.values():
+            ordered = sorted(parts.processes, key=lambda each: self._order(each[0]))
+            found.append(
+                Series(
+                    artifact=parts.artifact,
+                    setting=parts.setting,
+                    processes=tuple(process for process, _, _ in ordered),
+                    load_ns=tuple(load_ns for _, load_ns, _ in ordered),
+                    first_ns=tuple(first_ns for _, _, first_ns in ordered),
+                    memories=tuple(parts.memories),
+                    complete=((parts.artifact.sha256,), parts.setting.place) not in lacking,
+                )
+            )
+        return sorted(found, key=self._plan_order)
+
+    def _finished_pairs(self, lacking: set[_Subject]) -> list[PairedSeries]:
+        found: list[PairedSeries] = []
+        for parts in self._pairs.values():
+            ordered = sorted(parts.processes, key=lambda each: self._order(each[0]))
+            hashes = (parts.base[0].sha256, parts.new[0].sha256)
+            found.append(
+                PairedSeries(
+                    base=Series(*parts.base, tuple(base for base, _, _ in ordered)),
+                    new=Series(*parts.new, tuple(new for _, new, _ in ordered)),
+                    new_loaded_first=tuple(first for _, _, first in ordered),
+                    complete=(hashes, parts.new[1].place) not in lacking,
+                )
+            )
+        return sorted(found, key=lambda each: self._plan_order(each.new))
+
+    def _order(self, process: Process) -> tuple[int, int]:
+        """Return what sorts processes: the runs of the file, and their plans."""
+        return self._run_numbers[process.run_id], process.position
+
+    def _plan_order(self, series: Series) -> tuple[int, int, int]:
+        """Return what sorts series: the first run that has it, and its artifacts and threads."""
+        artifact = series.artifact
+        run = self._runs[artifact.run_id]
+        return (
+            self._run_numbers[run.run_id],
+            run.artifacts.index(artifact.sha256),
+            series.setting.threads,
+        )
 
 
-def _setting(
-    run: Run, runtime: str, version: str, arguments: dict[str, str], threads: int
-) -> Setting:
-    """Return the setting; arguments of other runtimes than this one do not count."""
-    kept = kept_arguments(runtime, arguments)
-    cpus = tuple(sorted(run.cpus))
-    return Setting(run.device, runtime, version, kept, threads, cpus, run.fixed_performance)
-
-
-def _times(samples_ns: Iterable[int]) -> Nanoseconds:
-    return np.asarray(samples_ns, dtype=np.int64)
+def _process(record: Repeat | Pair, samples_ns: list[int]) -> Process:
+    times_ns = np.asarray(samples_ns, dtype=np.int64)
+    return Process(record.run_id, record.position, times_ns, record.conditions)
 
 
 def _complaint(bad: BadLine, name: str) -> str:

@@ -1,132 +1,264 @@
-"""What was measured, grouped: per artifact and setting the processes, their times as arrays. Pure.
+"""What was measured: per artifact and setting its processes, and every figure derived from them.
 
-A *setting* is everything that times depend on besides the artifact. Two series with equal
-settings may be compared; :meth:`Setting.differences` names what is in the way.
+All that is shown or judged comes from here, so that no two readers of a file differ. Processes of
+several runs are one series where artifact (its bytes) and setting are equal: the process is the
+statistical unit, whichever run it is of, and what changed between the runs belongs into the
+interval. Who measures again until a verdict pleases has more false alarms than the interval says;
+plan the number of processes. Pure.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from cnn_export.benchmarks.results.plan_coverage import PartCoverage
-from cnn_export.benchmarks.results.record_types import Artifact, Device
+from cnn_export.benchmarks.results.record_types import (
+    Artifact,
+    Conditions,
+    Memory,
+    Opinion,
+    Run,
+    Traffic,
+)
+from cnn_export.benchmarks.results.results_file import BadLine
+from cnn_export.benchmarks.results.setting import Setting
+from cnn_export.benchmarks.statistics.comparison import (
+    Comparison,
+    compare,
+    compare_separate,
+    of_incomplete,
+)
+from cnn_export.benchmarks.statistics.intervals import Interval, median_interval
+from cnn_export.benchmarks.statistics.summary import Summary, summarize
+from cnn_export.errors import InputRefused
 
 Nanoseconds = npt.NDArray[np.int64]
 """Shape ``(inferences,)``, in their order."""
 
-_BYTES_PER_GIB = 2**30
 _FLAG_SHARE = 0.5
 """Share of the processes that makes a flag the series' own: from there on the median bears it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """Where and how an artifact ran. ``runtime_args`` are sorted pairs, ``cpus`` the affinity."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Process:
+    """What one artifact did in one worker process; ``position`` is its place in the run's order."""
 
-    device: Device
-    runtime: str
-    runtime_version: str
-    runtime_args: tuple[tuple[str, str], ...]
-    threads: int
-    cpus: tuple[int, ...] = ()
-    fixed_performance: bool = False
+    run_id: str
+    position: int
+    times_ns: Nanoseconds
+    conditions: Conditions
 
-    def differences(self, other: Setting) -> list[str]:
-        """Return ``"field old → new"`` for every field that differs; ``other`` is the new one."""
-        old, new = self._fields(), other._fields()
-        return [f"{name} {old[name]} → {new[name]}" for name in old if old[name] != new[name]]
-
-    def _fields(self) -> dict[str, str]:
-        device = self.device
-        return {
-            "device": f"{device.kind}:{device.id}",
-            "device model": device.model,
-            "device CPUs": str(device.cpus),
-            # The kernel keeps a varying part to itself, so bytes differ on equal machines.
-            "device memory": f"{device.memory_bytes / _BYTES_PER_GIB:.0f} GiB",
-            "device system": device.system,
-            "governor": device.governor or "unknown",
-            **_phone_fields(device),
-            "fixed-performance mode": "on" if self.fixed_performance else "off",
-            "runtime": self.runtime,
-            "runtime version": self.runtime_version,
-            "threads": str(self.threads),
-            "runtime arguments": _pairs(self.runtime_args),
-            "CPU affinity": ",".join(map(str, self.cpus)) or "any",
-        }
+    @property
+    def median_ns(self) -> float:
+        """The number that stands for the process."""
+        return float(np.median(self.times_ns))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Series:
-    """One artifact in one setting.
+    """One artifact in one setting; its processes are in the order of runs and of their plans.
 
-    ``times_ns`` and ``load_ns`` have one entry per process; ``peak_rss_bytes`` is of processes
-    that time nothing. ``process_flags`` are the unfit conditions of each timed process.
+    ``load_ns`` and ``first_ns`` have one entry per process, none where two artifacts shared them.
+    ``memories`` are of processes that time nothing. A series that is not ``complete`` lacks
+    planned processes.
     """
 
     artifact: Artifact
     setting: Setting
-    times_ns: Sequence[Nanoseconds]
-    load_ns: Sequence[int]
-    peak_rss_bytes: Sequence[int] = ()
-    process_flags: Sequence[Sequence[str]] = ()
+    processes: Sequence[Process]
+    load_ns: Sequence[int] = ()
+    first_ns: Sequence[int] = ()
+    memories: Sequence[Memory] = ()
+    complete: bool = True
+
+    @property
+    def times_ns(self) -> list[Nanoseconds]:
+        """Times of each process."""
+        return [process.times_ns for process in self.processes]
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Times over processes.
+
+        Raises:
+            ValueError: there is no process.
+        """
+        return summarize(self.times_ns)
+
+    @cached_property
+    def load(self) -> Interval:
+        """Nanoseconds of loading, over processes."""
+        return median_interval(self.load_ns)
+
+    @property
+    def peak_memory(self) -> Memory | None:
+        """The largest peak that was found."""
+        return max(self.memories, key=lambda each: each.peak_rss_bytes, default=None)
+
+    @property
+    def flag_counts(self) -> dict[str, int]:
+        """How many processes carry each unfit condition, sorted by its name."""
+        found = Counter(flag for each in self.processes for flag in set(each.conditions.flags))
+        return dict(sorted(found.items()))
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Unfit conditions of at least half of the processes, sorted."""
-        return common_flags(self.process_flags)
+        least = _FLAG_SHARE * len(self.processes)
+        return tuple(flag for flag, count in self.flag_counts.items() if count >= least)
+
+    @property
+    def delegate(self) -> str | None:
+        """The delegate in use, which a runtime argument may have turned off."""
+        off = ("xnnpack", "off") in self.setting.runtime_args
+        return None if off else self.artifact.delegate
+
+    def is_timed_in(self, run_id: str) -> bool:
+        """Whether the run holds a timed process of it."""
+        return any(process.run_id == run_id for process in self.processes)
+
+    def is_of(self, run_ids: Collection[str]) -> bool:
+        """Whether one of the runs measured it."""
+        found = (*self.processes, *self.memories)
+        return any(each.run_id in run_ids for each in found)
 
 
-@dataclasses.dataclass(frozen=True)
-class Duel:
-    """Two artifacts that took turns in the same processes: ``pairs`` holds (base, new) times.
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairedTimes:
+    """Times of two artifacts that alternated in the same processes.
 
     ``new_loaded_first`` says for each process whether the new one was loaded before the base.
     """
 
-    base: Artifact
-    new: Artifact
-    base_setting: Setting
-    new_setting: Setting
-    pairs: Sequence[tuple[Nanoseconds, Nanoseconds]]
-    new_loaded_first: Sequence[bool] = ()
-    process_flags: Sequence[Sequence[str]] = ()
+    base_ns: Sequence[Nanoseconds]
+    new_ns: Sequence[Nanoseconds]
+    new_loaded_first: Sequence[bool]
+
+    def compared(self) -> Comparison:
+        """Return new over base.
+
+        Raises:
+            ValueError: as :func:`~cnn_export.benchmarks.statistics.comparison.compare`.
+        """
+        return compare(list(zip(self.base_ns, self.new_ns, strict=True)), self.new_loaded_first)
 
 
-@dataclasses.dataclass(frozen=True)
-class Measurements:
-    """Everything of one results file, in the order of first appearance.
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairedSeries:
+    """Two artifacts that alternated in the same processes, which ``base`` and ``new`` share.
 
-    ``missing`` are the parts of its plans that lack processes.
+    ``new_loaded_first`` is as of :class:`PairedTimes`, ``complete`` as of :class:`Series`.
+    """
+
+    base: Series
+    new: Series
+    new_loaded_first: Sequence[bool]
+    complete: bool = True
+
+    @property
+    def times(self) -> PairedTimes:
+        """The times of both."""
+        return PairedTimes(self.base.times_ns, self.new.times_ns, self.new_loaded_first)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """New over base; without planned processes it shows no more than that it is slower.
+
+        Raises:
+            InputRefused: a process has a time of zero or did not alternate.
+        """
+        try:
+            found = self.times.compared()
+        except ValueError as error:
+            names = f"{self.new.artifact.name} and {self.base.artifact.name}"
+            raise InputRefused(f"{names} cannot be compared: {error}; measure again") from error
+        return found if self.complete else of_incomplete(found)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Results:
+    """Everything of one results file, in the order of its runs and of their plans.
+
+    ``artifacts`` are what each run says of each file, by run and SHA-256, ``missing`` the parts of
+    the plans that lack processes. Where the file was read leniently, ``bad_lines`` are no records,
+    ``uncounted`` says of each record that does not count why, ``removed_lines`` what no run leaves.
     """
 
     source: str
+    runs: Sequence[Run]
+    artifacts: Mapping[tuple[str, str], Artifact]
     series: Sequence[Series]
-    duels: Sequence[Duel]
+    pairs: Sequence[PairedSeries]
     missing: Sequence[PartCoverage] = ()
+    opinions: Sequence[Opinion] = ()
+    traffic: Sequence[Traffic] = ()
+    bad_lines: Sequence[BadLine] = ()
+    uncounted: Sequence[str] = ()
+    removed_lines: str | None = None
+
+    @property
+    def timed(self) -> list[Series]:
+        """The series that have times; others have peak memory alone."""
+        return [series for series in self.series if series.processes]
+
+    @property
+    def missing_timed(self) -> list[PartCoverage]:
+        """The parts that lack timed processes."""
+        return [part for part in self.missing if part.kind != "memory"]
+
+    @property
+    def several_devices(self) -> bool:
+        """Whether a row has to say where it was measured."""
+        return len({run.device.id for run in self.runs}) > 1
+
+    def described(self, run_id: str, sha256: str) -> tuple[str, Artifact]:
+        """Return the device of a run, and what the run says of one of its artifacts."""
+        device = next(run.device.id for run in self.runs if run.run_id == run_id)
+        return device, self.artifacts[run_id, sha256]
+
+    def timed_in(self, run_id: str, sha256: str, threads: int) -> Series | None:
+        """Return the series that holds an artifact's timed processes of a run, if any."""
+        for series in self.timed:
+            same = (series.artifact.sha256, series.setting.threads) == (sha256, threads)
+            if same and series.is_timed_in(run_id):
+                return series
+        return None
+
+    def of_runs(self, run_ids: Collection[str]) -> Results:
+        """Return what some runs measured or lack; their series hold other runs' processes too."""
+        runs = [run for run in self.runs if run.run_id in run_ids]
+        groups = {run.group for run in runs if run.group is not None}
+        return dataclasses.replace(
+            self,
+            runs=runs,
+            series=[each for each in self.series if each.is_of(run_ids)],
+            pairs=[each for each in self.pairs if each.new.is_of(run_ids)],
+            missing=[
+                part
+                for part in self.missing
+                if part.run.run_id in run_ids or part.run.group in groups
+            ],
+            opinions=[each for each in self.opinions if each.run_id in run_ids],
+            traffic=[each for each in self.traffic if each.run_id in run_ids],
+        )
 
 
-def common_flags(process_flags: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    """Return the flags that at least half of the processes carry, sorted."""
-    counts = Counter(flag for flags in process_flags for flag in set(flags))
-    least = _FLAG_SHARE * len(process_flags)
-    return tuple(sorted(flag for flag, count in counts.items() if count >= least))
+def compared(base: Series, new: Series) -> Comparison:
+    """Compare two series of separate processes, new over base.
 
+    Without planned processes it shows no more than that it is slower.
 
-def _phone_fields(device: Device) -> dict[str, str]:
-    return {
-        "device SoC": device.soc or "unknown",
-        "device ABI": device.abi or "unknown",
-        "device API level": str(device.api_level or "unknown"),
-        "device build": device.build or "unknown",
-        "launch": device.launch or "unknown",
-    }
-
-
-def _pairs(arguments: tuple[tuple[str, str], ...]) -> str:
-    return " ".join(f"{key}={value}" for key, value in arguments) or "none"
+    Raises:
+        InputRefused: a process has a median of zero.
+    """
+    try:
+        found = compare_separate(base.times_ns, new.times_ns)
+    except ValueError as error:
+        raise InputRefused(f"{new.artifact.name} cannot be compared: {error}") from error
+    return found if base.complete and new.complete else of_incomplete(found)

@@ -13,17 +13,12 @@ from rich.table import Table
 from cnn_export.benchmarks.gate.baseline import differences, matched
 from cnn_export.benchmarks.gate.candidates import candidate_of_series
 from cnn_export.benchmarks.gate.outputs.document import setting_record
-from cnn_export.benchmarks.gate.regression import compared, compared_duel
-from cnn_export.benchmarks.results.plan_coverage import (
-    PartCoverage,
-    Place,
-    missing_places,
-    missing_record,
-)
+from cnn_export.benchmarks.results.missing_parts import missing_record
+from cnn_export.benchmarks.results.plan_coverage import PartCoverage
 from cnn_export.benchmarks.results.record_types import Artifact
-from cnn_export.benchmarks.results.series import Duel, Measurements, Series, Setting, common_flags
-from cnn_export.benchmarks.statistics.comparison import of_incomplete, verdict_words
-from cnn_export.benchmarks.statistics.summary import Comparison
+from cnn_export.benchmarks.results.series import PairedSeries, Results, Series, compared
+from cnn_export.benchmarks.results.setting import Setting
+from cnn_export.benchmarks.statistics.comparison import Comparison, verdict_words
 from cnn_export.command_line.terminal import printable
 
 _STYLES = {"faster": "green", "slower": "bold red", "undecided": "yellow"}
@@ -58,33 +53,26 @@ class Comparisons:
     missing: tuple[PartCoverage, ...] = ()
 
 
-def of_duels(measured: Measurements) -> Comparisons:
-    """Compare artifacts that took turns in the same processes.
+def of_pairs(results: Results) -> Comparisons:
+    """Compare artifacts that alternated in the same processes.
 
     Raises:
         InputRefused: a process has a time of zero or did not alternate.
     """
-    missing = _timed(measured)
-    places = missing_places(missing)
-    rows = (
-        _weighed(_duel_row(duel), places, (duel.base.sha256, duel.new.sha256))
-        for duel in measured.duels
-    )
-    return Comparisons(tuple(rows), missing=missing)
+    rows = tuple(_pair_row(each) for each in results.pairs)
+    return Comparisons(rows, missing=tuple(results.missing_timed))
 
 
-def of_series(base: Measurements, new: Measurements) -> Comparisons:
+def of_series(base: Results, new: Results) -> Comparisons:
     """Compare series of separate processes: same artifact, device, runtime and threads.
 
     Raises:
         InputRefused: a process has a median of zero.
     """
     pairs, only_base, only_new = matched(base.series, new.series)
-    missing = (*_timed(base), *_timed(new))
-    places = missing_places(missing)
-    rows = [_series_row(old, each) for old, each in pairs]
-    weighed = (_weighed(row, places, (row.base.sha256,), (row.new.sha256,)) for row in rows)
-    return Comparisons(tuple(weighed), _labels(only_base), _labels(only_new), missing)
+    rows = tuple(_series_row(old, each) for old, each in pairs)
+    missing = (*base.missing_timed, *new.missing_timed)
+    return Comparisons(rows, _labels(only_base), _labels(only_new), missing)
 
 
 def as_json(comparisons: Comparisons) -> str:
@@ -122,29 +110,29 @@ def notes(row: Row) -> list[str]:
     return found + ([f"flags: {', '.join(row.flags)}"] if row.flags else [])
 
 
-def _timed(measured: Measurements) -> tuple[PartCoverage, ...]:
-    return tuple(part for part in measured.missing if part.kind != "memory")
-
-
-def _weighed(row: Row, places: set[Place], *sides: tuple[str, ...]) -> Row:
-    """Return the row as it stands where one of its ``sides`` lacks processes."""
-    setting = row.setting
-    if not any((side, setting.threads, setting.device.id) in places for side in sides):
-        return row
-    return dataclasses.replace(row, comparison=of_incomplete(row.comparison), incomplete=True)
-
-
-def _duel_row(duel: Duel) -> Row:
-    differing = duel.base_setting.differences(duel.new_setting)
-    flags = common_flags(duel.process_flags)
-    comparison = compared_duel(duel)
-    return Row(duel.base, duel.new, duel.new_setting, comparison, tuple(differing), flags)
+def _pair_row(paired: PairedSeries) -> Row:
+    base, new = paired.base, paired.new
+    return Row(
+        base=base.artifact,
+        new=new.artifact,
+        setting=new.setting,
+        comparison=paired.comparison,
+        differing=tuple(base.setting.differences(new.setting)),
+        flags=new.flags,
+        incomplete=not paired.complete,
+    )
 
 
 def _series_row(base: Series, new: Series) -> Row:
-    flags = tuple(sorted({*base.flags, *new.flags}))
-    differing = tuple(differences(base, new))
-    return Row(base.artifact, new.artifact, new.setting, compared(base, new), differing, flags)
+    return Row(
+        base=base.artifact,
+        new=new.artifact,
+        setting=new.setting,
+        comparison=compared(base, new),
+        differing=tuple(differences(base, new)),
+        flags=tuple(sorted({*base.flags, *new.flags})),
+        incomplete=not (base.complete and new.complete),
+    )
 
 
 def _labels(series: Sequence[Series]) -> tuple[str, ...]:

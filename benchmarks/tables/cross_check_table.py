@@ -14,7 +14,7 @@ from cnn_export.benchmarks.results.cross_check_rows import (
     opinion_rows,
     traffic_rows,
 )
-from cnn_export.benchmarks.results.record_types import Record
+from cnn_export.benchmarks.results.series import Results
 from cnn_export.command_line.terminal import printable
 
 _NS_PER_MS = 1e6
@@ -22,9 +22,9 @@ _MILLION = 1e6
 _LEFT = ("artifact", "device", "tool", "figure")
 
 
-def render(records: Sequence[Record]) -> list[RenderableType]:
+def render(results: Results) -> list[RenderableType]:
     """Return the tables, as far as there is something to show, with their footnotes."""
-    opinions, traffic = opinion_rows(records), traffic_rows(records)
+    opinions, traffic = opinion_rows(results), traffic_rows(results)
     counted = [row for row in traffic if row.traffic.levels]
     parts: list[RenderableType] = []
     if opinions:

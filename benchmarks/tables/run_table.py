@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -9,12 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_export.benchmarks.devices.host.fitness_flags import EXPLANATIONS
-from cnn_export.benchmarks.results.plan_coverage import Coverage, missing_lines
-from cnn_export.benchmarks.results.record_types import Device, Record, Run
+from cnn_export.benchmarks.results.missing_parts import missing_lines
+from cnn_export.benchmarks.results.record_types import Device
+from cnn_export.benchmarks.results.series import PairedSeries, Results, Series
 from cnn_export.benchmarks.statistics.comparison import verdict_words
-from cnn_export.benchmarks.statistics.summary import Interval
+from cnn_export.benchmarks.statistics.intervals import Interval
 from cnn_export.benchmarks.tables import cross_check_table
-from cnn_export.benchmarks.tables.run_summary import PairRow, TimeRow, pair_rows, time_rows
 from cnn_export.command_line.console import result_console
 from cnn_export.command_line.terminal import printable
 
@@ -25,31 +26,35 @@ _FILE_WIDTH = 180
 _LEFT = ("device", "artifact", "runtime", "delegate", "against", "verdict", "flags")
 
 
-def show(records: Sequence[Record]) -> None:
+def show(results: Results) -> None:
     """Print what was measured on stdout."""
-    result_console(width=_FILE_WIDTH).print(render(records))
+    result_console(width=_FILE_WIDTH).print(render(results))
 
 
-def render(records: Sequence[Record]) -> RenderableType:
-    """Return the tables of times and of comparisons, as far as there are any, with footnotes."""
-    times, pairs = time_rows(records), pair_rows(records)
-    parts: list[RenderableType] = [Text(line) for line in _devices(records)]
-    several = len({row.device for row in (*times, *pairs)}) > 1
+def render(results: Results) -> RenderableType:
+    """Return the tables of times and of comparisons, as far as there are any, with footnotes.
+
+    Raises:
+        InputRefused: pairs cannot be compared.
+    """
+    times, pairs = results.timed, results.pairs
+    parts: list[RenderableType] = [Text(line) for line in _devices(results)]
+    several = results.several_devices
     if times:
         parts += [_time_table(times, several=several), ""]
         parts += [_cost_table(times, several=several), ""]
     if pairs:
         parts += [_pair_table(pairs, several=several), ""]
-    parts += cross_check_table.render(records)
-    missing = missing_lines(Coverage(records).unfinished())
+    parts += cross_check_table.render(results)
+    missing = missing_lines(results.missing)
     parts += [Text(printable(f"not measured: {line}")) for line in missing]
     parts += [Text(line) for line in footnotes(times, pairs)]
     return Group(*parts)
 
 
-def _devices(records: Sequence[Record]) -> list[str]:
+def _devices(results: Results) -> list[str]:
     """Return a line per device, so that no table is read as another machine's."""
-    devices = {record.device.id: record.device for record in records if isinstance(record, Run)}
+    devices = {run.device.id: run.device for run in results.runs}
     return [*map(_device, devices.values()), ""] if devices else []
 
 
@@ -58,10 +63,10 @@ def _device(device: Device) -> str:
     return f"{facts} (not a phone's times)" if device.kind == "host" else facts
 
 
-def footnotes(times: Sequence[TimeRow], pairs: Sequence[PairRow]) -> list[str]:
+def footnotes(times: Sequence[Series], pairs: Sequence[PairedSeries]) -> list[str]:
     """Return a line per thing that a reader must know: weak intervals, every flag in words."""
     lines: list[str] = []
-    intervals = [row.p50 for row in times] + [row.comparison.ratio for row in pairs]
+    intervals = [row.summary.p50 for row in times] + [row.comparison.ratio for row in pairs]
     weakest = min((interval.confidence for interval in intervals), default=1.0)
     if weakest < 0.95:
         lines.append(
@@ -72,51 +77,53 @@ def footnotes(times: Sequence[TimeRow], pairs: Sequence[PairRow]) -> list[str]:
             "within, between: standard deviation of inferences in a process, and of processes;"
             " outliers are counted and kept in every figure."
         )
-    if any(row.memory for row in times):
+    if any(row.peak_memory for row in times):
         lines.append("net MB: peak without what the runtime takes before it loads the artifact.")
-    flags = sorted({flag for row in (*times, *pairs) for flag in row.flags})
+    flagged = (*times, *(row.new for row in pairs))
+    flags = sorted({flag for row in flagged for flag in row.flag_counts})
     lines += [f"{flag}: {EXPLANATIONS.get(flag, 'reported by the device')}." for flag in flags]
     return lines
 
 
-def _time_table(rows: Sequence[TimeRow], *, several: bool) -> Table:
+def _time_table(rows: Sequence[Series], *, several: bool) -> Table:
     table = _table("Latency per inference: median over processes, with its interval")
     headings = ("artifact", "threads", "processes", "median ms", "95 % ms", "p90 ms")
     headings = (*headings, "within %", "between %", "outliers", "flags")
     _columns(table, headings, several=several)
     for row in rows:
+        summary = row.summary
         table.add_row(
             *_where(row, several=several),
             row.artifact.name,
-            str(row.threads),
-            str(row.processes),
-            _milliseconds(row.p50.value),
-            _range(row.p50),
-            _milliseconds(row.p90.value),
-            _percent(row.variation.within_ns, row.p50.value),
-            _percent(row.variation.between_ns, row.p50.value),
-            str(row.outliers),
-            _flags(row.flags),
+            str(row.setting.threads),
+            str(summary.processes),
+            _milliseconds(summary.p50.value),
+            _range(summary.p50),
+            _milliseconds(summary.p90.value),
+            _percent(summary.variation.within_ns, summary.p50.value),
+            _percent(summary.variation.between_ns, summary.p50.value),
+            str(summary.outliers),
+            _flags(row.flag_counts),
         )
     return table
 
 
-def _cost_table(rows: Sequence[TimeRow], *, several: bool) -> Table:
+def _cost_table(rows: Sequence[Series], *, several: bool) -> Table:
     table = _table("Start, memory and cost")
     headings = ("artifact", "runtime", "delegate", "partitions", "threads", "load ms", "first ms")
     headings = (*headings, "peak MB", "net MB", "M MACs", "MB moved")
     _columns(table, headings, several=several)
     for row in rows:
-        memory = row.memory
+        memory = row.peak_memory
         table.add_row(
             *_where(row, several=several),
             row.artifact.name,
-            f"{row.runtime} {row.runtime_version}",
+            f"{row.setting.runtime} {row.setting.runtime_version}",
             row.delegate or "none",
             "" if row.delegate is None else str(row.artifact.partitions),
-            str(row.threads),
-            _milliseconds(row.load_ns),
-            _milliseconds(row.first_ns),
+            str(row.setting.threads),
+            _milliseconds(row.load.value),
+            _milliseconds(statistics.median(row.first_ns)),
             _millions(None if memory is None else memory.peak_rss_bytes),
             _millions(
                 None if memory is None else memory.peak_rss_bytes - memory.baseline_rss_bytes
@@ -127,29 +134,29 @@ def _cost_table(rows: Sequence[TimeRow], *, several: bool) -> Table:
     return table
 
 
-def _pair_table(rows: Sequence[PairRow], *, several: bool) -> Table:
+def _pair_table(rows: Sequence[PairedSeries], *, several: bool) -> Table:
     table = _table("Alternated in the same processes: ratio of times, artifact over the other")
     headings = ("artifact", "against", "threads", "processes", "median ms", "against ms")
     _columns(table, (*headings, "ratio", "95 %", "verdict", "flags"), several=several)
     for row in rows:
-        table.add_row(*_where(row, several=several), *_pair_cells(row))
+        table.add_row(*_where(row.new, several=several), *_pair_cells(row))
     return table
 
 
-def _pair_cells(row: PairRow) -> list[str]:
-    found = row.comparison
+def _pair_cells(row: PairedSeries) -> list[str]:
+    base, new, found = row.base, row.new, row.comparison
     more = f" (about {found.repeats_needed} processes decide)" if found.repeats_needed else ""
     return [
-        row.b.name,
-        row.a.name,
-        str(row.threads),
+        new.artifact.name,
+        base.artifact.name,
+        str(new.setting.threads),
         str(found.processes[0]),
-        _milliseconds(row.b_p50.value),
-        _milliseconds(row.a_p50.value),
+        _milliseconds(new.summary.p50.value),
+        _milliseconds(base.summary.p50.value),
         f"{found.ratio.value:.3f}",
         f"{found.ratio.low:.3f} to {found.ratio.high:.3f}",
         verdict_words(found) + more,
-        _flags(row.flags),
+        _flags(new.flag_counts),
     ]
 
 
@@ -157,9 +164,9 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=None, pad_edge=False)
 
 
-def _where(row: TimeRow | PairRow, *, several: bool) -> tuple[str, ...]:
+def _where(row: Series, *, several: bool) -> tuple[str, ...]:
     """Return the cell that tells devices apart, where there are several."""
-    return (printable(row.device),) if several else ()
+    return (printable(row.setting.device.id),) if several else ()
 
 
 def _columns(table: Table, headings: Sequence[str], *, several: bool) -> None:
@@ -169,7 +176,7 @@ def _columns(table: Table, headings: Sequence[str], *, several: bool) -> None:
 
 
 def _flags(flags: dict[str, int]) -> str:
-    return ", ".join(f"{name} ({count})" for name, count in sorted(flags.items()))
+    return ", ".join(f"{name} ({count})" for name, count in flags.items())
 
 
 def _range(interval: Interval) -> str:

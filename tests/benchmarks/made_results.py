@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cnn_export.benchmarks.results import record_types
-from cnn_export.benchmarks.results.plan_coverage import PartKey, part_of
+from cnn_export.benchmarks.results.plan_parts import PartKey, part_of
+from cnn_export.benchmarks.results.read_series import results_of
+from cnn_export.benchmarks.results.series import Results
 
 NS_PER_MS = 1_000_000
 RUN_ID = "0123456789abcdef"
@@ -75,6 +77,11 @@ def memory(peak_rss_bytes: int, **fields: Any) -> record_types.Memory:
 def opened(**fields: Any) -> list[record_types.Record]:
     """The lines before the first measurement of ``net.tflite``."""
     return [run(**fields), artifact()]
+
+
+def results(records: Sequence[record_types.Record]) -> Results:
+    """What a file of ``records`` holds, each run with the plan that they fulfil."""
+    return results_of(planned(records), "results.jsonl")
 
 
 def save(path: Path, records: Sequence[record_types.Record]) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import made_results
 import numpy as np
 
+from cnn_export.benchmarks.report.numbered import Shown, numbered
 from cnn_export.benchmarks.results.record_types import (
     Artifact,
     Conditions,
@@ -111,6 +112,11 @@ def pair(index: int) -> Pair:
         a_ns=[round(t) for t in times],
         b_ns=[round(2.5 * t) for t in times],
     )
+
+
+def shown(lines: list[Record]) -> Shown:
+    """What the page shows of these lines."""
+    return numbered(made_results.results(lines))
 
 
 def write(path: Path, lines: list[Record]) -> Path:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnn_export.benchmarks.gate.budgets import parse_budgets
-from cnn_export.benchmarks.gate.candidates import Candidate, Figure, candidates_of, exact
-from cnn_export.benchmarks.gate.judge import Verdict, judge, standing_of
+from cnn_export.benchmarks.gate.candidates import Candidate, Estimate, candidates_of, exact
+from cnn_export.benchmarks.gate.judge import Verdict, judge, status_of
 from cnn_export.benchmarks.gate.regression import Regressions
-from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Conditions
 from cnn_export.benchmarks.statistics.intervals import Interval
 from cnn_export.errors import InputRefused
@@ -24,22 +24,22 @@ SEVEN = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2, 10.3]
 
 
 def gated(tmp_path: Path, text: str, *records: object, base: object = ()) -> Verdict:
-    results = read_measurements(made.save(tmp_path / "new.jsonl", [*made.opened(), *records]))
+    results = read_results(made.save(tmp_path / "new.jsonl", [*made.opened(), *records]))
     baseline = None
     if base:
-        baseline = read_measurements(made.save(tmp_path / "base.jsonl", base))
+        baseline = read_results(made.save(tmp_path / "base.jsonl", base))
     budgets = parse_budgets(f"[[budget]]\n{text}")
     return judge(candidates_of(results), budgets, Regressions(results, baseline))
 
 
 @pytest.mark.parametrize(
-    ("limit", "standing"),
+    ("limit", "status"),
     [(10.3, "met"), (10.299, "undecided"), (9.7, "undecided"), (9.699, "missed"), (99, "met")],
 )
-def test_latency_is_judged_by_its_whole_interval(tmp_path: Path, limit: float, standing: str):
+def test_latency_is_judged_by_its_whole_interval(tmp_path: Path, limit: float, status: str):
     verdict = gated(tmp_path, f"latency_ms = {limit}", *made.repeats_ms(SEVEN))
-    assert verdict.standing == standing
-    assert verdict.judgements[0].figure.interval.value == pytest.approx(10.0)
+    assert verdict.status == status
+    assert verdict.judgements[0].estimate.interval.value == pytest.approx(10.0)
 
 
 def test_p90_load_and_memory_have_their_own_figures(tmp_path: Path):
@@ -48,10 +48,10 @@ def test_p90_load_and_memory_have_their_own_figures(tmp_path: Path):
         tmp_path, text, *made.repeats_ms(SEVEN), made.memory(69), made.memory(71, threads=2)
     )
     # Samples t, t, t, 1.5·t: the linear 0.9-quantile is at place 2.7, so t·(1 + 0.7·0.5).
-    values = {each.bound: each.figure.interval.value for each in verdict.judgements}
+    values = {each.bound: each.estimate.interval.value for each in verdict.judgements}
     assert values["latency_p90_ms"] == pytest.approx(13.5)
     assert values["load_ms"] == pytest.approx(5.0)
-    assert [(each.bound, each.standing) for each in verdict.judgements] == [
+    assert [(each.bound, each.status) for each in verdict.judgements] == [
         ("latency_p90_ms", "met"),
         ("load_ms", "met"),
         ("peak_memory_bytes", "met"),
@@ -64,14 +64,14 @@ def test_p90_load_and_memory_have_their_own_figures(tmp_path: Path):
     ("bound", "value"), [("macs", 1000), ("mac_bytes", 2000), ("file_bytes", 4000)]
 )
 def test_counts_are_met_at_the_limit_and_missed_one_below(tmp_path: Path, bound: str, value: int):
-    for limit, standing in ((value, "met"), (value - 1, "missed")):
+    for limit, status in ((value, "met"), (value - 1, "missed")):
         verdict = gated(tmp_path, f"{bound} = {limit}", *made.repeats_ms([1.0]))
-        assert verdict.standing == standing
+        assert verdict.status == status
 
 
 def test_too_few_processes_are_undecided_however_far_the_limit(tmp_path: Path):
     (judgement,) = gated(tmp_path, "latency_ms = 900", *made.repeats_ms(SEVEN[:5])).judgements
-    assert (judgement.standing, judgement.repeats_needed) == ("undecided", 6)
+    assert (judgement.status, judgement.repeats_needed) == ("undecided", 6)
 
 
 def test_an_undecided_bound_says_how_many_repeats_would_decide(tmp_path: Path):
@@ -79,31 +79,29 @@ def test_an_undecided_bound_says_how_many_repeats_would_decide(tmp_path: Path):
         gated(tmp_path, f"latency_ms = {limit}", *made.repeats_ms(SEVEN)).judgements[0]
         for limit in (10.05, 10.25)
     )
-    assert near.standing == far.standing == "undecided"
+    assert near.status == far.status == "undecided"
     assert near.repeats_needed is not None
     assert far.repeats_needed is not None
     assert near.repeats_needed > far.repeats_needed > 7
 
 
-@pytest.mark.parametrize(
-    ("factor", "standing"), [(1.0, "met"), (1.2, "missed"), (1.1, "undecided")]
-)
-def test_regression_against_a_baseline(tmp_path: Path, factor: float, standing: str):
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "met"), (1.2, "missed"), (1.1, "undecided")])
+def test_regression_against_a_baseline(tmp_path: Path, factor: float, status: str):
     base = [*made.opened(), *made.repeats_ms(SEVEN)]
     new = made.repeats_ms([factor * each for each in SEVEN])
     verdict = gated(tmp_path, "regression_percent = 10", *new, base=base)
-    assert verdict.standing == standing
-    assert verdict.judgements[0].figure.interval.value == pytest.approx(100 * (factor - 1), abs=1)
+    assert verdict.status == status
+    assert verdict.judgements[0].estimate.interval.value == pytest.approx(100 * (factor - 1), abs=1)
 
 
-@pytest.mark.parametrize(("slower", "standing"), [(1.02, "met"), (1.05, "missed")])
-def test_regression_from_processes_that_both_shared(tmp_path: Path, slower: float, standing: str):
+@pytest.mark.parametrize(("slower", "status"), [(1.02, "met"), (1.05, "missed")])
+def test_regression_from_processes_that_both_shared(tmp_path: Path, slower: float, status: str):
     pairs = [
         made.pair(n, [1000 * n + 10_000] * 4, [round(slower * (1000 * n + 10_000))] * 4)
         for n in range(8)
     ]
     verdict = gated(tmp_path, "regression_percent = 3", made.artifact("old.tflite"), *pairs)
-    assert [each.standing for each in verdict.judgements] == [standing]
+    assert [each.status for each in verdict.judgements] == [status]
     assert verdict.unmatched == ()
 
 
@@ -137,14 +135,14 @@ def test_a_regression_across_conditions_is_refused_by_name(
 def test_of_several_earlier_settings_the_equal_one_is_taken(tmp_path: Path):
     base = [*made.opened(), *made.repeats_ms([1.0] * 7, threads=2), *made.repeats_ms(SEVEN)]
     verdict = gated(tmp_path, "regression_percent = 5", *made.repeats_ms(SEVEN), base=base)
-    assert verdict.judgements[0].figure.interval.value == pytest.approx(0, abs=1e-9)
+    assert verdict.judgements[0].estimate.interval.value == pytest.approx(0, abs=1e-9)
 
 
 def test_a_renamed_file_is_found_by_model_unless_there_are_variants(tmp_path: Path):
     old = made.sha256("old.tflite")
     base = [made.run(), made.artifact("old.tflite"), *made.repeats_ms(SEVEN, artifact=old)]
     text = "regression_percent = 5"
-    assert gated(tmp_path, text, *made.repeats_ms(SEVEN), base=base).standing == "met"
+    assert gated(tmp_path, text, *made.repeats_ms(SEVEN), base=base).status == "met"
     variant = made.artifact("half.tflite")
     base += [variant, *made.repeats_ms(SEVEN, artifact=variant.sha256)]
     verdict = gated(tmp_path, text, *made.repeats_ms(SEVEN), base=base)
@@ -165,8 +163,8 @@ def test_unmatched_budgets_results_and_figures_are_told(tmp_path: Path):
 
 def test_the_worst_standing_is_the_verdicts(tmp_path: Path):
     verdict = gated(tmp_path, "latency_ms = 10\nmacs = 1\nfile_bytes = 4000", *made.repeats_ms([1]))
-    assert [each.standing for each in verdict.judgements] == ["undecided", "met", "missed"]
-    assert verdict.standing == "missed"
+    assert [each.status for each in verdict.judgements] == ["undecided", "met", "missed"]
+    assert verdict.status == "missed"
 
 
 ESTIMATES = st.tuples(*[st.floats(1e-3, 1e3)] * 3).map(sorted)
@@ -178,33 +176,33 @@ def test_scaling_times_and_limit_alike_keeps_the_standing(
 ):
     low, value, high = ordered
     interval = Interval(value, low, high, 0.97)
-    scaled = standing_of(Figure(interval.scaled(factor), 7), limit * factor)
-    assert scaled == standing_of(Figure(interval, 7), limit)
+    scaled = status_of(Estimate(interval.scaled(factor), 7), limit * factor)
+    assert scaled == status_of(Estimate(interval, 7), limit)
 
 
 @given(ESTIMATES)
 def test_standing_only_improves_as_the_limit_rises(ordered: list[float]):
     low, value, high = ordered
-    figure = Figure(Interval(value, low, high, 0.97), 7)
+    figure = Estimate(Interval(value, low, high, 0.97), 7)
     below, above = math.nextafter(low, 0), math.nextafter(high, math.inf)
     ranks = {"missed": 0, "undecided": 1, "met": 2}
-    standings = [ranks[standing_of(figure, limit)] for limit in (below, low, value, high, above)]
-    assert standings == sorted(standings)
-    assert (standings[0], standings[-1]) == (0, 2)
+    statuses = [ranks[status_of(figure, limit)] for limit in (below, low, value, high, above)]
+    assert statuses == sorted(statuses)
+    assert (statuses[0], statuses[-1]) == (0, 2)
 
 
 def test_regression_is_asked_only_where_a_budget_bounds_it():
-    def never(_: Candidate) -> Figure | None:
+    def never(_: Candidate) -> Estimate | None:
         raise AssertionError("asked")
 
     candidate = Candidate(made.artifact(), None, {"macs": exact(5)})
-    assert judge([candidate], parse_budgets("[[budget]]\nmacs = 5"), never).standing == "met"
+    assert judge([candidate], parse_budgets("[[budget]]\nmacs = 5"), never).status == "met"
 
 
 def test_peak_memory_is_the_largest_of_all_runs(tmp_path: Path):
     other = "fedcba9876543210"
     again = [made.run(other), made.artifact(run_id=other), made.memory(90, run_id=other)]
-    for limit, standing in ((90, "met"), (89, "missed")):
+    for limit, status in ((90, "met"), (89, "missed")):
         text = f"peak_memory_bytes = {limit}"
         verdict = gated(tmp_path, text, *made.repeats_ms(SEVEN), made.memory(70), *again)
-        assert [each.standing for each in verdict.judgements] == [standing]
+        assert [each.status for each in verdict.judgements] == [status]

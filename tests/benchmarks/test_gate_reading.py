@@ -12,18 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Conditions
 from cnn_export.errors import InputRefused
 
 
 def read(tmp_path: Path, *records: object):
-    return read_measurements(made.save(tmp_path / "r.jsonl", records))
+    return read_results(made.save(tmp_path / "r.jsonl", records))
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(InputRefused) as refused:
-        read_measurements(path)
+        read_results(path)
     line = str(refused.value)
     assert line.startswith(str(path))
     assert "\n" not in line
@@ -37,8 +37,8 @@ def test_groups_by_artifact_and_setting_and_keeps_order(tmp_path: Path):
     first = found.series[0]
     assert [times.tolist()[0] for times in first.times_ns] == [1_000_000, 2_000_000]
     assert first.times_ns[0].dtype == np.int64
-    assert first.peak_rss_bytes == [77]
-    assert found.series[1].peak_rss_bytes == []
+    assert [memory.peak_rss_bytes for memory in first.memories] == [77]
+    assert not found.series[1].memories
 
 
 def test_two_runs_on_one_device_are_one_series_and_on_two_devices_two(tmp_path: Path):
@@ -63,12 +63,13 @@ def test_a_flag_counts_when_half_of_the_processes_carry_it(tmp_path: Path):
     assert read(tmp_path, *made.opened(), *records).series[0].flags == ("hot",)
 
 
-def test_pairs_become_a_duel(tmp_path: Path):
+def test_pairs_become_one_series(tmp_path: Path):
     records = [made.run(), made.artifact(), made.artifact("old.tflite")]
     found = read(tmp_path, *records, *(made.pair(n, [10, 11], [20, 21]) for n in range(2)))
-    (duel,) = found.duels
-    assert (duel.base.name, duel.new.name, len(duel.pairs)) == ("old.tflite", "net.tflite", 2)
-    assert duel.pairs[0][1].tolist() == [20, 21]
+    (paired,) = found.pairs
+    assert (paired.base.artifact.name, paired.new.artifact.name) == ("old.tflite", "net.tflite")
+    assert [times.tolist() for times in paired.base.times_ns] == [[10, 11]] * 2
+    assert [times.tolist() for times in paired.new.times_ns] == [[20, 21]] * 2
 
 
 @pytest.mark.parametrize(
@@ -134,9 +135,9 @@ def test_refuses_what_is_no_file(tmp_path: Path):
     told = {"none.jsonl": "does not exist", "": "is a folder", "pipe": "is a pipe, not a file"}
     for name, words in told.items():
         with pytest.raises(InputRefused, match=words):
-            read_measurements(tmp_path / name)
+            read_results(tmp_path / name)
     with pytest.raises(InputRefused, match="/dev/zero is a device"):
-        read_measurements(Path("/dev/zero"))
+        read_results(Path("/dev/zero"))
 
 
 WHOLE = [*made.opened(), *made.repeats_ms([1.0, 2.0, 3.0])]
@@ -152,7 +153,7 @@ def test_a_changed_byte_is_refused_or_changes_only_what_it_says(
     path = tmp_path_factory.mktemp("byte") / "r.jsonl"
     path.write_bytes(WHOLE_BYTES[:place] + bytes([byte]) + WHOLE_BYTES[place + 1 :])
     try:
-        found = read_measurements(path)
+        found = read_results(path)
     except InputRefused:
         return
     assert sum(len(series.times_ns) for series in found.series) == 3
@@ -166,7 +167,7 @@ def test_a_file_cut_anywhere_gives_whole_processes_or_a_refusal(
     path = tmp_path_factory.mktemp("cut") / "r.jsonl"
     path.write_bytes(WHOLE_BYTES[:length])
     try:
-        found = read_measurements(path)
+        found = read_results(path)
     except InputRefused:
         return
     assert all(len(times) == 4 for series in found.series for times in series.times_ns)

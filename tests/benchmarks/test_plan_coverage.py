@@ -17,6 +17,7 @@ from scripted_device import ScriptedDevice
 from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.report.writing import Sources, page_of
 from cnn_export.benchmarks.results.plan_coverage import Coverage
+from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Ending, Record
 from cnn_export.benchmarks.results.results_file import read_records
 from cnn_export.benchmarks.results.session import IncompleteRun
@@ -404,7 +405,7 @@ def test_an_interrupted_run_tells_what_it_lost(request_: Request, tmp_path: Path
 
 
 def test_the_runs_own_table_names_what_is_missing(request_: Request):
-    finished = perform(request_, [ScriptedDevice({5: KeyboardInterrupt()})])
+    perform(request_, [ScriptedDevice({5: KeyboardInterrupt()})])
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(render(finished.runs[0].records))
+    console.print(render(read_results(request_.out)))
     assert "second.onnx at 1 thread on scripted: lost: interrupted" in console.export_text()

@@ -1,4 +1,4 @@
-"""Axes, numbers and thinning: arithmetic by hand."""
+"""Axes, numbers and downsampling: arithmetic by hand."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_an_interval_states_its_true_confidence() -> None:
     assert "one process" in interval_ms(Interval(2e6, 2e6, 2e6, 0.0))
 
 
-def test_thinning_keeps_even_distances_and_the_first() -> None:
+def test_downsampling_keeps_even_distances_and_the_first() -> None:
     assert every_kth(list(range(10)), 4) == [0, 3, 6, 9]
     assert every_kth([1, 2], 5) == [1, 2]
     assert every_kth([], 5) == []

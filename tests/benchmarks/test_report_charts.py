@@ -16,12 +16,12 @@ from cnn_export.benchmarks.report.charts.ratios import ratios
 from cnn_export.benchmarks.report.charts.roofline import roofline
 from cnn_export.benchmarks.report.charts.scatter import against_mac_bytes, against_macs
 from cnn_export.benchmarks.report.charts.timeline import BUCKETS_MAX, timeline
-from cnn_export.benchmarks.report.measured import Measured, group
+from cnn_export.benchmarks.report.numbered import Shown
 
 
 @pytest.fixture
-def measured() -> Measured:
-    return group(made.records())
+def shown() -> Shown:
+    return made.shown(made.records())
 
 
 def parsed(drawing: str) -> ElementTree.Element:
@@ -35,8 +35,8 @@ def of_class(root: ElementTree.Element, name: str) -> list[ElementTree.Element]:
     return [element for element in root.iter() if name in (element.get("class") or "").split()]
 
 
-def test_distribution_has_a_row_per_process_and_their_medians_in_order(measured: Measured) -> None:
-    drawing, caption = distribution(measured.series[0])
+def test_distribution_has_a_row_per_process_and_their_medians_in_order(shown: Shown) -> None:
+    drawing, caption = distribution(shown.series[0])
     ticks = [float(tick.get("x1") or 0) for tick in of_class(parsed(drawing), "tick")]
     assert len(ticks) == 6
     assert ticks == sorted(ticks)
@@ -47,13 +47,13 @@ def test_distribution_has_a_row_per_process_and_their_medians_in_order(measured:
 def test_distribution_says_how_many_inferences_are_beyond_its_axis() -> None:
     lines = [made.run(), made.artifact(made.FAST, "net.tflite")]
     times = [*range(2_000_000, 2_099_000, 1000), 18_000_000]
-    lines += [made.repeat(made.FAST, i, i, times) for i in range(2)]
-    _, caption = distribution(group(lines).series[0])
+    lines += [made.repeat(made.FAST, i, i, [*times, 2_000_001 + i]) for i in range(2)]
+    _, caption = distribution(made.shown(lines).series[0])
     assert "2 took longer than the axis, up to 18.0 ms" in caption
 
 
-def test_distribution_thins_processes_and_says_so() -> None:
-    many = group(made.records(processes=2 * ROWS_MAX + 1)).series[0]
+def test_distribution_downsamples_processes_and_says_so() -> None:
+    many = made.shown(made.records(processes=2 * ROWS_MAX + 1)).series[0]
     drawing, caption = distribution(many)
     rows = len(of_class(parsed(drawing), "tick"))
     assert rows <= ROWS_MAX
@@ -66,12 +66,12 @@ def test_constant_times_are_drawn_too() -> None:
         made.artifact(made.FAST, "net.tflite"),
         made.repeat(made.FAST, 0, 0, [7_000_000] * 3),
     ]
-    drawing, _ = distribution(group(lines).series[0])
+    drawing, _ = distribution(made.shown(lines).series[0])
     assert len(of_class(parsed(drawing), "tick")) == 1
 
 
-def test_timeline_shows_clock_and_temperature_at_their_values(measured: Measured) -> None:
-    drawing, caption = timeline(measured.series, made.RUN_ID)
+def test_timeline_shows_clock_and_temperature_at_their_values(shown: Shown) -> None:
+    drawing, caption = timeline(shown.series, made.RUN_ID)
     root = parsed(drawing)
     texts = [element.text for element in root.iter("text")]
     assert "clock, GHz" in texts
@@ -80,8 +80,8 @@ def test_timeline_shows_clock_and_temperature_at_their_values(measured: Measured
     assert len(of_class(root, "reading")) == 2 * 12
 
 
-def test_timeline_spreads_readings_over_their_process(measured: Measured) -> None:
-    drawing, _ = timeline(measured.series, made.RUN_ID)
+def test_timeline_spreads_readings_over_their_process(shown: Shown) -> None:
+    drawing, _ = timeline(shown.series, made.RUN_ID)
     clocks = of_class(parsed(drawing), "reading")[:12]
     starts = []
     for path in clocks:
@@ -100,7 +100,7 @@ def test_cells_are_the_darker_the_more_inferences_they_hold() -> None:
         made.FAST, 0, 0, [middle] * 100 + [middle * 9 // 8] * 4 + [middle * 6 // 5]
     )
     lines[3:] = [lines[3]]
-    drawing, _ = distribution(group(lines).series[0])
+    drawing, _ = distribution(made.shown(lines).series[0])
     root = parsed(drawing)
     assert len(of_class(root, "cell5")) == 1
     assert (of_class(root, "cell5")[0].get("d") or "").count("M") == 1
@@ -111,15 +111,15 @@ def test_cells_are_the_darker_the_more_inferences_they_hold() -> None:
 def test_timeline_names_what_was_not_recorded() -> None:
     lines = [made.run(), made.artifact(made.FAST, "net.tflite")]
     lines.append(made.repeat(made.FAST, 0, 0, [5, 6], conditions={}))
-    drawing, caption = timeline(group(lines).series, made.RUN_ID)
+    drawing, caption = timeline(made.shown(lines).series, made.RUN_ID)
     assert "Not recorded in this run: clock, GHz and temperature, °C." in caption
     assert not of_class(parsed(drawing), "reading")
 
 
-def test_timeline_thins_a_long_run() -> None:
+def test_timeline_downsamples_a_long_run() -> None:
     lines = [made.run(), made.artifact(made.FAST, "net.tflite")]
-    lines += [made.repeat(made.FAST, i, i, list(range(5000, 15000))) for i in range(2)]
-    drawing, caption = timeline(group(lines).series, made.RUN_ID)
+    lines += [made.repeat(made.FAST, i, i, list(range(5000 + i, 15000 + i))) for i in range(2)]
+    drawing, caption = timeline(made.shown(lines).series, made.RUN_ID)
     marks = sum((m.get("d") or "").count("M") for m in of_class(parsed(drawing), "mark"))
     assert marks == BUCKETS_MAX
     assert "20000 inferences of 2 processes" in caption
@@ -128,8 +128,8 @@ def test_timeline_thins_a_long_run() -> None:
 def test_scatter_orders_points_as_their_costs_and_times() -> None:
     lines = made.records()
     lines[1] = made.artifact(made.FAST, "fast.tflite", macs=10_000_000, mac_bytes=9_000_000)
-    measured = group(lines)
-    for drawn in (against_macs(measured.series), against_mac_bytes(measured.series)):
+    shown = made.shown(lines)
+    for drawn in (against_macs(shown.series), against_mac_bytes(shown.series)):
         assert drawn is not None
         fast, slow = of_class(parsed(drawn[0]), "point")
         assert float(fast.get("cx") or 0) < float(slow.get("cx") or 0)
@@ -139,15 +139,15 @@ def test_scatter_orders_points_as_their_costs_and_times() -> None:
 def test_scatter_leaves_out_unknown_costs_and_says_so() -> None:
     lines = made.records()
     lines[1] = made.artifact(made.FAST, "fast.tflite", macs=None)
-    drawn = against_macs(group(lines).series)
+    drawn = against_macs(made.shown(lines).series)
     assert drawn is not None
     assert "1 without this cost left out" in drawn[1]
     lines[2] = made.artifact(made.SLOW, "slow.tflite", macs=None)
-    assert against_macs(group(lines).series) is None
+    assert against_macs(made.shown(lines).series) is None
 
 
-def test_ratios_have_a_dot_per_process(measured: Measured) -> None:
-    drawn = ratios(measured.duels)
+def test_ratios_have_a_dot_per_process(shown: Shown) -> None:
+    drawn = ratios(shown.pairs)
     assert drawn is not None
     assert len(of_class(parsed(drawn[0]), "dot")) == 10
     assert ratios(()) is None
@@ -232,7 +232,7 @@ def test_long_names_are_cut_in_the_middle(name: str) -> None:
     assert shortened("conv_1", 12.0) == "conv_1"
 
 
-def test_the_slowest_dots_are_named(measured: Measured) -> None:
+def test_the_slowest_dots_are_named(shown: Shown) -> None:
     drawn = roofline(_profile(5))
     assert drawn is not None
     assert drawn[1].startswith("1 op <4>, 2 op <3>, 3 op <2>. ")
@@ -255,6 +255,6 @@ def test_roofline_without_arithmetic_is_no_chart() -> None:
 
 def test_control_characters_of_names_cannot_break_the_drawing() -> None:
     lines = made.records(fast_name="a\x1b[2J\x00</svg>&.tflite")
-    drawing, _ = distribution(group(lines).series[0])
+    drawing, _ = distribution(made.shown(lines).series[0])
     assert re.search(r"[\x00-\x08\x0b-\x1f]", drawing) is None
     assert "a\\x1b[2J\\x00</svg>&.tflite" in (parsed(drawing).get("aria-label") or "")

@@ -13,9 +13,8 @@ from click.testing import CliRunner
 
 from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.commands.report import command
-from cnn_export.benchmarks.report.measured import group
+from cnn_export.benchmarks.report.judging import BudgetRow
 from cnn_export.benchmarks.report.page import Inputs, render
-from cnn_export.benchmarks.report.verdicts import BudgetRow
 from cnn_export.benchmarks.report.writing import Sources, page_of, write_page
 from cnn_export.benchmarks.results.record_types import Level, Opinion, Traffic
 from cnn_export.errors import DestinationError, InputRefused
@@ -59,7 +58,7 @@ class Structure(HTMLParser):
 @pytest.fixture
 def html() -> str:
     rows = (BudgetRow("fast.tflite", "latency_ms", "3 ms", "2.1 ms", "met"),)
-    return render(Inputs(group(made.records()), "r.jsonl", budgets=rows))
+    return render(Inputs(made.shown(made.records()), "r.jsonl", budgets=rows))
 
 
 def test_every_tag_is_closed_and_every_drawing_parses(html: str) -> None:
@@ -141,14 +140,16 @@ def test_colours_are_explained_beside_the_charts(html: str) -> None:
 
 
 def test_control_characters_are_written_out() -> None:
-    html = render(Inputs(group(made.records(fast_name="a\x1b[2J\u202eb.tflite")), "r\x00.jsonl"))
+    html = render(
+        Inputs(made.shown(made.records(fast_name="a\x1b[2J\u202eb.tflite")), "r\x00.jsonl")
+    )
     assert not re.search(r"[\x00-\x08\x0b-\x1f\u202e]", html)
     assert "a\\x1b[2J\\u202eb.tflite" in Structure(html).cells
 
 
 def test_names_are_escaped_everywhere() -> None:
     evil = "<script>alert(1)</script>\"&'.tflite"
-    html = render(Inputs(group(made.records(fast_name=evil)), f"{evil}.jsonl"))
+    html = render(Inputs(made.shown(made.records(fast_name=evil)), f"{evil}.jsonl"))
     found = Structure(html)
     assert "script" not in found.tags
     assert evil in found.cells

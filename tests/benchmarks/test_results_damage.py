@@ -28,10 +28,10 @@ from cnn_export.benchmarks.gate.candidates import candidates_of, shortfalls_of
 from cnn_export.benchmarks.gate.judge import Verdict, judge
 from cnn_export.benchmarks.gate.regression import Regressions
 from cnn_export.benchmarks.report.writing import Sources, page_of
-from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Conditions, Ending, Record
 from cnn_export.benchmarks.run.resume import last_run
-from cnn_export.benchmarks.tables.compare_table import as_json, of_duels, of_series
+from cnn_export.benchmarks.tables.compare_table import as_json, of_pairs, of_series
 from cnn_export.errors import ExportError, InputRefused
 
 T = TypeVar("T")
@@ -145,7 +145,7 @@ def text_of(records: list[Record]) -> str:
 
 
 def judged(results: Path, budgets: str) -> Verdict:
-    measured = read_measurements(results)
+    measured = read_results(results)
     verdict = judge(
         candidates_of(measured),
         parse_budgets(budgets),
@@ -159,9 +159,9 @@ def judged(results: Path, budgets: str) -> Verdict:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_undamaged_scenarios_are_what_they_are_called(name: str, tmp_path: Path):
-    records, budgets, standing = SCENARIOS[name]
+    records, budgets, status = SCENARIOS[name]
     path = made.save_as_is(tmp_path / "r.jsonl", records)
-    assert judged(path, budgets).standing == standing
+    assert judged(path, budgets).status == status
     assert page_of(Sources(path))
 
 
@@ -262,7 +262,7 @@ def test_damage_never_betters_a_verdict(tmp_path: Path):
     found = dict.fromkeys((*RANKS, "refused"), 0)
     for seed in seeds():
         name = list(SCENARIOS)[seed % len(SCENARIOS)]
-        records, budgets, standing = SCENARIOS[name]
+        records, budgets, status = SCENARIOS[name]
         whole = text_of(records)
         content = MUTATORS[seed // len(SCENARIOS) % len(MUTATORS)](whole, seed)
         path = tmp_path / "r.jsonl"
@@ -271,10 +271,10 @@ def test_damage_never_betters_a_verdict(tmp_path: Path):
         if verdict is None:
             found["refused"] += 1
             continue
-        found[verdict.standing] += 1
+        found[verdict.status] += 1
         lost = any(each.shortfall for each in verdict.judgements)
-        excused = verdict.standing == "undecided" and lost and _is_cut_short(content, whole)
-        assert RANKS[verdict.standing] >= RANKS[standing] or excused, (seed, name)
+        excused = verdict.status == "undecided" and lost and _is_cut_short(content, whole)
+        assert RANKS[verdict.status] >= RANKS[status] or excused, (seed, name)
     assert all(found.values()), found
 
 
@@ -312,8 +312,8 @@ def test_every_reader_ends_with_a_line_or_a_page(tmp_path: Path):
         whole = text_of(SCENARIOS[name][0])
         path.write_bytes(MUTATORS[seed // len(SCENARIOS) % len(MUTATORS)](whole, seed))
         for read in (
-            lambda: as_json(of_duels(read_measurements(path))),
-            lambda: as_json(of_series(read_measurements(base), read_measurements(path))),
+            lambda: as_json(of_pairs(read_results(path))),
+            lambda: as_json(of_series(read_results(base), read_results(path))),
             lambda: last_run(path, "host"),
             *([lambda: page_of(Sources(path))] if seed % 4 == 0 else []),
         ):

@@ -17,11 +17,10 @@ from scripted_device import Answer, ScriptedDevice, good_outcome, press_interrup
 from cnn_export.benchmarks.devices.contract import Job, Outcome
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.plan_coverage import Coverage
-from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.results_file import BadLine, read_records
 from cnn_export.benchmarks.run.run_job import perform
 from cnn_export.benchmarks.run.run_request import Finished, Request
-from cnn_export.benchmarks.tables.run_summary import time_rows
 from cnn_export.errors import (
     DeviceLost,
     DeviceUnfit,
@@ -219,8 +218,7 @@ def test_each_device_has_a_run_of_its_own_in_one_file(request_: Request) -> None
     counts = Counter(repeat.run_id for repeat in _records(request_.out, record_types.Repeat))
     assert set(counts.values()) == {6}
     assert all(device.calls == ["ready", "back"] for device in devices)
-    assert {row.device for row in time_rows(_records(request_.out))} == {"A", "B", "C"}
-    settings = [series.setting.device.id for series in read_measurements(request_.out).series]
+    settings = [series.setting.device.id for series in read_results(request_.out).series]
     assert sorted(settings) == ["A", "A", "B", "B", "C", "C"]
 
 

@@ -16,11 +16,11 @@ from affine_artifact import manifest_of, save_manifest, write_onnx
 from scripted_device import DEVICE, ScriptedDevice, good_outcome, hello_of
 
 from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.read_series import results_of
 from cnn_export.benchmarks.results.results_file import BadLine, read_records
 from cnn_export.benchmarks.results.session import IncompleteRun
 from cnn_export.benchmarks.run import run_job
 from cnn_export.benchmarks.run.run_request import DeviceRun, Request
-from cnn_export.benchmarks.tables.run_summary import time_rows
 from cnn_export.errors import (
     DestinationError,
     DeviceUnfit,
@@ -259,7 +259,7 @@ def test_lines_that_are_no_part_of_the_plan_do_not_count(
     device = ScriptedDevice()
     finished = perform(dataclasses.replace(request_, resume=True), device)
     assert (device.jobs, finished.left_out) == ([], (told,))
-    assert [row.processes for row in time_rows(finished.records)] == [3] * 4
+    assert [len(each.processes) for each in results_of(finished.records, "r").series] == [3] * 4
 
 
 def test_a_damaged_process_is_measured_again(request_: Request) -> None:
@@ -274,7 +274,7 @@ def test_a_damaged_process_is_measured_again(request_: Request) -> None:
     finished = perform(dataclasses.replace(request_, resume=True), device)
     assert len(device.jobs) == 2
     assert len(finished.left_out) == 2
-    assert [row.processes for row in time_rows(finished.records)] == [3] * 4
+    assert [len(each.processes) for each in results_of(finished.records, "r").series] == [3] * 4
 
 
 def test_another_version_of_a_runtime_does_not_resume(request_: Request) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.report.writing import Sources, page_of
+from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Record
 from cnn_export.benchmarks.statistics.comparison import (
     Verdict,
@@ -20,7 +21,7 @@ from cnn_export.benchmarks.statistics.comparison import (
     verdict_words,
 )
 from cnn_export.benchmarks.statistics.intervals import Interval
-from cnn_export.benchmarks.tables import run_summary, run_table
+from cnn_export.benchmarks.tables import run_document, run_table
 
 WORDS = "slower by 1.5 %, below the 2 % that counts"
 
@@ -76,10 +77,10 @@ def test_every_display_tells_it_alike(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (judged["verdict"], judged["comparison"]) == ("met", "slightly slower")
     assert WORDS in judged["remark"]
     assert page_of(Sources(path, budgets=tmp_path / "b.toml")).count(WORDS) >= 3
-    (row,) = run_summary.document(records())["comparisons"]
+    (row,) = run_document.document(read_results(path))["comparisons"]
     assert row["told"] == WORDS
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(run_table.render(records()))
+    console.print(run_table.render(read_results(path)))
     assert WORDS in console.export_text()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from cnn_export.benchmarks.gate.candidates import Candidate, Figure
+from cnn_export.benchmarks.gate.candidates import Candidate, Estimate
 from cnn_export.benchmarks.gate.judge import REGRESSION, Verdict
 from cnn_export.command_line.terminal import printable
 from cnn_export.errors import InputRefused
@@ -26,7 +26,7 @@ _MEASURES = {
     "partitions": ("partitions", 1),
     REGRESSION: ("regression-percent", 1),
 }
-"""Figure → slug of the measure, and its units per unit of the figure."""
+"""Estimate → slug of the measure, and its units per unit of the figure."""
 
 
 def as_bmf(candidates: Sequence[Candidate], verdict: Verdict) -> str:
@@ -38,25 +38,27 @@ def as_bmf(candidates: Sequence[Candidate], verdict: Verdict) -> str:
     names = [printable(each.label) for each in candidates]
     if repeated := next((name for name in names if names.count(name) > 1), None):
         raise InputRefused(f"two results are called {repeated}; gate them in files of their own")
-    document = {name: _metrics(each.figures) for name, each in zip(names, candidates, strict=True)}
+    document = {
+        name: _metrics(each.estimates) for name, each in zip(names, candidates, strict=True)
+    }
     for judgement in verdict.judgements:
         if judgement.bound == REGRESSION:
             name = printable(judgement.candidate.label)
-            document[name] |= _metrics({REGRESSION: judgement.figure})
+            document[name] |= _metrics({REGRESSION: judgement.estimate})
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _metrics(figures: dict[str, Figure]) -> dict[str, dict[str, float]]:
+def _metrics(estimates: dict[str, Estimate]) -> dict[str, dict[str, float]]:
     return {
-        slug: _metric(figures[name], scale)
+        slug: _metric(estimates[name], scale)
         for name, (slug, scale) in _MEASURES.items()
-        if name in figures
+        if name in estimates
     }
 
 
-def _metric(figure: Figure, scale: float) -> dict[str, float]:
-    interval = figure.interval
+def _metric(estimate: Estimate, scale: float) -> dict[str, float]:
+    interval = estimate.interval
     value = {"value": interval.value * scale}
-    if figure.processes is None:
+    if estimate.processes is None:
         return value
     return value | {"lower_value": interval.low * scale, "upper_value": interval.high * scale}

@@ -6,16 +6,16 @@ import dataclasses
 import json
 from typing import Any
 
-from cnn_export.benchmarks.gate.judge import STANDINGS, Judgement, Verdict
+from cnn_export.benchmarks.gate.judge import STATUSES, Judgement, Verdict
 from cnn_export.benchmarks.gate.outputs.wording import remark
-from cnn_export.benchmarks.results.series import Setting
+from cnn_export.benchmarks.results.setting import Setting
 
 
 def as_json(verdict: Verdict) -> str:
     """Return the verdict; times are ms, regressions percent, the rest bytes or counts."""
     document = {
-        "verdict": verdict.standing,
-        "counts": {each: verdict.count(each) for each in STANDINGS},
+        "verdict": verdict.status,
+        "counts": {each: verdict.count(each) for each in STATUSES},
         "judgements": [_record(judgement) for judgement in verdict.judgements],
         "unmatched": list(verdict.unmatched),
     }
@@ -38,7 +38,7 @@ def setting_record(setting: Setting | None) -> dict[str, Any] | None:
 
 
 def _record(judgement: Judgement) -> dict[str, Any]:
-    candidate, comparison = judgement.candidate, judgement.figure.comparison
+    candidate, comparison = judgement.candidate, judgement.estimate.comparison
     artifact = candidate.artifact
     return {
         "artifact": artifact.name,
@@ -47,12 +47,12 @@ def _record(judgement: Judgement) -> dict[str, Any]:
         "target": artifact.target,
         "precision": artifact.precision,
         "setting": setting_record(candidate.setting),
-        "flags": list(judgement.figure.flags),
+        "flags": list(judgement.estimate.flags),
         "bound": judgement.bound,
         "limit": judgement.limit,
-        **dataclasses.asdict(judgement.figure.interval),
-        "processes": judgement.figure.processes,
-        "verdict": judgement.standing,
+        **dataclasses.asdict(judgement.estimate.interval),
+        "processes": judgement.estimate.processes,
+        "verdict": judgement.status,
         "repeats_needed": judgement.repeats_needed,
         "remark": remark(judgement),
         "comparison": comparison.verdict if comparison else None,

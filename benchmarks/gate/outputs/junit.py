@@ -41,8 +41,8 @@ def _add_case(suite: ElementTree.Element, judgement: Judgement) -> None:
     case = _case(suite, printable(judgement.candidate.label), judgement.bound)
     measured = f"{measured_text(judgement)}, limit {limit_text(judgement)}"
     message = "; ".join(filter(None, (measured, printable(remark(judgement)))))
-    if element := _ELEMENTS.get(judgement.standing):
-        attributes = {"type": judgement.standing, "message": message}
+    if element := _ELEMENTS.get(judgement.status):
+        attributes = {"type": judgement.status, "message": message}
         ElementTree.SubElement(case, element, attributes)
     else:
         ElementTree.SubElement(case, "system-out").text = message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from cnn_export.benchmarks.gate.judge import STANDINGS, Judgement, Verdict
+from cnn_export.benchmarks.gate.judge import STATUSES, Judgement, Verdict
 from cnn_export.benchmarks.gate.outputs.table import totals
 from cnn_export.benchmarks.gate.outputs.wording import limit_text, measured_text, remark
 from cnn_export.command_line.terminal import printable
@@ -16,13 +16,13 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~@:$])")
 
 def as_markdown(verdict: Verdict) -> str:
     """Return a heading, the table with the worst rows first, and what did not match."""
-    lines = [f"### {_SIGNS[verdict.standing]} cnn-bench gate: {totals(verdict)}", ""]
+    lines = [f"### {_SIGNS[verdict.status]} cnn-bench gate: {totals(verdict)}", ""]
     if verdict.judgements:
         lines += [
             "| | artifact | bound | limit | measured | remark |",
             "|---|---|---|---:|---:|---|",
         ]
-    ordered = sorted(verdict.judgements, key=lambda each: STANDINGS.index(each.standing))
+    ordered = sorted(verdict.judgements, key=lambda each: STATUSES.index(each.status))
     lines += [_row(judgement) for judgement in ordered]
     if verdict.unmatched:
         lines += ["", "Not judged:", "", *(f"- {escaped(line)}" for line in verdict.unmatched)]
@@ -37,7 +37,7 @@ def escaped(text: str) -> str:
 
 def _row(judgement: Judgement) -> str:
     cells = (
-        f"{_SIGNS[judgement.standing]} {judgement.standing}",
+        f"{_SIGNS[judgement.status]} {judgement.status}",
         escaped(judgement.candidate.label),
         f"`{judgement.bound}`",
         limit_text(judgement),

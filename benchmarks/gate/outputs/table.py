@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from cnn_export.benchmarks.gate.judge import STANDINGS, Judgement, Verdict
+from cnn_export.benchmarks.gate.judge import STATUSES, Judgement, Verdict
 from cnn_export.benchmarks.gate.outputs.wording import limit_text, measured_text, remark
 from cnn_export.command_line.terminal import printable
 
@@ -29,16 +29,16 @@ def table_of(verdict: Verdict) -> Table:
 
 def totals(verdict: Verdict) -> str:
     """Return ``2 missed, 1 undecided, 5 met``."""
-    return ", ".join(f"{verdict.count(each)} {each}" for each in STANDINGS)
+    return ", ".join(f"{verdict.count(each)} {each}" for each in STATUSES)
 
 
 def _cells(judgement: Judgement) -> list[str]:
-    style = _STYLES[judgement.standing]
+    style = _STYLES[judgement.status]
     return [
         escape(printable(judgement.candidate.label)),
         judgement.bound,
         limit_text(judgement),
         measured_text(judgement),
-        f"[{style}]{judgement.standing}[/]",
+        f"[{style}]{judgement.status}[/]",
         escape(printable(remark(judgement))),
     ]

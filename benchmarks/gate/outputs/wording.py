@@ -6,7 +6,7 @@ import math
 
 from cnn_export.benchmarks.gate.budgets import BOUNDS
 from cnn_export.benchmarks.gate.judge import PROCESSES, Judgement
-from cnn_export.benchmarks.results.plan_coverage import missing_lines
+from cnn_export.benchmarks.results.missing_parts import missing_lines
 from cnn_export.benchmarks.statistics.comparison import SLIGHT, verdict_words
 from cnn_export.benchmarks.statistics.intervals import DEFAULT_CONFIDENCE
 
@@ -25,12 +25,12 @@ def limit_text(judgement: Judgement) -> str:
 
 def measured_text(judgement: Judgement) -> str:
     """Return ``11.50 (11.20 to 11.90) ms``; a figure that is known has no interval."""
-    bound, interval = judgement.bound, judgement.figure.interval
+    bound, interval = judgement.bound, judgement.estimate.interval
     decimals = _decimals(bound, interval.value)
     value, low, high = (
         f"{each:,.{decimals}f}" for each in (interval.value, interval.low, interval.high)
     )
-    known = judgement.figure.processes is None
+    known = judgement.estimate.processes is None
     return _with_unit(bound, value if known else f"{value} ({low} to {high})")
 
 
@@ -42,19 +42,19 @@ def remark(judgement: Judgement) -> str:
     if judgement.shortfall is not None:
         (line,) = missing_lines([judgement.shortfall.part])
         return line
-    parts = [_need(judgement)] if judgement.standing == "undecided" else []
-    if comparison := judgement.figure.comparison:
+    parts = [_need(judgement)] if judgement.status == "undecided" else []
+    if comparison := judgement.estimate.comparison:
         parts += [verdict_words(comparison)] if comparison.verdict in SLIGHT else []
-    if judgement.figure.flags:
-        parts.append(f"flags: {', '.join(judgement.figure.flags)}")
+    if judgement.estimate.flags:
+        parts.append(f"flags: {', '.join(judgement.estimate.flags)}")
     return "; ".join(parts)
 
 
 def _need(judgement: Judgement) -> str:
-    count, needed = judgement.figure.processes, judgement.repeats_needed
+    count, needed = judgement.estimate.processes, judgement.repeats_needed
     if needed is None:
         return "too close to the limit for any number of repeats in sight"
-    trusted = judgement.figure.interval.confidence >= DEFAULT_CONFIDENCE
+    trusted = judgement.estimate.interval.confidence >= DEFAULT_CONFIDENCE
     reason = "" if trusted else f"{count} repeats give no {DEFAULT_CONFIDENCE:.0%} interval; "
     return f"{reason}about {needed} repeats would decide (has {count})"
 

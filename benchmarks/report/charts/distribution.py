@@ -24,8 +24,9 @@ from cnn_export.benchmarks.report.charts.svg import (
     titled,
 )
 from cnn_export.benchmarks.report.downsampling import every_kth
-from cnn_export.benchmarks.report.measured import Sampled, Timed
+from cnn_export.benchmarks.report.numbered import Numbered
 from cnn_export.benchmarks.report.quantities import NS_PER_MS, milliseconds
+from cnn_export.benchmarks.results.series import Process, Series
 
 CELLS = 96
 ROWS_MAX = 40
@@ -34,8 +35,9 @@ _SHOWN_QUANTILE = 0.97
 _ROW, _GAP = 9, 2
 
 
-def distribution(series: Sampled) -> tuple[str, str]:
+def distribution(one: Numbered) -> tuple[str, str]:
     """Return the chart and the sentence below it, which tells what is not in it."""
+    series = one.series
     rows = every_kth(series.processes, ROWS_MAX)
     axis = _axis(series)
     bottom = TOP + len(rows) * (_ROW + _GAP)
@@ -44,19 +46,19 @@ def distribution(series: Sampled) -> tuple[str, str]:
     horizontal_axis(chart, axis, TOP, bottom, "ms per inference")
     label(chart, (2, TOP - 4), "process", style="t axis")
     for index, process in enumerate(rows):
-        _row(chart, axis, process, TOP + index * (_ROW + _GAP), series.number)
+        _row(chart, axis, process, TOP + index * (_ROW + _GAP), one.number)
     return markup(chart), _caption(series, axis, len(rows))
 
 
-def _axis(series: Sampled) -> Axis:
-    lows = [float(process.samples_ns.min()) for process in series.processes]
-    highs = [float(np.quantile(p.samples_ns, _SHOWN_QUANTILE)) for p in series.processes]
+def _axis(series: Series) -> Axis:
+    lows = [float(process.times_ns.min()) for process in series.processes]
+    highs = [float(np.quantile(p.times_ns, _SHOWN_QUANTILE)) for p in series.processes]
     medians = [process.median_ns for process in series.processes]
     shown = [min(lows), *medians, float(np.quantile(highs, 0.9))]
     return fitted([value / NS_PER_MS for value in shown], LEFT, WIDTH - RIGHT)
 
 
-def _interval(chart: Element, axis: Axis, series: Sampled, bottom: float) -> None:
+def _interval(chart: Element, axis: Axis, series: Series, bottom: float) -> None:
     p50 = series.summary.p50
     low, value, high = (axis(ns / NS_PER_MS) for ns in (p50.low, p50.value, p50.high))
     width = round(max(1.0, high - low), 2)
@@ -65,10 +67,10 @@ def _interval(chart: Element, axis: Axis, series: Sampled, bottom: float) -> Non
     line(chart, (value, TOP - 4, value, bottom), "median")
 
 
-def _row(chart: Element, axis: Axis, process: Timed, y: float, number: int) -> None:
+def _row(chart: Element, axis: Axis, process: Process, y: float, number: int) -> None:
     shades = _cells(axis, process)
     row = add(chart, "g", class_=f"s{number % COLOURS}")
-    words = f"process at position {process.position}: {len(process.samples_ns)} inferences"
+    words = f"process at position {process.position}: {len(process.times_ns)} inferences"
     titled(row, f"{words}, median {milliseconds(process.median_ns)} ms")
     width = (axis.end - axis.start) / CELLS
     for shade in range(1, SHADES + 1):
@@ -84,9 +86,9 @@ def _row(chart: Element, axis: Axis, process: Timed, y: float, number: int) -> N
     label(chart, (LEFT - 6, y + _ROW), str(process.position), "end")
 
 
-def _cells(axis: Axis, process: Timed) -> Sequence[int]:
+def _cells(axis: Axis, process: Process) -> Sequence[int]:
     """Return the shade of each cell, 0 for none; what is beyond the axis is in the end cells."""
-    values = np.clip(process.samples_ns / NS_PER_MS, axis.low, axis.high)
+    values = np.clip(process.times_ns / NS_PER_MS, axis.low, axis.high)
     if axis.logarithmic:
         edges = np.geomspace(axis.low, axis.high, CELLS + 1)
     else:
@@ -96,19 +98,19 @@ def _cells(axis: Axis, process: Timed) -> Sequence[int]:
     return [int(shade) for shade in np.ceil(SHADES * np.sqrt(counts / counts.max()))]
 
 
-def _caption(series: Sampled, axis: Axis, rows: int) -> str:
-    beyond = sum(int((p.samples_ns > axis.high * NS_PER_MS).sum()) for p in series.processes)
+def _caption(series: Series, axis: Axis, rows: int) -> str:
+    beyond = sum(int((p.times_ns > axis.high * NS_PER_MS).sum()) for p in series.processes)
     words = [
         f"{series.summary.samples} inferences in {series.summary.processes} processes, a row each: "
         "the darker a cell, the more of them. The tick is the process's median, the long line the "
         "median over processes, the band its interval."
     ]
     if beyond:
-        slowest = max(int(process.samples_ns.max()) for process in series.processes)
+        slowest = max(int(process.times_ns.max()) for process in series.processes)
         words.append(
             f"{beyond} took longer than the axis, up to {milliseconds(slowest)} ms; "
             "they are in the last cell."
         )
     if rows < len(series.processes):
-        words.append(f"Thinned: {rows} of {len(series.processes)} processes are drawn.")
+        words.append(f"Downsampled: {rows} of {len(series.processes)} processes are drawn.")
     return " ".join(words)

@@ -20,7 +20,7 @@ from cnn_export.benchmarks.report.charts.svg import (
     titled,
     vertical_axis,
 )
-from cnn_export.benchmarks.report.measured import Series
+from cnn_export.benchmarks.report.numbered import Numbered
 from cnn_export.benchmarks.report.quantities import NS_PER_MS, interval_ms, milliseconds, quantity
 from cnn_export.benchmarks.results.record_types import Artifact
 
@@ -28,23 +28,23 @@ _TOP, _HEIGHT = 18, 200
 _MILLION = 1e6
 
 
-def against_macs(series: Sequence[Series]) -> tuple[str, str] | None:
+def against_macs(series: Sequence[Numbered]) -> tuple[str, str] | None:
     """Return latency over multiply-accumulates; ``None`` where no artifact's are known."""
     return _scatter(series, lambda artifact: artifact.macs, "million MACs", "MACs")
 
 
-def against_mac_bytes(series: Sequence[Series]) -> tuple[str, str] | None:
+def against_mac_bytes(series: Sequence[Numbered]) -> tuple[str, str] | None:
     """Return latency over memory access cost; ``None`` where no artifact's is known."""
     return _scatter(series, lambda artifact: artifact.mac_bytes, "memory access cost, MB", "B")
 
 
 def _scatter(
-    series: Sequence[Series],
+    series: Sequence[Numbered],
     cost: Callable[[Artifact], int | None],
     title: str,
     unit: str,
 ) -> tuple[str, str] | None:
-    known = [(one, float(value)) for one in series if (value := cost(one.artifact))]
+    known = [(one, float(value)) for one in series if (value := cost(one.series.artifact))]
     if not known:
         return None
     bottom = _TOP + _HEIGHT
@@ -67,14 +67,14 @@ def _scatter(
     return markup(chart), caption + (f" {left_out} without this cost left out." if left_out else "")
 
 
-def _bounds(one: Series) -> tuple[float, float, float]:
-    p50 = one.summary.p50
+def _bounds(one: Numbered) -> tuple[float, float, float]:
+    p50 = one.series.summary.p50
     return p50.low, p50.value, p50.high
 
 
-def _words(one: Series, value: float, unit: str) -> str:
-    p50 = one.summary.p50
+def _words(one: Numbered, value: float, unit: str) -> str:
+    p50 = one.series.summary.p50
     return (
-        f"{one.number} {one.artifact.name}: {quantity(value, unit)}, "
+        f"{one.number} {one.name}: {quantity(value, unit)}, "
         f"{milliseconds(p50.value)} ms, {interval_ms(p50)}"
     )

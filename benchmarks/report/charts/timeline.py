@@ -22,9 +22,10 @@ from cnn_export.benchmarks.report.charts.svg import (
     vertical_axis,
 )
 from cnn_export.benchmarks.report.downsampling import Bucket, buckets, every_kth
-from cnn_export.benchmarks.report.measured import Process, Series
+from cnn_export.benchmarks.report.numbered import Numbered
 from cnn_export.benchmarks.report.quantities import milliseconds
 from cnn_export.benchmarks.results.record_types import Conditions
+from cnn_export.benchmarks.results.series import Process
 
 WIDTH = 720
 BUCKETS_MAX = 360
@@ -39,13 +40,13 @@ _READING_MIN = 2.0
 class _Stretch:
     """One process on the common time axis, seconds."""
 
-    series: Series
+    one: Numbered
     process: Process
     start_s: float
 
     @property
     def end_s(self) -> float:
-        return self.start_s + float(self.process.samples_ns.sum()) / 1e9
+        return self.start_s + float(self.process.times_ns.sum()) / 1e9
 
 
 _Reading = Callable[[Conditions], Sequence[float]]
@@ -55,7 +56,7 @@ _PANELS: tuple[tuple[str, _Reading], ...] = (
 )
 
 
-def timeline(series: Sequence[Series], run_id: str) -> tuple[str, str]:
+def timeline(series: Sequence[Numbered], run_id: str) -> tuple[str, str]:
     """Return one run's chart and the sentences below it."""
     stretches = _laid_out(series, run_id)
     drawn = every_kth(stretches, BUCKETS_MAX)
@@ -74,8 +75,8 @@ def timeline(series: Sequence[Series], run_id: str) -> tuple[str, str]:
     return markup(chart), _caption(stretches, drawn, [name for name, _ in panels])
 
 
-def _laid_out(series: Sequence[Series], run_id: str) -> list[_Stretch]:
-    own = [(one, p) for one in series for p in one.processes if p.run_id == run_id]
+def _laid_out(series: Sequence[Numbered], run_id: str) -> list[_Stretch]:
+    own = [(one, p) for one in series for p in one.series.processes if p.run_id == run_id]
     stretches: list[_Stretch] = []
     start_s = 0.0
     for one, process in sorted(own, key=lambda each: each[1].position):
@@ -89,15 +90,15 @@ def _conditions(stretches: Sequence[_Stretch]) -> list[Conditions]:
 
 
 def _times(chart: Element, across: Axis, stretches: Sequence[_Stretch], per_process: int) -> None:
-    parts = [(s, buckets(s.process.samples_ns, per_process, s.start_s)) for s in stretches]
+    parts = [(s, buckets(s.process.times_ns, per_process, s.start_s)) for s in stretches]
     up = _ratio_axis(parts)
     vertical_axis(chart, up, LEFT, WIDTH - RIGHT, "time / the artifact's own median")
     line(chart, (LEFT, up(1.0), WIDTH - RIGHT, up(1.0)), "one")
     for stretch, found in parts:
-        group = add(chart, "g", class_=f"s{stretch.series.number % COLOURS}")
+        group = add(chart, "g", class_=f"s{stretch.one.number % COLOURS}")
         titled(
             group,
-            f"{stretch.series.number} {stretch.series.artifact.name}, "
+            f"{stretch.one.number} {stretch.one.name}, "
             f"median {milliseconds(stretch.process.median_ns)} ms",
         )
         _process_marks(group, across, up, stretch, found)
@@ -105,7 +106,7 @@ def _times(chart: Element, across: Axis, stretches: Sequence[_Stretch], per_proc
 
 def _ratio_axis(parts: Sequence[tuple[_Stretch, list[Bucket]]]) -> Axis:
     ratios = [
-        min(max(bound / stretch.series.summary.p50.value, _RATIO_LOW), _RATIO_HIGH)
+        min(max(bound / stretch.one.series.summary.p50.value, _RATIO_LOW), _RATIO_HIGH)
         for stretch, found in parts
         for bucket in found
         for bound in (bucket.low_ns, bucket.high_ns)
@@ -116,7 +117,7 @@ def _ratio_axis(parts: Sequence[tuple[_Stretch, list[Bucket]]]) -> Axis:
 def _process_marks(
     group: Element, across: Axis, up: Axis, stretch: _Stretch, found: Sequence[Bucket]
 ) -> None:
-    own = stretch.series.summary.p50.value or 1.0
+    own = stretch.one.series.summary.p50.value or 1.0
     before_s = stretch.start_s
     whiskers: list[str] = []
     medians: list[str] = []
@@ -157,9 +158,9 @@ def _panel(
 def _caption(
     stretches: Sequence[_Stretch], drawn: Sequence[_Stretch], panels: Sequence[str]
 ) -> str:
-    total = sum(len(stretch.process.samples_ns) for stretch in stretches)
+    total = sum(len(stretch.process.times_ns) for stretch in stretches)
     words = [
-        f"{total} inferences of {len(stretches)} processes, thinned to at most {BUCKETS_MAX} "
+        f"{total} inferences of {len(stretches)} processes, downsampled to at most {BUCKETS_MAX} "
         "marks: a line spans the middle 80 % of neighbouring inferences, the dash is their median. "
         "Start-up and warm-up between processes are left out."
     ]

@@ -11,10 +11,8 @@ from cnn_export.benchmarks.gate.budgets import parse_budgets
 from cnn_export.benchmarks.gate.candidates import candidates_of
 from cnn_export.benchmarks.gate.judge import Verdict, judge
 from cnn_export.benchmarks.gate.regression import Regressions
-from cnn_export.benchmarks.report import measured
-from cnn_export.benchmarks.results.read_series import read_measurements
+from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Conditions, Pair
-from cnn_export.benchmarks.tables import run_summary, run_table
 from cnn_export.errors import InputRefused
 
 NO_TIME = r"net\.tflite and old\.tflite cannot be compared: .* above zero; measure again"
@@ -27,14 +25,14 @@ def pairs(factor: float = 1.0, **fields: object) -> list[Pair]:
 
 
 def gated(tmp_path: Path, *records: object) -> Verdict:
-    results = read_measurements(made.save(tmp_path / "r.jsonl", [*made.opened(), *records]))
+    results = read_results(made.save(tmp_path / "r.jsonl", [*made.opened(), *records]))
     return judge(candidates_of(results), BUDGETS, Regressions(results, None))
 
 
-def test_a_series_and_its_duel_are_one_candidate(tmp_path: Path):
+def test_a_series_and_its_pairs_are_one_candidate(tmp_path: Path):
     records = [made.artifact("old.tflite"), *made.repeats_ms([1.0] * 6), *pairs(1.01)]
     verdict = gated(tmp_path, *records)
-    assert [each.standing for each in verdict.judgements] == ["met"]
+    assert [each.status for each in verdict.judgements] == ["met"]
     assert verdict.unmatched == ()
 
 
@@ -43,7 +41,7 @@ def test_a_regression_from_few_pairs_asks_for_an_interval(tmp_path: Path, count:
     """Seven processes of both orders have no interval of 95 %, eight have."""
     verdict = gated(tmp_path, made.artifact("old.tflite"), *pairs(1.5)[:count])
     (found,) = verdict.judgements
-    assert (found.standing, found.repeats_needed) == ("undecided", offered)
+    assert (found.status, found.repeats_needed) == ("undecided", offered)
 
 
 def test_a_pair_without_time_is_refused_by_name(tmp_path: Path):
@@ -51,17 +49,17 @@ def test_a_pair_without_time_is_refused_by_name(tmp_path: Path):
     lines = [*made.opened(), made.artifact("old.tflite"), *pairs()[:3], timeless]
     with pytest.raises(InputRefused, match=r"line 7 is damaged \(a_ns\.0"):
         gated(tmp_path, *lines[2:])
-    for read in (run_summary.pair_rows, run_table.show, measured.group):
-        with pytest.raises(InputRefused, match=NO_TIME):
-            read(lines)
+    (paired,) = made.results(lines).pairs
+    with pytest.raises(InputRefused, match=NO_TIME):
+        _ = paired.comparison
 
 
 def test_the_base_is_not_judged(tmp_path: Path):
     hot = Conditions(flags=["throttled"])
     verdict = gated(tmp_path, made.artifact("old.tflite"), *pairs(1.5, conditions=hot))
-    assert verdict.judgements[0].figure.flags == ("throttled",)
+    assert verdict.judgements[0].estimate.flags == ("throttled",)
     assert [each.candidate.artifact.name for each in verdict.judgements] == ["net.tflite"]
-    assert verdict.standing == "missed"
+    assert verdict.status == "missed"
 
 
 @pytest.mark.parametrize("field", ["model", "precision"])
@@ -84,8 +82,8 @@ def test_two_bases_are_refused(tmp_path: Path):
 def test_two_equal_versions_in_a_baseline_are_refused(tmp_path: Path):
     again = made.artifact(sha256=made.sha256("rebuilt"))
     repeats = [*made.repeats_ms([1.0] * 6), *made.repeats_ms([2.0] * 6, artifact=again.sha256)]
-    base = read_measurements(made.save(tmp_path / "b.jsonl", [*made.opened(), again, *repeats]))
+    base = read_results(made.save(tmp_path / "b.jsonl", [*made.opened(), again, *repeats]))
     new = [*made.opened(), *made.repeats_ms([1.0] * 6)]
-    results = read_measurements(made.save(tmp_path / "n.jsonl", new))
+    results = read_results(made.save(tmp_path / "n.jsonl", new))
     with pytest.raises(InputRefused, match="several versions"):
         judge(candidates_of(results), BUDGETS, Regressions(results, base))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
+import made_results
 import pytest
 from rich.console import Console
 from scripted_device import DEVICE
 
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.studies.loop_overhead import measure_overhead
-from cnn_export.benchmarks.tables.run_summary import document, pair_rows, time_rows
+from cnn_export.benchmarks.tables.run_document import document
 from cnn_export.benchmarks.tables.run_table import render
 
 A, B = "a" * 64, "b" * 64
@@ -51,7 +52,7 @@ RECORDS: list[record_types.Record] = [
     _artifact(B, "second.onnx"),
     _artifact(A, "first.onnx"),
     record_types.Memory(
-        run_id=RUN_ID, artifact=A, threads=1, runtime="r", runtime_version="1",
+        run_id=RUN_ID, artifact=A, threads=1, runtime="onnxruntime", runtime_version="1.2",
         peak_rss_bytes=50_000_000, baseline_rss_bytes=42_500_000,
     ),
     _repeat(A, 0, [1_000_000, 3_000_000, 2_000_000]),
@@ -62,32 +63,32 @@ RECORDS: list[record_types.Record] = [
 
 
 def test_a_process_is_one_value_however_many_inferences_it_has() -> None:
-    rows = time_rows(RECORDS)
-    assert [(row.artifact.name, row.threads) for row in rows] == [
-        ("second.onnx", 1), ("second.onnx", 2), ("first.onnx", 1),
+    rows = document(made_results.results(RECORDS))["results"]
+    assert [(row["artifact"]["name"], row["threads"]) for row in rows] == [
+        ("first.onnx", 1), ("second.onnx", 1), ("second.onnx", 2),
     ]  # fmt: skip
-    row = rows[2]
-    assert row.p50.value == 3_000_000
-    assert (row.processes, row.samples) == (2, 103)
-    assert row.load_ns == 5_000_000.5
-    assert row.flags == {"others_busy": 1}
-    assert row.memory is not None
-    assert rows[0].memory is None
+    row = rows[0]
+    assert row["p50"]["value"] == 3_000_000
+    assert (row["processes"], row["samples"]) == (2, 103)
+    assert row["load_ns"] == 5_000_000.5
+    assert row["flags"] == {"others_busy": 1}
+    assert row["memory"]["peak_rss_bytes"] == 50_000_000
+    assert rows[1]["memory"] is None
 
 
 def test_a_pair_is_the_ratio_of_neighbours() -> None:
     """Between the processes the machine becomes ten times slower; the ratio does not see it."""
     pairs = [_pair(n, [100 * 10**n, 110 * 10**n], [150 * 10**n, 165 * 10**n]) for n in range(10)]
-    (row,) = pair_rows([*RECORDS[:3], *pairs])
-    assert (row.a.name, row.b.name) == ("first.onnx", "second.onnx")
-    assert math.isclose(row.comparison.ratio.value, 1.5)
-    assert row.comparison.verdict == "slower"
+    (row,) = document(made_results.results([*RECORDS[:3], *pairs]))["comparisons"]
+    assert (row["a"], row["b"]) == ("first.onnx", "second.onnx")
+    assert math.isclose(row["comparison"]["ratio"]["value"], 1.5)
+    assert row["comparison"]["verdict"] == "slower"
 
 
 def test_the_table_shows_each_figure_in_its_unit() -> None:
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(render([*RECORDS, _pair(0, [1000], [2000])]))
+        console.print(render(made_results.results([*RECORDS, _pair(0, [1000], [2000])])))
     lines = [line.split() for line in capture.get().splitlines()]
     times, costs = [line for line in lines if line[:1] == ["first.onnx"]]
     assert times[1:4] == ["1", "2", "3.000"]
@@ -102,9 +103,13 @@ def test_the_table_shows_each_figure_in_its_unit() -> None:
 
 
 def test_a_delegate_that_was_turned_off_is_not_shown() -> None:
-    off = _repeat(A, 0, [1_000_000], runtime_args={"xnnpack": "off"})
-    (on_row,), (off_row,) = (time_rows([_artifact(A, "a"), r]) for r in (_repeat(A, 0, [1]), off))
-    assert (on_row.delegate, off_row.delegate) == ("CPUExecutionProvider", None)
+    delegates = []
+    for arguments in ({}, {"xnnpack": "off"}):
+        fields = {"runtime": "ai-edge-litert", "runtime_args": arguments}
+        lines = [*RECORDS[:3], _repeat(A, 0, [1_000_000], **fields)]
+        (row,) = document(made_results.results(lines))["results"]
+        delegates.append(row["delegate"])
+    assert delegates == ["CPUExecutionProvider", None]
 
 
 def test_the_table_says_whose_times_these_are() -> None:
@@ -113,7 +118,8 @@ def test_the_table_says_whose_times_these_are() -> None:
     for device in (DEVICE, phone):
         console = Console(width=200)
         with console.capture() as capture:
-            console.print(render([RECORDS[0].model_copy(update={"device": device}), *RECORDS[1:]]))
+            run = RECORDS[0].model_copy(update={"device": device})
+            console.print(render(made_results.results([run, *RECORDS[1:]])))
         shown.append(capture.get().splitlines()[0].rstrip())
     assert shown[0].startswith(f"{DEVICE.id}: {DEVICE.model}, {DEVICE.cpus} CPUs")
     assert shown[0].endswith("(not a phone's times)")
@@ -123,14 +129,14 @@ def test_the_table_says_whose_times_these_are() -> None:
 
 
 def test_the_document_is_plain_json() -> None:
-    found = document(RECORDS)
+    found = document(made_results.results(RECORDS))
     assert found["comparisons"] == []
-    assert found["results"][2]["p50"]["value"] == 3_000_000
-    assert found["results"][2]["artifact"]["macs"] == 2_500_000
-    assert found["results"][2]["artifact"]["partitions"] == 1
-    assert found["results"][2]["outliers"] == 1
-    assert found["results"][2]["variation"]["between_share"] == pytest.approx(1 - 1 / 6 / 1.4826**2)
-    assert found["results"][2]["memory"]["baseline_rss_bytes"] == 42_500_000
+    assert found["results"][0]["p50"]["value"] == 3_000_000
+    assert found["results"][0]["artifact"]["macs"] == 2_500_000
+    assert found["results"][0]["artifact"]["partitions"] == 1
+    assert found["results"][0]["outliers"] == 1
+    assert found["results"][0]["variation"]["between_share"] == pytest.approx(1 - 1 / 6 / 1.4826**2)
+    assert found["results"][0]["memory"]["baseline_rss_bytes"] == 42_500_000
 
 
 def test_the_loop_times_a_model_that_does_nothing() -> None:
