@@ -39,12 +39,12 @@ def command(artifact: Path | None, trials: int, seed: int, as_json: bool) -> Non
     from cnn_export.benchmarks.selfcheck.selfcheck import judge, measure_against_itself
     from cnn_export.benchmarks.statistics.comparison import DEFAULT_PAIR_REPEATS
 
-    pairs = (
-        []
+    times = (
+        None
         if artifact is None
         else measure_against_itself(HostDevice(), artifact, DEFAULT_PAIR_REPEATS, _LIMIT_S)
     )
-    check = judge(pairs, trials, seed)
+    check = judge(times, trials, seed)
     if as_json:
         click.echo(selfcheck_display.document(check))
     else:

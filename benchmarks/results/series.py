@@ -34,7 +34,7 @@ from cnn_export.benchmarks.statistics.comparison import (
     compare_separate,
     of_incomplete,
 )
-from cnn_export.benchmarks.statistics.intervals import Interval, median_interval
+from cnn_export.benchmarks.statistics.intervals import FloatArray, Interval, median_interval
 from cnn_export.benchmarks.statistics.summary import Summary, summarize
 from cnn_export.errors import InputRefused
 
@@ -136,8 +136,8 @@ class PairedTimes:
     ``new_loaded_first`` says for each process whether the new one was loaded before the base.
     """
 
-    base_ns: Sequence[Nanoseconds]
-    new_ns: Sequence[Nanoseconds]
+    base_ns: Sequence[FloatArray | Nanoseconds]
+    new_ns: Sequence[FloatArray | Nanoseconds]
     new_loaded_first: Sequence[bool]
 
     def compared(self) -> Comparison:
@@ -147,6 +147,11 @@ class PairedTimes:
             ValueError: as :func:`~cnn_export.benchmarks.statistics.comparison.compare`.
         """
         return compare(list(zip(self.base_ns, self.new_ns, strict=True)), self.new_loaded_first)
+
+    def in_loading_order(self) -> list[tuple[FloatArray | Nanoseconds, FloatArray | Nanoseconds]]:
+        """Return per process the times of the one that was loaded first, and of the other."""
+        sides = zip(self.base_ns, self.new_ns, self.new_loaded_first, strict=True)
+        return [(new, base) if swapped else (base, new) for base, new, swapped in sides]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,7 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from cnn_export.benchmarks.devices.contract import Device, Job
+from cnn_export.benchmarks.results.series import Nanoseconds, PairedTimes
 from cnn_export.benchmarks.selfcheck.noise import (
     PROCESS_BLOCK,
     SHAPES,
@@ -27,11 +30,7 @@ from cnn_export.benchmarks.statistics.comparison import (
     DEFAULT_PAIR_REPEATS,
     DEFAULT_PAIR_SECONDS,
     Comparison,
-    compare,
 )
-
-TimeSeries = tuple[tuple[int, ...], tuple[int, ...]]
-"""Nanoseconds of the instance loaded first and of the other, of one process, alternated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,43 +57,51 @@ def measure_against_itself(
     repeats: int,
     limit_s: float,
     clock_s: Callable[[], float] = time.monotonic,
-) -> list[TimeSeries]:
+) -> PairedTimes:
     """Alternate the artifact with itself in up to ``repeats`` processes, one thread each.
 
-    No process starts after ``limit_s`` seconds. Who begins swaps every other process, as in a run
+    In every other process the new one is the instance that was loaded first. No process starts
+    after ``limit_s`` seconds. Who begins swaps every other process, as in a run
     whose processes swap who is loaded first.
 
     Raises:
         ExportError: as :meth:`~cnn_export.benchmarks.devices.contract.Device.run`.
     """
     end = clock_s() + limit_s
-    pairs: list[TimeSeries] = []
+    pairs: list[tuple[Nanoseconds, Nanoseconds]] = []
     for repeat in range(repeats):
         if pairs and clock_s() >= end:
             break
         job = Job("pair", (artifact, artifact), 1, DEFAULT_PAIR_SECONDS, b_first=repeat % 4 > 1)
-        pairs.append(device.run(job).session.pairs_ns)
-    return pairs
+        first, second = map(np.asarray, device.run(job).session.pairs_ns)
+        pairs.append((first, second))
+    swapped = loading_orders(len(pairs))
+    ordered = [each[::-1] if swap else each for each, swap in zip(pairs, swapped, strict=True)]
+    return PairedTimes([base for base, _ in ordered], [new for _, new in ordered], swapped)
 
 
-def judge(pairs: Sequence[TimeSeries], trials: int, seed: int) -> SelfCheck:
-    """Compare ``pairs`` (may be empty), simulate, and collect what is wrong.
+def against_itself(times: PairedTimes) -> tuple[Comparison, Comparison]:
+    """Return the file compared with itself, and with its times stretched by the true slowdown.
 
     Raises:
         ValueError: as :func:`~cnn_export.benchmarks.statistics.comparison.compare`.
     """
+    slowed = dataclasses.replace(times, new_ns=[ns * SLOWDOWN for ns in times.new_ns])
+    return times.compared(), slowed.compared()
+
+
+def judge(times: PairedTimes | None, trials: int, seed: int) -> SelfCheck:
+    """Compare ``times`` of a file and itself, if any, simulate, and collect what is wrong.
+
+    Raises:
+        ValueError: as :func:`against_itself`.
+    """
     rates = tuple(simulated(noise_sources(), trials, seed))
     problems = tuple(_problems(rates))
-    if not pairs:
+    if times is None:
         return SelfCheck(None, None, None, rates, (), problems)
-    swapped = loading_orders(len(pairs))
-    ordered = [
-        (second, first) if swap else (first, second)
-        for (first, second), swap in zip(pairs, swapped, strict=True)
-    ]
-    same = compare(ordered, swapped)
-    slowed = compare([(base, [ns * SLOWDOWN for ns in new]) for base, new in ordered], swapped)
-    on_device = simulate("this device", resampled(pairs), trials, seed)
+    same, slowed = against_itself(times)
+    on_device = simulate("this device", resampled(times.in_loading_order()), trials, seed)
     found = (*_alarm(same), *_problems([on_device]))
     return SelfCheck(same, slowed, on_device, rates, found, problems)
 

@@ -70,7 +70,7 @@ def record(artifact: Path, name: str, processes: int, pairs: int, out: Path) -> 
     """Record ARTIFACT against itself: the first --pairs of every process, nothing else."""
     measured = measure_against_itself(HostDevice(), artifact, processes, limit_s=float("inf"))
     times = np.zeros((2, processes, pairs), np.uint32)
-    for process, both in enumerate(measured):
+    for process, both in enumerate(measured.in_loading_order()):
         for instance, series in enumerate(both):
             times[instance, process, : len(series)] = series[:pairs]
     kept: dict[str, Any] = dict(np.load(out)) if out.exists() else {}

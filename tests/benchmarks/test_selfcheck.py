@@ -13,6 +13,7 @@ from cnn_export.benchmarks.commands.selfcheck import command
 from cnn_export.benchmarks.devices.contract import Job, Outcome
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.protocol import End, Hello, PairSample
+from cnn_export.benchmarks.results.series import PairedTimes
 from cnn_export.benchmarks.results.session import Session
 from cnn_export.benchmarks.selfcheck import selfcheck, simulation
 from cnn_export.benchmarks.selfcheck.noise import (
@@ -63,7 +64,7 @@ class _Device:
         return Outcome(session, record_types.Conditions())
 
 
-def _pairs(device: _Device, repeats: int = DEFAULT_PAIR_REPEATS) -> list[selfcheck.TimeSeries]:
+def _pairs(device: _Device, repeats: int = DEFAULT_PAIR_REPEATS) -> PairedTimes:
     return selfcheck.measure_against_itself(device, Path("a.tflite"), repeats, limit_s=60)
 
 
@@ -174,7 +175,8 @@ def test_separate_processes_are_no_match() -> None:
 def test_a_device_alternates_a_file_with_itself_in_swapped_order() -> None:
     device = _Device()
     pairs = _pairs(device, repeats=4)
-    assert len(pairs) == 4
+    assert pairs.new_loaded_first == [False, True, False, True]
+    assert len(pairs.base_ns) == len(pairs.new_ns) == 4
     assert [job.b_first for job in device.jobs] == [False, False, True, True]
     assert {(job.kind, job.min_time_s, len(job.artifacts)) for job in device.jobs} == {
         ("pair", DEFAULT_PAIR_SECONDS, 2)
@@ -186,7 +188,7 @@ def test_no_process_starts_after_the_limit() -> None:
     pairs = selfcheck.measure_against_itself(
         _Device(), Path("a"), 25, limit_s=60, clock_s=lambda: float(next(now))
     )
-    assert len(pairs) == 3
+    assert len(pairs.base_ns) == 3
 
 
 @pytest.fixture
