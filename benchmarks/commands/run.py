@@ -262,15 +262,16 @@ def _tell(
         warn(f"{request.out}: left out and measured again where needed: {shown}")
     for note in (note for run in runs for note in run.notes):
         warn(note)
-    results = _results(request.out, runs)
     if as_json:
         shown = [run.run.model_dump() for run in runs]
         document = {"run": shown[0]} if len(shown) == 1 else {"runs": shown}
-        click.echo(json.dumps(document | run_document.document(results), indent=2))
+        click.echo(
+            json.dumps(document | run_document.document(_results(request.out, runs)), indent=2)
+        )
         return
     kept = sum(run.processes for run in runs)
     if kept and not quiet:
-        run_table.show(results)
+        run_table.show(_results(request.out, runs))
     if failure is None and not quiet:
         click.echo(f"{kept} processes are kept in {request.out}", err=True)
 
