@@ -160,6 +160,6 @@ def test_dead_names_are_found() -> None:
     text = "cnn_export.proof.parity, cnn_export.proof.gone, cnn_export.acb_convert"
     assert dead_names(text) == ["cnn_export.proof.gone"]
     assert dead_tests("`test_a_dead_path_is_found`, `test_of_nothing`") == ["test_of_nothing"]
-    assert _is_role(".measured", "benchmarks/report/page.py")
+    assert _is_role(".numbered", "benchmarks/report/page.py")
     assert not _is_role(".gone", "benchmarks/report/page.py")
     assert not _is_role("Gone.value", "benchmarks/report/page.py")
