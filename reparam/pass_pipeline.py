@@ -30,95 +30,95 @@ from cnn_export.reparam.program_pass import ProgramPass
 
 
 @dataclasses.dataclass(frozen=True)
-class OrderedPass:
+class PipelinePass:
     """A pass and why it runs at its place."""
 
     program_pass: ProgramPass
     reason: str
 
 
-ORDER: tuple[OrderedPass, ...] = (
-    OrderedPass(
+PIPELINE: tuple[PipelinePass, ...] = (
+    PipelinePass(
         CanonicalOperators(),
         "first: all other passes know one spelling; replaces no memory that is written to",
     ),
-    OrderedPass(
+    PipelinePass(
         SplitToSlices(),
         "before FunctionalizeInplace, which follows writes through slices but not through splits",
     ),
-    OrderedPass(
+    PipelinePass(
         FunctionalizeInplace(),
         "before all others, which leave memory alone that is written to in place",
     ),
-    OrderedPass(
+    PipelinePass(
         CanonicalReshape(),
         "before RemoveNoOps: a copy made for a view's strides is a no-op only for a reshape",
     ),
-    OrderedPass(
+    PipelinePass(
         RemoveNoOps(),
         "before all pattern matching: a dropout or alias inside a pattern hides it",
     ),
-    OrderedPass(
+    PipelinePass(
         FoldConstants(),
         "before weights are read: computed weights and lifted scalars become stored ones",
     ),
-    OrderedPass(
+    PipelinePass(
         IndicesToSlices(),
         "after FoldConstants, which stores the indices",
     ),
-    OrderedPass(
+    PipelinePass(
         ScatterToConcat(),
         "after RemoveNoOps, which reads functional copies through",
     ),
-    OrderedPass(
+    PipelinePass(
         SimplifySlices(),
         "after ScatterToConcat and FunctionalizeInplace, whose chains of pieces it shortens",
     ),
-    OrderedPass(
+    PipelinePass(
         CanonicalPartialShortcuts(),
         "after SimplifySlices: it reads slices and concatenations of one level",
     ),
-    OrderedPass(
+    PipelinePass(
         ConstantBorder(),
         "after FoldConstants, which makes the border's values known",
     ),
-    OrderedPass(
+    PipelinePass(
         RecoverHardActivations(),
         "after constants, which may hold its 3 and 6",
     ),
-    OrderedPass(
+    PipelinePass(
         StaticPools(),
         "after RemoveNoOps, which may have to remove a cast between a pool and its size",
     ),
-    OrderedPass(
+    PipelinePass(
         ExplicitCeilPools(overhanging=()),
         "before all that reads pools: formats round sizes up by formulas of their own",
     ),
-    OrderedPass(
+    PipelinePass(
         CanonicalAverages(),
         "after StaticPools, whose plain pools it respells",
     ),
-    OrderedPass(
+    PipelinePass(
         FoldAffineIntoProducer(),
         "after all removals: what stood between a convolution and its normalization is gone by now",
     ),
-    OrderedPass(
+    PipelinePass(
         FoldAffineIntoConsumers(),
         "after FoldAffineIntoProducer: a fold into the convolution before leaves no sum behind",
     ),
-    OrderedPass(
+    PipelinePass(
         PoolBeforePointwise(),
         "after FoldAffineIntoProducer, which joins the two; before MergeLinearBranches, which "
         "would spend weights to make one strided convolution of them",
     ),
-    OrderedPass(
+    PipelinePass(
         MergeLinearBranches(),
         "after FoldAffineIntoProducer, whose fold it could do too, at the price of weighing",
     ),
-    OrderedPass(
+    PipelinePass(
         StandaloneBatchNorm(),
         "after all that folds or merges normalizations: it spells what is left of them",
     ),
 )
 
-DEFAULT_PASSES: tuple[ProgramPass, ...] = tuple(entry.program_pass for entry in ORDER)
+DEFAULT_PASSES: tuple[ProgramPass, ...] = tuple(entry.program_pass for entry in PIPELINE)

@@ -47,3 +47,16 @@ class Report:
     def modified(self) -> bool:
         """Whether any pass fired."""
         return any(each.rewrites for each in self.passes)
+
+
+def joined(first: Report, second: Report) -> Report:
+    """Return the report of two runs, one after the other, with the worse proof of both."""
+    proofs = [each.proof for each in (first, second) if each.proof is not None]
+    worst = max(proofs, key=lambda each: (each.relative_error, each.probes), default=None)
+    return Report(
+        passes=(*first.passes, *second.passes),
+        rounds=first.rounds + second.rounds,
+        before=first.before,
+        after=second.after,
+        proof=worst,
+    )

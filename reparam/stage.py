@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import fx
 
-from cnn_export.reparam.cost import measure
-from cnn_export.reparam.graph.copies import adopt, float64_copy
+from cnn_export.reparam.cost import Cost, measure
+from cnn_export.reparam.graph.copies import adopt, copied, float64_copy
 from cnn_export.reparam.graph.errors import ReparameterizationError
 from cnn_export.reparam.graph.precision import cast, default_dtype, promoted_default, working_dtype
 from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES
 from cnn_export.reparam.program_pass import Decision, PassResult, ProgramPass
+from cnn_export.reparam.proof.narrowing import prove_narrowed
 from cnn_export.reparam.proof.one_thread import one_thread
 from cnn_export.reparam.proof.probe import Probe, make_probes
 from cnn_export.reparam.proof.proof import TOLERANCE, prove
@@ -83,6 +84,52 @@ def reparameterize_graph(
         if checked and dtype in SHORT:
             refuse_lossy_rounding(checked, float64_copy(work, dtype), graph_module, dtype)
         adopt(graph_module, work)
+    return _report(graph_module, passes, history, before, proof)
+
+
+def rewrite_graph(graph_module: fx.GraphModule, passes: Sequence[ProgramPass]) -> Report:
+    """Run the passes in place, in the graph's own dtype and unproven.
+
+    For what converters need of a network that nothing can, or shall, be proven of.
+
+    Raises:
+        ReparameterizationError: a pass failed, or still fired after :data:`MAX_ROUNDS`.
+    """
+    before = measure(graph_module)
+    history = _run_to_fixed_point(graph_module, passes, MAX_ROUNDS)
+    return _report(graph_module, passes, history, before, None)
+
+
+@one_thread()
+def narrow_graph(
+    graph_module: fx.GraphModule,
+    narrowing: ProgramPass,
+    *,
+    dtype: torch.dtype,
+    prove_equal: bool = True,
+) -> Report:
+    """Run in place the one pass that rounds a network's weights and arithmetic to ``dtype``.
+
+    Proven is that it does nothing else, see :mod:`.proof.narrowing`.
+
+    Raises:
+        ReparameterizationError: the pass failed or did more, or nothing can be proven.
+    """
+    original = copied(graph_module)
+    report = rewrite_graph(graph_module, [narrowing])
+    if not report.modified or not prove_equal:
+        return report
+    proof = prove_narrowed(original, graph_module, narrowing, dtype)
+    return dataclasses.replace(report, proof=proof)
+
+
+def _report(
+    graph_module: fx.GraphModule,
+    passes: Sequence[ProgramPass],
+    history: _History,
+    before: Cost,
+    proof: Proof | None,
+) -> Report:
     return Report(
         passes=_pass_reports(passes, history),
         rounds=len(history.rounds),

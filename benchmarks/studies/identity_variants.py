@@ -82,7 +82,7 @@ def _passes(variant: str, target: str) -> list[Any]:
     from cnn_export.targets import load_target
 
     if variant == EXPORTED:
-        return [entry.program_pass for entry in load_target(target).form]
+        return [entry.program_pass for entry in load_target(target).legalization.passes]
     return {"carried": [CarrySplit()], "masked": [MaskPartialShortcuts()]}.get(variant, [])
 
 

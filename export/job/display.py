@@ -16,7 +16,7 @@ from rich.text import Text
 
 from cnn_export.command_line.console import notes_console, result_console
 from cnn_export.command_line.terminal import printable
-from cnn_export.job.explain import explanation, form_explanations
+from cnn_export.job.explain import explanation, legalization_explanations
 from cnn_export.job.request import ExportResult, Step, silent_step
 from cnn_export.manifest.fields import Partitions
 
@@ -116,6 +116,6 @@ def _relative(path: str) -> str:
 def _show_report(console: Console, result: ExportResult) -> None:
     texts = ["reparameterization: switched off"]
     if result.report is not None:
-        texts = [explanation(result.report), *form_explanations(result.forms)]
+        texts = [explanation(result.report), *legalization_explanations(result.forms)]
     for text in texts:
         console.print(f"{text}\n", markup=False, highlight=False)

@@ -33,18 +33,21 @@ def explanation(report: Report, title: str = "Reparameterization") -> str:
     return "\n".join(line for block in blocks for line in printable(block).split("\n"))
 
 
-def form_explanations(forms: Mapping[str, Report]) -> list[str]:
-    """Return what each target's own passes did, once for targets that share a form."""
+def legalization_explanations(reports: Mapping[str, Report]) -> list[str]:
+    """Return what each target's own passes did, once for targets that share them."""
     sharing: dict[int, list[str]] = {}
-    for name, report in forms.items():
+    for name, report in reports.items():
         sharing.setdefault(id(report), []).append(name)
-    return [_form(forms[names[0]], f"Form for {', '.join(names)}") for names in sharing.values()]
+    return [
+        _legalization(reports[names[0]], f"Legalization for {', '.join(names)}")
+        for names in sharing.values()
+    ]
 
 
-def _form(report: Report, title: str) -> str:
+def _legalization(report: Report, title: str) -> str:
     if report.modified or any(each.refusals or each.decisions for each in report.passes):
         return explanation(report, title)
-    return f"{title}: nothing to respell"
+    return f"{title}: nothing to change"
 
 
 def _verdict(report: Report, title: str) -> str:

@@ -1,4 +1,4 @@
-"""The reparameterization of a job: once for all targets, then each target's form from a copy."""
+"""The rewrites of a job: reparameterized once, then legalized per target from a copy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from cnn_export.errors import InputRefused, ParityError, one_line
+from cnn_export.errors import InputRefused, OperatorRefused, ParityError, one_line
 from cnn_export.program.program import Program
+from cnn_export.program.tensors import Precision
 from cnn_export.proof.parity import Reference
 from cnn_export.reparam import Probe, ReparameterizationError, Report, make_probes
+from cnn_export.reparam.cost import Cost
+from cnn_export.reparam.cost import measure as measure_cost
 from cnn_export.reparam.graph.copies import copied
-from cnn_export.reparam.stage import reparameterize_graph
-from cnn_export.targets.forms import Form
+from cnn_export.reparam.report import joined
+from cnn_export.reparam.stage import narrow_graph, reparameterize_graph, rewrite_graph
+from cnn_export.targets.base import OpRefusal
+from cnn_export.targets.diagnosis import source_line
+from cnn_export.targets.legalizations import Legalization, LegalizationPass
 
 
 def reparameterize(program: Program, expected: Sequence[Reference]) -> Report:
@@ -34,34 +40,102 @@ def reparameterize(program: Program, expected: Sequence[Reference]) -> Report:
 
 
 @dataclasses.dataclass(frozen=True)
-class Formed:
-    """A program in one target's form, and what its passes did (``None``: switched off)."""
+class Legalized:
+    """A program as one target takes it, and what its passes did (``None``: there were none).
+
+    ``cost`` is that of the network before it is rounded to float16. ``obstacles`` are the operators
+    that a required pass refused.
+    """
 
     program: Program
     report: Report | None
+    cost: Cost
+    obstacles: tuple[OpRefusal, ...] = ()
+
+    def refuse_obstacles(self) -> None:
+        """Refuse a program that the format cannot hold.
+
+        Raises:
+            OperatorRefused: names every operator, its source line and what to do.
+        """
+        if self.obstacles:
+            reasons = [str(each) for each in self.obstacles]
+            raise OperatorRefused("; ".join(reasons), reasons)
 
 
-def spell(program: Program, forms: Mapping[str, Form]) -> dict[str, Formed]:
-    """Return the program in every target's form; targets that want the same one share it.
+def legalize(
+    program: Program,
+    legalizations: Mapping[str, Legalization],
+    precision: Precision = "fp32",
+    *,
+    reparam: bool = True,
+) -> dict[str, Legalized]:
+    """Return the program as every target takes it; targets with one legalization share it.
 
-    Where no pass has anything to do, that is the very program.
+    Where no pass has anything to do, that is the very program. Without ``reparam`` only those
+    passes run that converters need, unproven: parity alone judges them.
 
     Raises:
         InputRefused, ParityError: as :func:`reparameterize`.
     """
     probes = functools.cache(functools.partial(make_probes, program.graph_module))
-    made = {form: _spelled(program, form, probes) for form in set(forms.values())}
-    return {name: made[form] for name, form in forms.items()}
 
+    def made(legalization: Legalization) -> Legalized:
+        passes = [each for each in legalization.passes if reparam or each.always]
+        legalized = _legalized(program, passes, probes if reparam else None)
+        if precision == "fp32" or legalization.half is None:
+            return legalized
+        return _narrowed(legalized, legalization.half, prove_equal=reparam)
 
-def _spelled(program: Program, form: Form, probes: Callable[[], Sequence[Probe]]) -> Formed:
-    graph_module = copied(program.graph_module)
-    passes = [entry.program_pass for entry in form]
     try:
-        report = reparameterize_graph(graph_module, passes, probes=probes)
+        results = {each: made(each) for each in set(legalizations.values())}
     except ReparameterizationError as error:
         raise _refused(error) from error
-    return Formed(program.with_graph(graph_module) if report.modified else program, report)
+    return {name: results[each] for name, each in legalizations.items()}
+
+
+def _legalized(
+    program: Program,
+    passes: Sequence[LegalizationPass],
+    probes: Callable[[], Sequence[Probe]] | None,
+) -> Legalized:
+    if not passes:
+        return Legalized(program, None, measure_cost(program.graph_module))
+    graph_module = copied(program.graph_module)
+    each_pass = [entry.program_pass for entry in passes]
+    if probes is None:
+        report = rewrite_graph(graph_module, each_pass)
+    else:
+        report = reparameterize_graph(graph_module, each_pass, probes=probes)
+    result = program.with_graph(graph_module) if report.modified else program
+    return Legalized(result, report, report.after, _obstacles(result, passes, report))
+
+
+def _narrowed(given: Legalized, half: LegalizationPass, *, prove_equal: bool) -> Legalized:
+    graph_module = copied(given.program.graph_module)
+    report = narrow_graph(
+        graph_module, half.program_pass, dtype=torch.float16, prove_equal=prove_equal
+    )
+    return Legalized(
+        given.program.with_graph(graph_module) if report.modified else given.program,
+        report if given.report is None else joined(given.report, report),
+        given.cost,
+        (*given.obstacles, *_obstacles(given.program, [half], report)),
+    )
+
+
+def _obstacles(
+    program: Program, passes: Sequence[LegalizationPass], report: Report
+) -> tuple[OpRefusal, ...]:
+    nodes = {node.name: node for node in program.graph_module.graph.nodes}
+    return tuple(
+        OpRefusal(
+            str(nodes[each.node].target), each.node, each.reason, source_line(nodes[each.node])
+        )
+        for entry, done in zip(passes, report.passes, strict=True)
+        for each in done.refusals
+        if entry.required
+    )
 
 
 def _refused(error: ReparameterizationError) -> InputRefused | ParityError:

@@ -19,7 +19,7 @@ from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
 from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
-from cnn_export.job.legalization import Formed, reparameterize, spell
+from cnn_export.job.legalization import Legalized, legalize, reparameterize
 from cnn_export.job.quiet import VendorLog, quiet
 from cnn_export.job.request import Artifact, ExportRequest, ExportResult, Step, silent_step
 from cnn_export.manifest.builder import build_manifest, embedded_metadata
@@ -32,7 +32,6 @@ from cnn_export.proof.probes import Probe, manifest_probe, pixel_probes, standar
 from cnn_export.proof.samples import sample_probe
 from cnn_export.proof.tolerances import TOLERANCES, Tolerance
 from cnn_export.reparam import Report
-from cnn_export.reparam.cost import measure as measure_cost
 from cnn_export.source.load import load
 from cnn_export.source.source_model import SourceModel, trace
 from cnn_export.targets import TARGETS, load_target
@@ -46,13 +45,13 @@ _DYNAMIC_PROBE_BATCH = 3
 
 @dataclasses.dataclass(frozen=True)
 class _Prepared:
-    """What all targets of a job share, and the network in each one's form."""
+    """What all targets of a job share, and the network as each one takes it."""
 
     source: SourceModel
     program: Program
     expected: list[Reference]
     report: Report | None
-    forms: Mapping[str, Formed]
+    legalized: Mapping[str, Legalized]
     options: TargetOptions
     approximation: Approximation | None
 
@@ -61,8 +60,8 @@ class _Prepared:
         return next(r for r in self.expected if r.probe.name == "uniform")
 
     def cost(self, target: Target) -> tuple[int, int]:
-        """Return (macs, parameter bytes) of the network in a target's form."""
-        measured = measure_cost(self.forms[target.name].program.graph_module)
+        """Return (macs, parameter bytes) of the network as a target takes it."""
+        measured = self.legalized[target.name].cost
         return measured.macs, measured.parameter_bytes
 
 
@@ -96,7 +95,7 @@ def _result(
     refusals: Mapping[str, tuple[str, ...]],
     settled: tuple[str, ...] = (),
 ) -> ExportResult:
-    forms = {name: each.report for name, each in prepared.forms.items() if each.report}
+    forms = {name: each.report for name, each in prepared.legalized.items() if each.report}
     notes = (*settled, *prepared.source.notes)
     return ExportResult(artifacts, prepared.report, notes, refusals, prepared.approximation, forms)
 
@@ -123,12 +122,14 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
                 program, wanted, source.shortcut_multiplier, expected
             )
         source = dataclasses.replace(source, notes=(*source.notes, described(approximation)))
-    report, forms = None, {target.name: Formed(program, None) for target in targets}
+    report, options = None, request.options
     if request.reparam:
         with step("reparameterize"):
             report = reparameterize(program, expected)
-            forms = spell(program, {target.name: target.form for target in targets})
-    return _Prepared(source, program, expected, report, forms, request.options, approximation)
+    with step("legalize"):
+        legalizations = {target.name: target.legalization for target in targets}
+        legalized = legalize(program, legalizations, options.precision, reparam=request.reparam)
+    return _Prepared(source, program, expected, report, legalized, options, approximation)
 
 
 def _probes(
@@ -174,8 +175,10 @@ def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Mani
     Raises:
         OperatorRefused: converter or runtime cannot take an operator; names it and its line.
     """
-    program = prepared.forms[target.name].program
+    legalized = prepared.legalized[target.name]
+    program = legalized.program
     try:
+        legalized.refuse_obstacles()
         with step(f"{target.name}: convert"):
             with_metadata = _with_metadata(target, prepared)
             _vendor(target.name, lambda: target.export(program, with_metadata, staged))
@@ -207,7 +210,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
     tolerance = TOLERANCES[target.name, options.precision]
     figures = _measured(target, prepared, staged, tolerance)
     judge(figures, target.name, options.precision)
-    formed = prepared.forms[target.name]
+    legalized = prepared.legalized[target.name]
     try:
         return build_manifest(
             path=staged,
@@ -216,7 +219,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
             options=options,
             source=prepared.source,
             program=prepared.program,
-            reports=[each for each in (prepared.report, formed.report) if each is not None],
+            reports=[each for each in (prepared.report, legalized.report) if each is not None],
             cost=prepared.cost(target),
             figures=figures,
             uniform=prepared.uniform,

@@ -58,7 +58,7 @@ class ExportResult:
     ``refusals`` names, per target, operators without a lowering (filled on a dry run only; a real
     run ends with an error instead). ``approximation`` is set where the artifacts were asked to
     compute another function than the checkpoint. ``report`` tells of the passes that all targets
-    share, ``forms`` per target of its own; both are empty where the stage was switched off.
+    share, ``forms`` per target of its legalization: without the stage, only of what it needs.
     """
 
     artifacts: tuple[Artifact, ...]

@@ -13,7 +13,7 @@ from typing import Protocol
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session
-from cnn_export.targets.forms import Form
+from cnn_export.targets.legalizations import Legalization
 from cnn_export.targets.options import TargetOptions
 
 
@@ -40,8 +40,8 @@ class Target(Protocol):
     """File name ending, with the dot."""
     runtime: str
     """What :meth:`load` executes the artifact with, e.g. ``onnxruntime``."""
-    form: Form
-    """Passes that give the proven network this format's spelling, see :mod:`.forms`."""
+    legalization: Legalization
+    """Passes that give the proven network the form this format takes, see :mod:`.legalizations`."""
 
     def versions(self) -> dict[str, str]:
         """Return the vendor packages' versions.
@@ -61,6 +61,8 @@ class Target(Protocol):
 
     def export(self, program: Program, options: TargetOptions, path: Path) -> None:
         """Write the artifact to ``path``, a fresh path in a private folder. Same bytes each time.
+
+        ``program`` is legalized, for ``options.precision`` as well.
 
         Raises:
             OperatorRefused: the vendor's converter refused an operator after all.

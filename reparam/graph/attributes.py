@@ -31,13 +31,15 @@ def constant(graph_module: fx.GraphModule, node: object) -> torch.Tensor | None:
         return None
 
 
-def register(graph_module: fx.GraphModule, hint: str, tensor: torch.Tensor) -> str:
+def register(
+    graph_module: fx.GraphModule, hint: str, tensor: torch.Tensor, *, is_weight: bool = True
+) -> str:
     """Add a tensor under a fresh name without dots and return the name.
 
-    Floating tensors become parameters (they count as weights), all others buffers.
+    Floating weights become parameters, all other tensors buffers.
     """
     name = _fresh_name(graph_module, hint)
-    if tensor.is_floating_point():
+    if is_weight and tensor.is_floating_point():
         graph_module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
     else:
         graph_module.register_buffer(name, tensor)

@@ -8,7 +8,7 @@ import torch
 from torch import fx
 
 from cnn_export.reparam.graph.linear_operators import LinearOperator, with_weights
-from cnn_export.reparam.graph.surgery import insert_constant
+from cnn_export.reparam.graph.surgery import insert_constant, insert_reader
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,10 @@ class StoredWeights:
             if each.holds(weight, bias):
                 first, second = each.nodes
                 at = operator.node
-                nodes = _again(first, at), None if second is None else _again(second, at)
+                nodes = (
+                    insert_reader(first, before=at),
+                    None if second is None else insert_reader(second, before=at),
+                )
                 break
         else:
             nodes = self._insert(operator, weight, bias)
@@ -67,9 +70,3 @@ class StoredWeights:
         return new, insert_constant(
             self._graph_module, f"{stem}_folded_bias", bias, before=at, like=at
         )
-
-
-def _again(node: fx.Node, before: fx.Node) -> fx.Node:
-    """Read a stored tensor once more at another place: the first reader may stand behind it."""
-    with before.graph.inserting_before(before):
-        return before.graph.node_copy(node)

@@ -24,15 +24,24 @@ def insert_constant(
     *,
     before: fx.Node,
     like: fx.Node,
+    is_weight: bool = True,
 ) -> fx.Node:
-    """Store ``tensor`` under a fresh name and return a ``get_attr`` node placed at ``before``."""
-    name = register(graph_module, hint, tensor.detach())
+    """Store ``tensor`` under a fresh name and return a ``get_attr`` node placed at ``before``.
+
+    A number of an operator is no weight (``is_weight``): it does not count as a parameter.
+    """
+    name = register(graph_module, hint, tensor.detach(), is_weight=is_weight)
     with graph_module.graph.inserting_before(before):
         node = graph_module.graph.get_attr(name)
-    mode = _fake_mode(graph_module.graph)
-    node.meta["val"] = mode.from_tensor(tensor.detach(), static_shapes=True)
+    node.meta["val"] = fake_tensor(graph_module.graph, tensor)
     _inherit(node, like)
     return node
+
+
+def insert_reader(node: fx.Node, *, before: fx.Node) -> fx.Node:
+    """Read a stored tensor once more at another place: its first reader may stand behind that."""
+    with before.graph.inserting_before(before):
+        return before.graph.node_copy(node)
 
 
 def insert_call(
@@ -50,6 +59,11 @@ def insert_call(
     node.meta["val"] = fake_result(node)
     _inherit(node, like)
     return node
+
+
+def fake_tensor(graph: fx.Graph, tensor: torch.Tensor) -> torch.Tensor:
+    """Return what describes a stored tensor in ``meta["val"]``."""
+    return _fake_mode(graph).from_tensor(tensor.detach(), static_shapes=True)
 
 
 def fake_result(node: fx.Node) -> Any:

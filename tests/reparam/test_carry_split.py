@@ -18,7 +18,7 @@ from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts imp
 )
 from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
 from cnn_export.reparam.proof.comparison import relative_error
-from cnn_export.targets import forms
+from cnn_export.targets import legalizations
 
 SEAMS = {"slice", "cat"}
 RELUS = (nn.ReLU6, nn.ReLU, nn.Hardswish, lambda: nn.Hardtanh(-1.0, 2.0), lambda: nn.PReLU(1))
@@ -335,11 +335,11 @@ def test_random_stages_through_all_passes(drawn):
     images = torch.cat([image, -image, image * 0.3]) if dynamic else image
     with torch.no_grad():
         expected = module(images)
-    for form in (forms.TFLITE, forms.COREML):
-        spelled = copied(graph_module)
-        passes = [entry.program_pass for entry in form]
-        reparameterize_graph(spelled, passes, prove_equal=False)
+    for legalization in (legalizations.TFLITE, legalizations.COREML):
+        legalized = copied(graph_module)
+        passes = [entry.program_pass for entry in legalization.passes]
+        reparameterize_graph(legalized, passes, prove_equal=False)
         with torch.no_grad():
-            assert relative_error((expected,), spelled(images)) <= 1e-11
-        assert not {"slice", "cat"} & set(operators(spelled)[:-3])
-        assert not CanonicalPartialShortcuts()(spelled).modified
+            assert relative_error((expected,), legalized(images)) <= 1e-11
+        assert not {"slice", "cat"} & set(operators(legalized)[:-3])
+        assert not CanonicalPartialShortcuts()(legalized).modified

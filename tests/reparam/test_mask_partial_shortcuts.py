@@ -11,7 +11,7 @@ from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts imp
 )
 from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskPartialShortcuts
 from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
-from cnn_export.targets import forms
+from cnn_export.targets import legalizations
 
 IMAGE = torch.randn(2, 6, 5, 7)
 
@@ -81,11 +81,13 @@ def test_blocks_that_pass_on_a_part_of_the_sum_read_the_whole():
     assert _masks(checked) == [[1.0] * 3 + [0.0] * 3] * 3
 
 
-@pytest.mark.parametrize("form", [forms.ONNX, forms.COREML])
-def test_a_part_of_a_part_is_read_in_the_forms(form):
+@pytest.mark.parametrize("legalization", [legalizations.ONNX, legalizations.COREML])
+def test_a_part_of_a_part_is_read_in_the_legalizations(legalization):
     graph_module = graph_of(_Chain((4, 4, 2)), IMAGE)
     reparameterize_graph(graph_module)
-    report = reparameterize_graph(graph_module, [entry.program_pass for entry in form])
+    report = reparameterize_graph(
+        graph_module, [entry.program_pass for entry in legalization.passes]
+    )
     assert operators(graph_module) == ["conv2d", "relu", "mul", "add"] * 3
     assert 0 < report.proof.probes <= 3
 

@@ -10,7 +10,7 @@ from cnn_export.program.program import capture
 from cnn_export.reparam import ReparameterizationError, reparameterize_graph
 from cnn_export.reparam.graph.attributes import constant
 from cnn_export.reparam.graph.surgery import insert_constant
-from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES, ORDER
+from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES, PIPELINE
 from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldAffineIntoProducer
 from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
@@ -284,5 +284,5 @@ def test_tied_tensors_stay_one_tensor():
 
 
 def test_every_place_in_the_order_has_a_reason():
-    assert len({type(entry.program_pass) for entry in ORDER}) == len(ORDER)
-    assert all(len(entry.reason.split()) > 4 for entry in ORDER)
+    assert len({type(entry.program_pass) for entry in PIPELINE}) == len(PIPELINE)
+    assert all(len(entry.reason.split()) > 4 for entry in PIPELINE)

@@ -18,7 +18,7 @@ from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError, nearest
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session
-from cnn_export.targets import forms
+from cnn_export.targets import legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 
@@ -48,7 +48,7 @@ class CoreML:
     name = "coreml"
     suffix = ".mlpackage"
     runtime = "Core ML" if _ON_MACOS else "MIL reference evaluator"
-    form = forms.COREML
+    legalization = legalizations.COREML
 
     def versions(self) -> dict[str, str]:
         """Return coremltools' version.

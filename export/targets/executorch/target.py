@@ -14,12 +14,10 @@ from cnn_export.artifact_files.executorch.reader import METADATA_PREFIX, ExecuTo
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused
-from cnn_export.program.precision import to_half
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session, Tensors
-from cnn_export.targets import diagnosis, forms
+from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
-from cnn_export.targets.executorch import hard_sigmoid
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 
 _INPUT_NAMES = METADATA_PREFIX + "input_names"
@@ -33,7 +31,7 @@ class ExecuTorch:
     name = "executorch"
     suffix = ".pte"
     runtime = "executorch"
-    form = forms.EXECUTORCH
+    legalization = legalizations.EXECUTORCH
 
     def versions(self) -> dict[str, str]:
         """Return the version of ExecuTorch (exporter, delegate and runtime are one wheel)."""
@@ -45,7 +43,7 @@ class ExecuTorch:
 
     def refusals(self, program: Program, options: TargetOptions) -> list[OpRefusal]:
         """Return the operators outside core ATen, which is all that ExecuTorch lowers."""
-        graph = hard_sigmoid.spelled_out(program).exported.run_decompositions().graph
+        graph = program.exported.run_decompositions().graph
         return diagnosis.unknown_operators(
             graph, lambda op: torch.Tag.core in op.tags, "it is not in ExecuTorch's core ATen set"
         )
@@ -93,11 +91,8 @@ def _lower(program: Program, options: TargetOptions) -> Any:
     from executorch.exir import to_edge_transform_and_lower
 
     logging.getLogger("executorch").setLevel(logging.ERROR)
-    if options.precision == "fp16":
-        program = to_half(program)
-    exported = hard_sigmoid.spelled_out(program).exported
     return to_edge_transform_and_lower(
-        exported,
+        program.exported,
         partitioner=[XnnpackPartitioner()],
         constant_methods=_constant_methods(program, options),
     )

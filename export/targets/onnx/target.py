@@ -11,10 +11,9 @@ from cnn_export.artifact_files.onnx.reader import OnnxFile
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused, UsageError
-from cnn_export.program.precision import to_half
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session, Tensors
-from cnn_export.targets import diagnosis, forms
+from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
@@ -31,7 +30,7 @@ class Onnx:
     name = "onnx"
     suffix = ".onnx"
     runtime = "onnxruntime"
-    form = forms.ONNX
+    legalization = legalizations.ONNX
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the exporter's packages and the runtime."""
@@ -84,8 +83,6 @@ class Onnx:
 def _convert(program: Program, options: TargetOptions) -> Any:
     import torch
 
-    if options.precision == "fp16":
-        program = to_half(program)
     opset = options.opset or _DEFAULT_OPSET
     try:
         converted: Any = torch.onnx.export(

@@ -22,10 +22,9 @@ from cnn_export.errors import OperatorRefused
 from cnn_export.program.layout import NCHW_TO_NHWC, NHWC_TO_NCHW, is_image
 from cnn_export.program.program import BATCH_MAX, Program
 from cnn_export.program.tensors import Layout, Session, Tensors, TensorSpec
-from cnn_export.targets import diagnosis, forms
+from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
-from cnn_export.targets.tflite import dynamic_reshape, zero_padded_pool
 
 _FLOAT16_WEIGHTS: list[dict[str, Any]] = [
     {
@@ -53,7 +52,7 @@ class TFLite:
     name = "tflite"
     suffix = ".tflite"
     runtime = "ai-edge-litert"
-    form = forms.TFLITE
+    legalization = legalizations.TFLITE
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the converter, the quantizer and the runtime."""
@@ -77,8 +76,7 @@ class TFLite:
 
     def export(self, program: Program, options: TargetOptions, path: Path) -> None:
         """Convert and write; the same program gives the same bytes."""
-        spelled = zero_padded_pool.spelled_out(dynamic_reshape.spelled_out(program))
-        content = _convert(spelled, options)
+        content = _convert(program, options)
         if options.precision == "fp16":
             content = _float16_weights(content)
         path.write_bytes(content)

@@ -11,20 +11,20 @@ import torch
 from torch import nn
 
 from cnn_export import export
-from cnn_export.errors import ParityError
+from cnn_export.errors import OperatorRefused, ParityError
 from cnn_export.job import legalization
 from cnn_export.job.display import as_json
-from cnn_export.job.explain import form_explanations
-from cnn_export.job.legalization import spell
+from cnn_export.job.explain import legalization_explanations
+from cnn_export.job.legalization import legalize
 from cnn_export.manifest.manifest import Manifest
 from cnn_export.program.program import Program, capture
 from cnn_export.reparam import reparameterize_graph
 from cnn_export.reparam.graph.operators import operator_name
-from cnn_export.reparam.pass_pipeline import OrderedPass
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
-from cnn_export.targets import TARGETS, forms, load_target
+from cnn_export.targets import TARGETS, legalizations, load_target
+from cnn_export.targets.legalizations import Legalization, LegalizationPass
 
-FORMS = {name: load_target(name).form for name in TARGETS}
+LEGALIZATIONS = {name: load_target(name).legalization for name in TARGETS}
 
 
 class _Shortcut(nn.Module):
@@ -58,28 +58,34 @@ def test_the_shared_graph_keeps_the_canonical_sum() -> None:
     assert _operators(program).count("cat") == 1
     image = program.example_inputs[0]
     expected = program.graph_module(image)[0]
-    for formed in spell(program, FORMS).values():
-        torch.testing.assert_close(formed.program.graph_module(image)[0], expected)
+    for legalized in legalize(program, LEGALIZATIONS).values():
+        torch.testing.assert_close(legalized.program.graph_module(image)[0], expected)
     assert _operators(program).count("cat") == 1
 
 
 def test_small_maps_are_masked_for_onnx_and_carried_for_xnnpack() -> None:
-    made = {name: _operators(each.program) for name, each in spell(_program(700), FORMS).items()}
+    made = {
+        name: _operators(each.program)
+        for name, each in legalize(_program(700), LEGALIZATIONS).items()
+    }
     assert all("cat" not in operators for operators in made.values())
     # 16 channels of 349x349 are 7.4 MiB: no cache holds them.
     assert ("mul" in made["coreml"], "mul" in made["onnx"]) == (True, False)
-    made = {name: _operators(each.program) for name, each in spell(_program(16), FORMS).items()}
+    made = {
+        name: _operators(each.program)
+        for name, each in legalize(_program(16), LEGALIZATIONS).items()
+    }
     assert made["onnx"] == made["coreml"] == ["conv2d", "conv2d", "mul", "add", "relu", "conv2d"]
 
 
 def test_targets_that_want_the_same_share_it() -> None:
-    made = spell(_program(700), FORMS)
-    assert made["tflite"].program is made["executorch"].program
-    assert made["tflite"].report is made["executorch"].report
+    made = legalize(_program(700), {**LEGALIZATIONS, "another": load_target("tflite").legalization})
+    assert made["tflite"].program is made["another"].program
+    assert made["tflite"].report is made["another"].report
     assert made["onnx"].program is not made["tflite"].program
 
 
-def test_the_original_is_run_once_for_all_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_original_is_run_once_for_all_targets(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     make = legalization.make_probes
 
@@ -88,20 +94,24 @@ def test_the_original_is_run_once_for_all_forms(monkeypatch: pytest.MonkeyPatch)
         return make(graph_module)
 
     monkeypatch.setattr(legalization, "make_probes", counted)
-    made = spell(_program(700), FORMS)
-    assert len({id(each.program) for each in made.values()}) == 3
+    made = legalize(_program(700), LEGALIZATIONS)
+    assert len({id(each.program) for each in made.values()}) == len(made) == 4
     assert len(calls) == 1
     assert all(each.report is not None and each.report.proof is not None for each in made.values())
 
 
-def test_a_network_without_anything_to_respell_stays_one_program() -> None:
+def test_a_network_without_anything_to_change_stays_one_program() -> None:
     program = _program(16, nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
-    made = spell(program, FORMS)
+    made = legalize(program, LEGALIZATIONS)
     assert all(each.program is program for each in made.values())
     reports = {name: each.report for name, each in made.items() if each.report is not None}
-    told = " ".join(form_explanations(reports))
-    assert told.count("nothing to respell") == len({id(each) for each in reports.values()}) == 3
-    assert "Form for tflite, executorch: nothing to respell" in told
+    told = legalization_explanations({**reports, "another": reports["tflite"]})
+    assert told == [
+        "Legalization for onnx: nothing to change",
+        "Legalization for tflite, another: nothing to change",
+        "Legalization for coreml: nothing to change",
+        "Legalization for executorch: nothing to change",
+    ]
 
 
 class _Wrong(ProgramPass):
@@ -116,18 +126,19 @@ class _Wrong(ProgramPass):
         return PassResult(self.name, (last.name,))
 
 
-def test_a_form_that_changes_the_function_is_refused(
+def test_a_legalization_that_changes_the_function_is_refused(
     monkeypatch: pytest.MonkeyPatch, out: Path
 ) -> None:
     target = type(load_target("onnx"))
-    monkeypatch.setattr(target, "form", (OrderedPass(_Wrong(), "to fail"),))
+    wrong = Legalization((LegalizationPass(_Wrong(), "to fail"),))
+    monkeypatch.setattr(target, "legalization", wrong)
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
     with pytest.raises(ParityError, match="_Wrong changed what the network computes"):
         export(module, ["onnx"], output=out, example_inputs=[torch.randn(1, 3, 9, 9)])
     assert list(out.iterdir()) == []
 
 
-def test_an_export_is_in_its_form_and_says_so(out: Path) -> None:
+def test_an_export_is_legalized_and_says_so(out: Path) -> None:
     image = torch.randn(1, 3, 16, 16)
     result = export(_Shortcut().eval(), ["onnx", "tflite"], output=out, example_inputs=[image])
     told = {each.manifest.target: _fired(each.manifest) for each in result.artifacts}
@@ -136,7 +147,7 @@ def test_an_export_is_in_its_form_and_says_so(out: Path) -> None:
     document = json.loads(as_json(result))
     assert list(document["forms"]) == ["onnx", "tflite"]
     names = [each["name"] for each in document["forms"]["onnx"]["passes"]]
-    assert names == [entry.program_pass.name for entry in forms.ONNX]
+    assert names == [entry.program_pass.name for entry in legalizations.ONNX.passes]
     import onnx
 
     nodes = [node.op_type for node in onnx.load(str(result.artifacts[0].path)).graph.node]
@@ -147,13 +158,41 @@ def _fired(manifest: Manifest) -> dict[str, int]:
     return {each.name: each.rewrites for each in manifest.passes}
 
 
-def test_without_the_stage_there_are_no_forms(out: Path) -> None:
+def test_without_the_stage_only_what_converters_need_runs(out: Path) -> None:
+    module = nn.Sequential(_Shortcut(), nn.Hardsigmoid()).eval()
     options: dict[str, Any] = {"output": out, "example_inputs": [torch.randn(1, 3, 16, 16)]}
-    result = export(_Shortcut().eval(), ["onnx"], reparam=False, **options)
-    assert result.forms == {}
-    assert result.artifact.manifest.passes == []
+    result = export(module, ["onnx", "executorch"], reparam=False, **options)
+    assert list(result.forms) == ["executorch"]
+    assert result.forms["executorch"].proof is None
+    told = {each.manifest.target: _fired(each.manifest) for each in result.artifacts}
+    assert told == {"onnx": {}, "executorch": {"FloatHardSigmoid": 1}}
 
 
-def test_every_entry_of_a_form_has_a_reason() -> None:
-    for form in FORMS.values():
-        assert all(len(entry.reason.split()) > 4 for entry in form)
+def test_half_precision_is_told_and_proven_with_the_rest(out: Path) -> None:
+    options: dict[str, Any] = {"output": out, "example_inputs": [torch.randn(1, 3, 16, 16)]}
+    result = export(_Shortcut().eval(), ["onnx"], precision="fp16", **options)
+    assert _fired(result.artifact.manifest)["HalfPrecision"] > 0
+    report = result.forms["onnx"]
+    assert report.passes[-1].name == "HalfPrecision"
+    assert report.proof is not None
+    assert report.proof.probes == 3
+    single = legalize(_program(), LEGALIZATIONS)["onnx"]
+    assert result.artifact.manifest.parameter_bytes == single.cost.parameter_bytes
+
+
+def test_what_a_required_pass_refuses_is_an_operator_with_its_line() -> None:
+    class Grouped(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.reshape(-1, 2, 3, 5, 5).sum(1)
+
+    program = capture(Grouped().eval(), (torch.randn(1, 6, 5, 5),), dynamic_batch=True)
+    made = legalize(program, LEGALIZATIONS)
+    assert [name for name, each in made.items() if each.obstacles] == ["tflite"]
+    with pytest.raises(OperatorRefused, match=r"reshape.*test_legalization.py.*use --batch N"):
+        made["tflite"].refuse_obstacles()
+
+
+def test_every_entry_of_a_legalization_has_a_reason() -> None:
+    for each in LEGALIZATIONS.values():
+        entries = [*each.passes, *([each.half] if each.half else [])]
+        assert all(len(entry.reason.split()) > 4 for entry in entries)

@@ -1,13 +1,14 @@
-"""TFLite's zero-padded max pools: equal where they fire, and not where zeros could be seen."""
+"""ZeroPaddedPools: equal where it fires, and refused where zeros could be seen."""
 
 import pytest
 import torch
+from pass_checks import check_pass, graph_of
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
-from cnn_export.targets.tflite import zero_padded_pool
+from cnn_export.reparam.graph.operators import operator_name
+from cnn_export.reparam.passes.legalize.zero_padded_pools import ZeroPaddedPools
 
 POOL = {"kernel_size": 3, "stride": 2, "padding": 1}
 
@@ -58,13 +59,8 @@ STAYS = {
 }
 
 
-def _program(function, dynamic=False):
-    module, image = _Function(function).eval(), torch.randn(1 if dynamic else 2, 3, 15, 12)
-    return capture(module, (image,), dynamic_batch=dynamic)
-
-
-def _paddings(graph_module):
-    pools = graph_module.graph.find_nodes(
+def _paddings(checked):
+    pools = checked.graph_module.graph.find_nodes(
         op="call_function", target=torch.ops.aten.max_pool2d.default
     )
     return [any(p.args[3]) if isinstance(p.args[3], list) else p.args[3] for p in pools]
@@ -73,25 +69,30 @@ def _paddings(graph_module):
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("case", FIRES)
 def test_zeros_replace_minus_infinity(case, dynamic):
-    program = _program(FIRES[case], dynamic)
-    before = str(program.graph_module.graph)
-    spelled = zero_padded_pool.spelled_out(program)
-    assert not any(_paddings(spelled.graph_module))
-    assert str(program.graph_module.graph) == before
-    image = torch.randn(3 if dynamic else 2, 3, 15, 12)
-    expected, actual = program.graph_module(image)[0], spelled.graph_module(image)[0]
-    assert torch.equal(expected, actual)
-    assert bool((expected - expected.mean()).abs().max() > 0)
+    image = torch.randn(1 if dynamic else 2, 3, 15, 12)
+    checked = check_pass(ZeroPaddedPools(), _Function(FIRES[case]), image, dynamic=dynamic)
+    assert checked.result.modified
+    assert checked.ops.count("pad") == len(checked.result.rewrites)
+    assert not any(_paddings(checked))
+    pad = next(n for n in checked.graph_module.graph.nodes if operator_name(n) == "pad")
+    assert __file__ in pad.meta["stack_trace"]
 
 
 @pytest.mark.parametrize("case", STAYS)
 def test_other_pools_stay(case):
-    program = _program(STAYS[case])
-    assert zero_padded_pool.spelled_out(program) is program
+    checked = check_pass(ZeroPaddedPools(), _Function(STAYS[case]), torch.randn(2, 3, 15, 12))
+    assert not checked.result.modified
+    wanted = {
+        "no padding": [],
+        "ceil mode": ["it rounds its size up"],
+    }.get(case, ["may be negative, and not all its readers clip below zero"])
+    assert len(checked.reasons) == len(wanted)
+    assert all(text in reason for text, reason in zip(wanted, checked.reasons, strict=True))
 
 
 def test_after_the_stage_the_in_place_network_qualifies():
-    program = _program(lambda y: _pooled(F.relu(y, inplace=True)))
-    assert zero_padded_pool.spelled_out(program) is program
-    reparameterize_graph(program.graph_module)
-    assert zero_padded_pool.spelled_out(program) is not program
+    module = _Function(lambda y: _pooled(F.relu(y, inplace=True)))
+    graph_module = graph_of(module, torch.randn(2, 3, 15, 12))
+    assert not ZeroPaddedPools()(graph_module).modified
+    reparameterize_graph(graph_module)
+    assert ZeroPaddedPools()(graph_module).modified

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import fx
 
+from cnn_export.reparam.graph.aliases import written_arguments
+
 _aten = torch.ops.aten
 
 _NEVER_NEGATIVE = frozenset(
@@ -58,7 +60,7 @@ def non_negative(graph: fx.Graph) -> set[fx.Node]:
     Nothing is known where any operator writes in place: what a node holds then changes.
     """
     known: set[fx.Node] = set()
-    if any(_writes(node) for node in graph.nodes):
+    if any(written_arguments(node) for node in graph.nodes):
         return known
     for node in graph.nodes:
         preserves = node.target in _NEVER_NEGATIVE_OF_SUCH and _takes_only(known, node)
@@ -76,11 +78,6 @@ def clips_below_zero(node: fx.Node) -> bool:
         return True
     low: Any = node.args[1] if node.target in _CLIPS and len(node.args) > 1 else None
     return isinstance(low, (int, float)) and low >= 0
-
-
-def _writes(node: fx.Node) -> bool:
-    schema = getattr(node.target, "_schema", None)
-    return schema is not None and bool(schema.is_mutable)
 
 
 def _takes_only(known: set[fx.Node], node: fx.Node) -> bool:

@@ -1,0 +1,130 @@
+"""Each format's legalization of the network that was proven: passes over a copy of its graph.
+
+No other format sees them. Chosen by time, MobileNeXt-1.0 at 224 with half of its shortcuts'
+channels (``python -m cnn_export.benchmarks.studies.identity_multiplier``) and GhostNet, one thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cnn_export.reparam.pass_pipeline import PipelinePass
+from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
+from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
+from cnn_export.reparam.passes.legalize.half_precision import HalfPrecision
+from cnn_export.reparam.passes.legalize.squeeze_reshapes import SqueezeReshapes
+from cnn_export.reparam.passes.legalize.zero_padded_pools import ZeroPaddedPools
+from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
+from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskPartialShortcuts
+from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
+
+
+@dataclasses.dataclass(frozen=True)
+class LegalizationPass(PipelinePass):
+    """A pass of a legalization.
+
+    ``always``: the converter needs it, so it runs without the reparameterization stage as well.
+    ``required``: what it refuses, the format cannot hold.
+    """
+
+    always: bool = False
+    required: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Legalization:
+    """A format's passes, which change no function, and the one that rounds to float16.
+
+    ``half`` is for ``--precision fp16``, after the others; ``None`` where the converter rounds.
+    """
+
+    passes: tuple[LegalizationPass, ...]
+    half: LegalizationPass | None = None
+
+
+CACHED_MAP_BYTES = 2**19
+"""Maps up to this size a core's second-level cache holds: passing over one once more is cheaper
+than the five operators that carrying a block's maps in parts adds."""
+
+_CARRIED = LegalizationPass(
+    CarrySplit(),
+    "alone: a slice or concatenation moves whole maps, and ends a partition where XNNPACK has none",
+)
+
+_HALF = LegalizationPass(
+    HalfPrecision(),
+    "last: the converter has no precision of its own, and takes the graph's dtypes as they are",
+    always=True,
+    required=True,
+)
+
+TFLITE = Legalization(
+    (
+        _CARRIED,
+        LegalizationPass(
+            SqueezeReshapes(),
+            "before conversion: litert-torch lowers no reshape with a symbolic batch",
+            always=True,
+            required=True,
+        ),
+        LegalizationPass(
+            ZeroPaddedPools(),
+            "after the others: what stands beside a pool decides, and a PADV2 ends a partition",
+            always=True,
+        ),
+    )
+)
+
+EXECUTORCH = Legalization(
+    (
+        _CARRIED,
+        LegalizationPass(
+            FloatHardSigmoid(),
+            "after CarrySplit, which carries the whole operator: its decomposition has integers",
+            always=True,
+        ),
+    ),
+    _HALF,
+)
+
+_SHORTENED = LegalizationPass(
+    SimplifySlices(),
+    "after MaskPartialShortcuts, whose readers may cut a part of a part, which its next run reads",
+)
+
+ONNX = Legalization(
+    (
+        LegalizationPass(
+            ExplicitCeilPools(("avg",)),
+            "by itself: ONNX Runtimes differ in the divisor (microsoft/onnxruntime 29629), and the "
+            "one on a phone is another; of maxima there is no dispute, and a pad costs time",
+        ),
+        LegalizationPass(
+            MaskPartialShortcuts(CACHED_MAP_BYTES),
+            "before CarrySplit, which takes what is left: ONNX Runtime adds a whole map inside the "
+            "convolution before it, and on small maps an operator costs more than a mask",
+        ),
+        _SHORTENED,
+        LegalizationPass(
+            CarrySplit(),
+            "after MaskPartialShortcuts, whose sums it leaves: large maps are dear to pass over",
+        ),
+    ),
+    _HALF,
+)
+
+COREML = Legalization(
+    (
+        LegalizationPass(
+            ExplicitCeilPools(),
+            "by itself: on devices, Core ML's overhanging averages were measured to be other than "
+            "PyTorch's (apple/coremltools 2772, 2844)",
+        ),
+        LegalizationPass(
+            MaskPartialShortcuts(),
+            "first: two operators where slices take four and carried parts five; no Core ML was at "
+            "hand to time, and its runtime schedules few large operators best",
+        ),
+        _SHORTENED,
+    )
+)
