@@ -95,16 +95,16 @@ def alone(program: Program, node: fx.Node) -> Program | None:
         example = _example(source.meta.get("val"))
         if example is None:
             return None
-        copies[source] = _input(graph, node, f"input_{len(examples)}", example)
+        copies[source] = _insert_input(graph, node, f"input_{len(examples)}", example)
         examples.append(example)
-    outputs = _outputs(graph, node, graph.node_copy(node, copies.__getitem__))
+    outputs = _insert_outputs(graph, node, graph.node_copy(node, copies.__getitem__))
     if not examples or not outputs:
         return None
     graph.output(tuple(outputs))
     return _program(fx.GraphModule(program.graph_module, graph), examples, outputs)
 
 
-def _input(graph: fx.Graph, node: fx.Node, name: str, example: torch.Tensor) -> fx.Node:
+def _insert_input(graph: fx.Graph, node: fx.Node, name: str, example: torch.Tensor) -> fx.Node:
     placeholder = graph.placeholder(name)
     placeholder.meta["val"] = example
     if not operator_name(node).endswith("_"):
@@ -126,7 +126,7 @@ def _example(value: Any) -> torch.Tensor | None:
     return torch.rand(shape, generator=generator).to(value.dtype)
 
 
-def _outputs(graph: fx.Graph, node: fx.Node, copied: fx.Node) -> list[fx.Node]:
+def _insert_outputs(graph: fx.Graph, node: fx.Node, copied: fx.Node) -> list[fx.Node]:
     value: Any = node.meta.get("val")
     if isinstance(value, torch.Tensor):
         return [_with_example(copied, value)]

@@ -31,7 +31,7 @@ def without_functional_form(writer: fx.Node) -> str | None:
     return f"{operator_name(writer)} has no functional form that keeps shape and dtype"
 
 
-def functional_value(writer: fx.Node) -> fx.Node:
+def insert_functional_value(writer: fx.Node) -> fx.Node:
     """Return a new node before ``writer`` with the value it gives to what it writes to.
 
     In-place operators compute in the promoted dtype and convert to that of their first argument.
@@ -63,17 +63,17 @@ def _functional_overload(node: fx.Node) -> OpOverload | None:
     return functional if same_types and node.kwargs.keys() <= known else None
 
 
-def _copied(writer: fx.Node) -> fx.Node:
+def _insert_copy(writer: fx.Node) -> fx.Node:
     """``y.copy_(x)``: ``x`` in the shape and dtype of ``y``, always as a value of its own."""
     bound = arguments(writer)
-    return _insert(writer, _aten.clone.default, _spread(writer, bound["src"]))
+    return _insert(writer, _aten.clone.default, _insert_expanded(writer, bound["src"]))
 
 
-def _filled(writer: fx.Node) -> fx.Node:
+def _insert_full(writer: fx.Node) -> fx.Node:
     bound = arguments(writer)
     value = bound.get("value", 0)
     if isinstance(value, fx.Node) and has_tensor(value):
-        return _spread(writer, value)
+        return _insert_expanded(writer, value)
     target: fx.Node = bound["self"]
     kind = value_of(target)
     shape = static_sizes(kind.shape)
@@ -83,10 +83,10 @@ def _filled(writer: fx.Node) -> fx.Node:
     return _insert(writer, _aten.full.default, list(shape), value, **options)
 
 
-_FILLS = {"copy_": _copied, "fill_": _filled, "zero_": _filled}
+_FILLS = {"copy_": _insert_copy, "fill_": _insert_full, "zero_": _insert_full}
 
 
-def _spread(writer: fx.Node, source: fx.Node) -> fx.Node:
+def _insert_expanded(writer: fx.Node, source: fx.Node) -> fx.Node:
     """Return ``source`` in the dtype and shape of what is written to."""
     converted = _converted(writer, source)
     target: fx.Node = arguments(writer)["self"]

@@ -7,8 +7,8 @@ import dataclasses
 from torch import fx
 
 from cnn_export.reparam.graph.aliases import written_arguments
-from cnn_export.reparam.passes.functionalize.functional_forms import functional_value
-from cnn_export.reparam.passes.functionalize.views import is_same_node, replayed, write_back
+from cnn_export.reparam.passes.functionalize.functional_forms import insert_functional_value
+from cnn_export.reparam.passes.functionalize.views import insert_view, is_same_node, write_back
 from cnn_export.reparam.passes.functionalize.written_memory import WrittenMemory, written_memory
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
 
@@ -85,13 +85,13 @@ class _State:
             return member
         value = self.current(parent, before)
         if not is_same_node(member):
-            value = member if value is parent else replayed(member, value, before)
+            value = member if value is parent else insert_view(member, value, before)
         self._values[member] = _Value(value, writes)
         return value
 
     def write(self, writer: fx.Node, member: fx.Node) -> None:
         """Note what the writer leaves in ``member``, which it writes to, and in all around it."""
-        value = functional_value(writer)
+        value = insert_functional_value(writer)
         around = [(member, value)]
         while (parent := self._memory.parents.get(member)) is not None:
             whole = self.current(parent, writer)

@@ -77,13 +77,13 @@ def is_identity(node: fx.Node) -> bool:
     return name in _IDENTITIES or name in _DROPOUTS or is_same_node(node)
 
 
-def replayed(node: fx.Node, parent: fx.Node, before: fx.Node) -> fx.Node:
+def insert_view(node: fx.Node, parent: fx.Node, before: fx.Node) -> fx.Node:
     """Return the same view of another value of its parent, placed at ``before``.
 
     ``view`` becomes ``reshape``: the new value may have other strides.
     """
     if node.target is operator.getitem:
-        return _getitem(node, parent, before)
+        return _insert_getitem(node, parent, before)
     args = (parent, *node.args[1:])
     kwargs = dict(node.kwargs)
     return insert_call(node.graph, replay_target(node), args, kwargs, before=before, like=node)
@@ -119,14 +119,14 @@ def write_back(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) ->
     return _WRITE_BACK[operator_name(view)](view, whole, part, before)
 
 
-def _getitem(node: fx.Node, parent: fx.Node, before: fx.Node) -> fx.Node:
+def _insert_getitem(node: fx.Node, parent: fx.Node, before: fx.Node) -> fx.Node:
     with node.graph.inserting_before(before):
         new = node.graph.call_function(operator.getitem, (parent, node.args[1]))
     new.meta.update(node.meta)
     return new
 
 
-def _slice(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx.Node:
+def _write_slice(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx.Node:
     bound = arguments(view)
     region = (bound["dim"], bound["start"], bound["end"], bound["step"])
     return splice(whole, part, *region, before=before, like=view)
@@ -137,7 +137,7 @@ def _select(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx
     return splice_index(whole, part, bound["dim"], bound["index"], before=before, like=view)
 
 
-def _reshape(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx.Node:
+def _write_reshape(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx.Node:
     shape = static_sizes(value_of(whole).shape)
     if shape is None:
         args: tuple[Any, ...] = (part, whole)
@@ -147,7 +147,7 @@ def _reshape(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> f
     )
 
 
-def _permute(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx.Node:
+def _write_permute(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx.Node:
     dims = permutation(view, value_of(whole).ndim)
     inverse = [dims.index(axis) for axis in range(len(dims))]
     return insert_call(view.graph, _aten.permute.default, (part, inverse), before=before, like=view)
@@ -177,10 +177,10 @@ def _swapped(name: str, bound: dict[str, Any], rank: int) -> Sequence[int]:
 
 _WriteBack = Callable[[fx.Node, fx.Node, fx.Node, fx.Node], fx.Node]
 _WRITE_BACK: dict[str, _WriteBack] = {
-    "slice": _slice,
+    "slice": _write_slice,
     "select": _select,
-    **dict.fromkeys(("view", "view_as", "unflatten", "squeeze", "unsqueeze"), _reshape),
-    **dict.fromkeys(("permute", "transpose", "swapaxes", "swapdims", "t", "mT"), _permute),
+    **dict.fromkeys(("view", "view_as", "unflatten", "squeeze", "unsqueeze"), _write_reshape),
+    **dict.fromkeys(("permute", "transpose", "swapaxes", "swapdims", "t", "mT"), _write_permute),
 }
 
 _RESHAPES: dict[str, Any] = {

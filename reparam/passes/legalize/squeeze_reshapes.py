@@ -38,7 +38,7 @@ class SqueezeReshapes(ProgramPass):
             if operator_name(node) not in _RESHAPES or static_sizes(value_of(node).shape):
                 continue
             if _only_drops_ones(node):
-                replace(node, _squeezed(node))
+                replace(node, _insert_squeezes(node))
                 rewrites.append(node.name)
             else:
                 reason = "it cannot be converted with a dynamic batch; use --batch N"
@@ -51,7 +51,7 @@ def _only_drops_ones(node: fx.Node) -> bool:
     return len(before) == len(after) and all(map(same_size, before, after))
 
 
-def _squeezed(node: fx.Node) -> fx.Node:
+def _insert_squeezes(node: fx.Node) -> fx.Node:
     value = _source(node)
     args: tuple[Any, ...] = (value, _ones(value_of(value).shape))
     value = insert_call(node.graph, _aten.squeeze.dims, args, before=node, like=node)

@@ -24,12 +24,12 @@ def detach_inner_sums(node: fx.Node) -> list[fx.Node]:
         part = ChannelRange(node, start, start + (channels(operand) or 0))
         if plain_sum(operand) is not None:
             found.append(operand)
-            _read_through(operand, part)
+            _redirect_readers(operand, part)
         start = part.stop
     return found
 
 
-def _read_through(operand: fx.Node, part: ChannelRange) -> None:
+def _redirect_readers(operand: fx.Node, part: ChannelRange) -> None:
     """Let users of ``operand`` read ``part`` of the concatenation it is an operand of."""
     users = [user for user in operand.users if user is not part.source and part.source < user]
     if users:
