@@ -10,8 +10,6 @@ import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,13 +31,13 @@ def _packet(kind: int, data: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def _sent(data: bytes, *, end: bool = True) -> Generator[Any]:
+def _sent(data: bytes, *, end: bool = True) -> Generator[socket.socket]:
     """A connection on which a phone has sent ``data``, and then hung up."""
     near, far = socket.socketpair()
     with near, far:
         sender = threading.Thread(target=_send, args=(far, data, end), daemon=True)
         sender.start()
-        yield SimpleNamespace(conn=near, close=near.close)
+        yield near
         near.close()
         sender.join()
 
@@ -51,7 +49,7 @@ def _send(far: socket.socket, data: bytes, end: bool) -> None:
             far.shutdown(socket.SHUT_WR)
 
 
-def _stream(connection: Any, timeout_s: float | None = 5.0) -> ShellStream:
+def _stream(connection: socket.socket, timeout_s: float | None = 5.0) -> ShellStream:
     return ShellStream(connection, "0A1B", "the command", timeout_s)
 
 
@@ -161,6 +159,6 @@ def test_a_phone_that_gives_up_amid_a_push_says_why(tmp_path: Path) -> None:
 
     with near, far:
         threading.Thread(target=refuse, daemon=True).start()
-        connection: Any = SimpleNamespace(conn=near, close=near.close)
+        connection = near
         with pytest.raises(transfer.Failed, match="No space left"):
             transfer.send_file(connection, source, "/data/local/tmp/big")

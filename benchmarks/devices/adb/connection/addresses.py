@@ -60,7 +60,7 @@ def find_phone(name: str) -> Phone:
     Raises:
         UsageError: the name is wrong, or leaves a choice between several phones.
         DeviceUnfit: the phone is not there, or does not take commands; says what to do.
-        TargetUnavailable: adb or adbutils is missing.
+        TargetUnavailable: there is no adb.
     """
     address = parse_address(name)
     server = address.server or local_server()
@@ -75,7 +75,7 @@ def every_phone() -> list[Phone]:
 
     Raises:
         DeviceUnfit: there is none, or one does not take commands.
-        TargetUnavailable: adb or adbutils is missing.
+        TargetUnavailable: there is no adb.
     """
     server = local_server()
     listing = server.devices()

@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from cnn_export.benchmarks.devices.adb.connection import transfer
 from cnn_export.benchmarks.devices.adb.connection.device_text import clean
 from cnn_export.benchmarks.devices.adb.connection.refusals import unfit, vanished
-from cnn_export.benchmarks.devices.adb.connection.server import AdbServer, Refused
+from cnn_export.benchmarks.devices.adb.connection.server import AdbServer
+from cnn_export.benchmarks.devices.adb.connection.server_connection import Refused
 from cnn_export.benchmarks.devices.adb.connection.shell_stream import STDOUT, ShellStream
 from cnn_export.errors import DestinationError, DeviceUnfit, InputRefused
-
-if TYPE_CHECKING:
-    from adbutils import AdbConnection
 
 SHELL_TIMEOUT_S = 30.0
 _OUTPUT_MAX = 1 << 24
@@ -189,11 +188,11 @@ class Phone:
         connection = self._open(f"shell,v2,raw:exec {shlex.join(argv)}", _what(argv))
         return ShellStream(connection, self.serial, _what(argv), timeout_s)
 
-    def _open(self, service: str, what: str) -> AdbConnection:
+    def _open(self, service: str, what: str) -> socket.socket:
         try:
             return self.server.open(service, self.serial)
         except Refused as error:
-            if str(error) in ("closed", "Unknown data: b''"):
+            if str(error) == "closed":
                 raise vanished(self.serial, what) from error
             raise unfit(self.serial, str(error)) from error
 

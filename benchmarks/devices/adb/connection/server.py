@@ -1,7 +1,6 @@
-"""Talk to an adb server, the local one or a remote one, through adbutils' connection.
+"""Talk to an adb server, the local one or a remote one.
 
-The local server is started when there is none; a remote one never is. Names and IPv6 work, which
-adbutils by itself leaves out.
+The local server is started when there is none; a remote one never is.
 """
 
 from __future__ import annotations
@@ -11,26 +10,23 @@ import os
 import socket
 import subprocess
 import tempfile
-from typing import TYPE_CHECKING
 
 from cnn_export.benchmarks.devices.adb.connection.device_text import clean
+from cnn_export.benchmarks.devices.adb.connection.server_connection import (
+    Refused,
+    connect,
+    receive_text,
+    request,
+)
 from cnn_export.errors import DeviceUnfit, TargetUnavailable, UsageError
-
-if TYPE_CHECKING:
-    from adbutils import AdbConnection
 
 DEFAULT_PORT = 5037
 _LOCAL = "127.0.0.1"
-CONNECT_S, _START_S = 5.0, 20.0
-_REPLY_S = 30.0
+_START_S = 20.0
 _INSTALL = (
     "adb is missing: pip install 'cnn-export[bench]' (its adbutils brings one along), or"
     " 'apt-get install adb', or put Android's platform-tools on PATH"
 )
-
-
-class Refused(Exception):
-    """The server, or the phone through it, answered FAIL: the words are its own."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +41,7 @@ class AdbServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
-    def open(self, service: str, serial: str | None = None) -> AdbConnection:
+    def open(self, service: str, serial: str | None = None) -> socket.socket:
         """Return a connection on which ``service`` runs, of the server or of a phone.
 
         Raises:
@@ -56,8 +52,8 @@ class AdbServer:
         connection = self._connected()
         try:
             if serial is not None:
-                _request(connection, f"host:transport:{serial}")
-            _request(connection, service)
+                request(connection, f"host:transport:{serial}")
+            request(connection, service)
         except BaseException:
             connection.close()
             raise
@@ -71,15 +67,14 @@ class AdbServer:
         """
         try:
             with self.open("host:devices") as connection:
-                listing = connection.read_string_block()
-        except (Refused, OSError, ValueError) as error:
+                listing = receive_text(connection)
+        except (Refused, OSError, EOFError, ValueError) as error:
             raise DeviceUnfit(f"the adb server at {self} lists no devices: {error}") from error
         return parse_listing(listing)
 
-    def _connected(self) -> AdbConnection:
-        kind = _connection_class()
+    def _connected(self) -> socket.socket:
         try:
-            return kind(self.host, self.port)
+            return connect(self.host, self.port)
         except OSError as error:
             if self.remote:
                 raise DeviceUnfit(
@@ -88,7 +83,7 @@ class AdbServer:
                 ) from error
         self._start()
         try:
-            return kind(self.host, self.port)
+            return connect(self.host, self.port)
         except OSError as error:
             raise DeviceUnfit(f"the adb server at {self} was started, but: {error}") from error
 
@@ -132,45 +127,12 @@ def parse_listing(text: str) -> list[tuple[str, str]]:
     return [(serial, state) for serial, tab, state in split if tab and serial]
 
 
-def _request(connection: AdbConnection, service: str) -> None:
-    from adbutils import AdbError
-
-    encoded = service.encode()
-    if len(encoded) > 0xFFFF:
-        raise UsageError(f"a command for the phone has {len(encoded)} bytes, adb takes 65535")
-    try:
-        connection.conn.settimeout(_REPLY_S)
-        connection.conn.sendall(f"{len(encoded):04x}".encode() + encoded)
-        connection.check_okay()
-        connection.conn.settimeout(None)
-    except AdbError as error:
-        raise Refused(str(error)) from error
-    except OSError as error:
-        raise Refused(f"no answer ({error.strerror or error})") from error
-
-
-def _connection_class() -> type[AdbConnection]:
-    try:
-        from cnn_export.benchmarks.devices.adb.connection.server_connection import ServerConnection
-    except ModuleNotFoundError as error:
-        raise TargetUnavailable(
-            f"{error.name} is missing: pip install 'cnn-export[bench]'"
-        ) from error
-    return ServerConnection
-
-
 def _adb_program() -> str:
-    from adbutils import AdbError, adb_path
-
+    try:
+        from adbutils import AdbError, adb_path
+    except ModuleNotFoundError as error:
+        raise TargetUnavailable(_INSTALL) from error
     try:
         return adb_path()
     except AdbError as error:
         raise TargetUnavailable(_INSTALL) from error
-
-
-def keep_alive(opened: socket.socket) -> None:
-    """Let the kernel notice within a minute that a remote server is gone."""
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):  # not every system names them
-            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

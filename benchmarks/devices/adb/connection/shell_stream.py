@@ -12,15 +12,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from cnn_export.benchmarks.devices.adb.connection.device_text import clean
 from cnn_export.benchmarks.devices.adb.connection.refusals import vanished
 from cnn_export.benchmarks.results.protocol import bounded_lines
 from cnn_export.errors import DeviceUnfit
-
-if TYPE_CHECKING:
-    from adbutils import AdbConnection
 
 STDOUT, STDERR, EXIT, CLOSE_STDIN = 1, 2, 3, 4
 _HEADER = 5
@@ -33,9 +29,9 @@ class ShellStream:
     """The packets of one command. ``what`` names it in errors."""
 
     def __init__(
-        self, connection: AdbConnection, serial: str, what: str, timeout_s: float | None = None
+        self, connection: socket.socket, serial: str, what: str, timeout_s: float | None = None
     ) -> None:
-        self._socket = connection.conn
+        self._socket = connection
         self._reading = threading.RLock()
         self._serial, self._what = serial, what
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s

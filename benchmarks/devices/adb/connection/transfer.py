@@ -1,7 +1,6 @@
 """Carry files to and from a phone, over adb's sync protocol.
 
-Requests and replies are four letters and a number. adbutils speaks it too, but drops what the
-phone has to say when a file cannot be written.
+Requests and replies are four letters and a number.
 """
 
 from __future__ import annotations
@@ -12,10 +11,8 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from adbutils import AdbConnection
+from cnn_export.benchmarks.devices.adb.connection.server_connection import receive
 
 _CHUNK = 1 << 16
 """The protocol's largest data packet."""
@@ -33,7 +30,7 @@ class Lost(Exception):
     """The connection ended in the middle."""
 
 
-def send_file(connection: AdbConnection, source: Path, target: str) -> None:
+def send_file(stream: socket.socket, source: Path, target: str) -> None:
     """Write a file on the phone.
 
     Raises:
@@ -42,7 +39,6 @@ def send_file(connection: AdbConnection, source: Path, target: str) -> None:
         OSError: ``source`` cannot be read.
     """
     with source.open("rb") as opened:
-        stream = connection.conn
         stream.settimeout(_STALL_S)
         try:
             _send(stream, b"SEND", f"{target},{_MODE}".encode())
@@ -57,14 +53,13 @@ def send_file(connection: AdbConnection, source: Path, target: str) -> None:
         _reply(stream)
 
 
-def receive_file(connection: AdbConnection, source: str, limit: int) -> Iterator[bytes]:
+def receive_file(stream: socket.socket, source: str, limit: int) -> Iterator[bytes]:
     """Yield the content of a file on the phone, at most ``limit`` bytes.
 
     Raises:
         Failed: the phone cannot read it, or it is longer.
         Lost: the connection ended.
     """
-    stream = connection.conn
     stream.settimeout(_STALL_S)
     try:
         _send(stream, b"RECV", source.encode())
@@ -95,13 +90,7 @@ def _reply(stream: socket.socket) -> int | None:
 
 
 def _exactly(stream: socket.socket, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        try:
-            part = stream.recv(count - len(data))
-        except OSError as error:
-            raise Lost from error
-        if not part:
-            raise Lost
-        data += part
-    return bytes(data)
+    try:
+        return receive(stream, count)
+    except (OSError, EOFError) as error:
+        raise Lost from error
