@@ -9,7 +9,7 @@ from pathlib import Path
 from cnn_export.artifact_files.inspection import Inspection
 from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_files
 from cnn_export.benchmarks.results import record_types
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 from cnn_export.errors import UsageError
 from cnn_export.manifest.manifest import Manifest
 

@@ -83,7 +83,7 @@ def _facts(phone: Phone) -> dict[str, Any]:
 
 def runtimes() -> dict[str, str | None]:
     """Return the version of each runtime of this host; ``None``: not installed."""
-    from cnn_export.benchmarks.runtimes.host_runtimes import RUNTIMES, runtime_version
+    from cnn_export.benchmarks.runtimes.runtime_registry import RUNTIMES, runtime_version
 
     versions: dict[str, str | None] = {}
     for kind in RUNTIMES.values():

@@ -19,8 +19,8 @@ from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
 from cnn_export.benchmarks.profiles.trace import Trace
 from cnn_export.benchmarks.results.protocol import Failure
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of, runtime_version
 from cnn_export.benchmarks.runtimes.probe import probe_inputs
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of, runtime_version
 from cnn_export.benchmarks.worker import process_memory
 from cnn_export.benchmarks.worker.loaded_artifact import refusing_failures
 from cnn_export.errors import ExportError, InputRefused, TargetUnavailable

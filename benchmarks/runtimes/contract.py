@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from cnn_export.benchmarks.runtimes.probe import Array
+if TYPE_CHECKING:
+    from cnn_export.benchmarks.runtimes.probe import Array
 
 NO_ARGUMENTS: Mapping[str, str] = MappingProxyType({})
+SWITCH = ("on", "off")
+"""The values of an argument that switches something."""
 
 
 class Model(Protocol):
@@ -29,6 +32,12 @@ class Runtime(Protocol):
 
     package: ClassVar[str]
     """The distribution that holds it, which is also its name."""
+    target: ClassVar[str]
+    """The target whose artifacts it measures, as manifests name it."""
+    suffix: ClassVar[str]
+    """Of the files it loads."""
+    arguments: ClassVar[Mapping[str, Sequence[str]]]
+    """What ``--runtime-arg K=V`` may say to it: key → values."""
 
     def import_package(self) -> None:
         """Import what :meth:`load` needs, so that the time of a load is the artifact's own."""

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from cnn_export.benchmarks.runtimes.runtime_registry import RUNTIMES
 from cnn_export.errors import UsageError, nearest
 
-_SWITCH = ("on", "off")
 CHOICES: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "ai-edge-litert": {"xnnpack": _SWITCH},
-    "onnxruntime": {
-        "graph_optimization": ("all", "extended", "basic", "off"),
-        "spinning": _SWITCH,
-        "arena": _SWITCH,
-    },
-    "executorch": {},
+    kind.package: kind.arguments for kind in RUNTIMES.values()
 }
-"""Runtime → key → values. ``xnnpack=off`` leaves the interpreter's own kernels, ``spinning=off``
-lets idle threads sleep, ``arena=off`` allocates per tensor."""
+"""Runtime → key → values."""
 
-RUNTIME_OF_TARGET: Mapping[str, str] = {
-    "tflite": "ai-edge-litert",
-    "onnx": "onnxruntime",
-    "executorch": "executorch",
-}
+RUNTIME_OF_TARGET: Mapping[str, str] = {kind.target: kind.package for kind in RUNTIMES.values()}
 """Which runtime measures a target's artifacts; Core ML's run on Apple's systems only."""
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from cnn_export.benchmarks.run.plan import interleaved
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 
 WARM_UP_ROUNDS = 5
 _THREADS = 1

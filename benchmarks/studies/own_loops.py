@@ -22,8 +22,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cnn_export.benchmarks.runtimes.host_runtimes import Model, runtime_of
+from cnn_export.benchmarks.runtimes.contract import Model
 from cnn_export.benchmarks.runtimes.probe import probe_inputs
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 from cnn_export.benchmarks.statistics.comparison import process_ratio
 from cnn_export.manifest.manifest import manifest_path, read_manifest
 from cnn_export.targets.onnx.runtime import import_onnxruntime

@@ -11,9 +11,9 @@ from pathlib import Path
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.results.protocol import Hello
 from cnn_export.benchmarks.runtimes.contract import Model, Runtime
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of, runtime_version
 from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_probe_outputs
 from cnn_export.benchmarks.runtimes.runtime_arguments import arguments_of
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of, runtime_version
 from cnn_export.errors import ExportError, InputRefused, one_line
 from cnn_export.manifest.manifest import Manifest
 

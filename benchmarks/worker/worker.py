@@ -22,8 +22,8 @@ from cnn_export.benchmarks.results.protocol import (
     PairSample,
     Sample,
 )
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
 from cnn_export.benchmarks.runtimes.runtime_arguments import parse_arguments
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 from cnn_export.benchmarks.worker import process_memory
 from cnn_export.benchmarks.worker.loaded_artifact import load_checked, refusing_failures
 from cnn_export.benchmarks.worker.timing_loop import Timed, timed_inferences, timed_pairs

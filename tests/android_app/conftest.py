@@ -16,7 +16,7 @@ from build_tools.tools import install_tools
 
 from cnn_export import export
 from cnn_export.benchmarks.devices.adb.app.probe_file import probe_file
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 from cnn_export.job.api import Settings
 from cnn_export.manifest.manifest import manifest_path, read_manifest
 

@@ -12,7 +12,7 @@ from cnn_export.benchmarks.devices.contract import Cluster, Job, Outcome, Prepar
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.protocol import End, Hello, MemoryUse, PairSample, Sample
 from cnn_export.benchmarks.results.session import Session
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 from cnn_export.errors import ExportError, Interrupted
 
 DEVICE = record_types.Device(

@@ -15,12 +15,8 @@ from cnn_export.benchmarks.devices.host.host import HostDevice
 from cnn_export.benchmarks.devices.host.worker_process import run_process
 from cnn_export.benchmarks.results.protocol import End, Hello, Message, PairSample, Sample
 from cnn_export.benchmarks.results.session import IncompleteRun, Session
-from cnn_export.benchmarks.runtimes.host_runtimes import (
-    RUNTIMES,
-    OnnxRuntime,
-    runtime_of,
-    runtime_version,
-)
+from cnn_export.benchmarks.runtimes.onnx_runtime import OnnxRuntime
+from cnn_export.benchmarks.runtimes.runtime_registry import RUNTIMES, runtime_of, runtime_version
 from cnn_export.benchmarks.worker.worker import run, run_pair
 from cnn_export.errors import ExportError, InputRefused, ParityError, TargetUnavailable
 from cnn_export.manifest.manifest import manifest_path

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from cnn_export import export
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
 from cnn_export.benchmarks.runtimes.probe import probe_inputs
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 from cnn_export.manifest.manifest import manifest_path, read_manifest
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnn_export.benchmarks.profiles.readers.litert_library import ProfiledModel, ProfilerEvent
 from cnn_export.benchmarks.profiles.trace import Trace, transposed
-from cnn_export.benchmarks.runtimes.host_runtimes import LiteRT
+from cnn_export.benchmarks.runtimes.litert_runtime import LiteRT
 from cnn_export.benchmarks.runtimes.probe import Array, require_probe_outputs
 from cnn_export.manifest.manifest import Manifest
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks.run.plan import interleaved
-from cnn_export.benchmarks.runtimes.host_runtimes import Model, runtime_of
+from cnn_export.benchmarks.runtimes.contract import Model
 from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_probe_outputs
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 from cnn_export.benchmarks.worker.timing_loop import timed_inferences
 from cnn_export.manifest.manifest import manifest_path, read_manifest
 

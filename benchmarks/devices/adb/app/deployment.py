@@ -14,7 +14,7 @@ from cnn_export.benchmarks.devices.adb.app.launch import Launch, Placed
 from cnn_export.benchmarks.devices.adb.app.probe_file import probe_file
 from cnn_export.benchmarks.devices.adb.connection.phone import Phone
 from cnn_export.benchmarks.devices.adb.connection.staging import FOLDER, Item, Stage, item_of
-from cnn_export.benchmarks.runtimes.host_runtimes import runtime_of
+from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 
 
 class Provisions:
