@@ -15,7 +15,7 @@ from cnn_export.manifest.manifest import Manifest
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class RunArtifact:
     """One artifact of a run, looked at before the first process starts."""
 
     path: Path
@@ -34,9 +34,9 @@ class Subject:
         return artifact_record(self.manifest, self.found, self.name, run_id)
 
 
-def read_subjects(
+def read_artifacts(
     paths: Sequence[Path], require_runtime: Callable[[str], None], *, same_twice: bool = False
-) -> list[Subject]:
+) -> list[RunArtifact]:
     """Check every artifact: manifest, hash, runtime there. No process starts.
 
     ``require_runtime`` is the device's; ``same_twice`` allows the same content more than once (a
@@ -52,17 +52,17 @@ def read_subjects(
     names = _names(paths)
     runtimes = [runtime_of(path).package for path in paths]
     found = proven_files(paths)
-    subjects = [
-        Subject(path, name, manifest, inspection, runtime)
+    artifacts = [
+        RunArtifact(path, name, manifest, inspection, runtime)
         for path, name, (manifest, inspection), runtime in zip(
             paths, names, found, runtimes, strict=True
         )
     ]
-    for package in {subject.runtime: None for subject in subjects}:
+    for package in {artifact.runtime: None for artifact in artifacts}:
         require_runtime(package)
     if not same_twice:
-        _require_distinct(subjects)
-    return subjects
+        _require_distinct(artifacts)
+    return artifacts
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -71,11 +71,11 @@ def _names(paths: Sequence[Path]) -> list[str]:
     return names if len(set(names)) == len(names) else [str(path) for path in paths]
 
 
-def _require_distinct(subjects: Sequence[Subject]) -> None:
-    seen: dict[str, Subject] = {}
-    for subject in subjects:
-        if (first := seen.setdefault(subject.sha256, subject)) is not subject:
+def _require_distinct(artifacts: Sequence[RunArtifact]) -> None:
+    seen: dict[str, RunArtifact] = {}
+    for artifact in artifacts:
+        if (first := seen.setdefault(artifact.sha256, artifact)) is not artifact:
             raise UsageError(
-                f"{first.path} and {subject.path} hold the same bytes; give each once"
+                f"{first.path} and {artifact.path} hold the same bytes; give each once"
                 " (--compare takes a file against itself)"
             )

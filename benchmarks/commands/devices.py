@@ -14,14 +14,13 @@ def command(as_json: bool) -> None:
     from cnn_export.benchmarks.devices import device_listing
     from cnn_export.command_line.console import warn
 
-    phones, why_none = device_listing.phones()
-    found = [device_listing.host(), *phones]
+    found, why_none = device_listing.devices()
     if as_json:
         document = {"devices": found, "runtimes": device_listing.runtimes(), "no_phones": why_none}
         click.echo(json.dumps(document, indent=2))
         return
-    for facts in found:
-        for line in device_listing.lines(facts):
+    for device in found:
+        for line in device_listing.lines(device):
             click.echo(line)
     if why_none:
         warn(why_none)

@@ -13,8 +13,8 @@ from cnn_export.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
     from cnn_export.benchmarks.devices.adb.app.launch import Launch
-    from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Care
-    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
+    from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import PhonePolicy
+    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import ToolBinary
     from cnn_export.benchmarks.devices.contract import Device
     from cnn_export.benchmarks.results.series import Results
     from cnn_export.benchmarks.run.run_request import DeviceRun, Request
@@ -166,22 +166,19 @@ def command(
     Every repeat is a new process, in a seeded order. With --compare, processes hold two
     artifacts and alternate their inferences: that tells differences of a few percent apart.
     """
-    from cnn_export.benchmarks.devices.named_devices import (
-        DeviceOptions,
-        find_devices,
-        require_phone_options,
-    )
+    from cnn_export.benchmarks.devices.contract import DeviceOptions
+    from cnn_export.benchmarks.devices.named_devices import find_devices, require_phone_options
     from cnn_export.benchmarks.run.run_job import perform
     from cnn_export.benchmarks.run.run_progress import screen
     from cnn_export.command_line.durations import parse_duration_s
 
     require_phone_options(device_names, _given(_PHONE_OPTIONS))
-    care = _care(options)
+    policy = _phone_policy(options)
     request = _request(options)
     devices: list[Device] = []
     with screen(quiet=quiet, several=lambda: len(devices) > 1) as shown:
-        wishes = DeviceOptions(parse_duration_s(timeout), app, launch, keep, care, shown.wait)
-        devices += find_devices(device_names, wishes)
+        wanted = DeviceOptions(parse_duration_s(timeout), app, launch, keep, policy, shown.wait)
+        devices += find_devices(device_names, wanted)
         finished = perform(request, devices, shown.report)
     # What failed is told behind the table of what did not.
     failure = finished.first_failure(request.out)
@@ -197,10 +194,10 @@ def _given(names: Sequence[str]) -> list[str]:
     return [name for name in names if context.get_parameter_source(name) == written]
 
 
-def _care(options: dict[str, Any]) -> Care:
+def _phone_policy(options: dict[str, Any]) -> PhonePolicy:
     """Take out of ``options`` how phones are treated."""
-    from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Care
-    from cnn_export.benchmarks.devices.adb.lifecycle.settings_policy import Wishes
+    from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import PhonePolicy
+    from cnn_export.benchmarks.devices.adb.lifecycle.settings_policy import SettingsPolicy
     from cnn_export.benchmarks.devices.adb.lifecycle.waiting import Limits
     from cnn_export.command_line.durations import parse_duration_s
 
@@ -210,15 +207,15 @@ def _care(options: dict[str, Any]) -> Care:
         parse_duration_s(options.pop("wait"), zero=True),
     )
     reconnect_s = parse_duration_s(options.pop("reconnect"), zero=True)
-    return Care(Wishes(options.pop("fixed_performance")), limits, reconnect_s)
+    return PhonePolicy(SettingsPolicy(options.pop("fixed_performance")), limits, reconnect_s)
 
 
-def _tools(given: Sequence[str]) -> tuple[OwnTool, ...]:
+def _tools(given: Sequence[str]) -> tuple[ToolBinary, ...]:
     if not given:
         return ()
-    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import own_tools
+    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import tool_binaries
 
-    return tuple(own_tools(given))
+    return tuple(tool_binaries(given))
 
 
 def _request(options: dict[str, Any]) -> Request:

@@ -1,1 +1,1 @@
-"""One call of ``cnn-bench run``: plan, turns, appended results."""
+"""One call of ``cnn-bench run``: plan, invocations, appended results."""

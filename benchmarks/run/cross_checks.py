@@ -1,89 +1,32 @@
 """After a run's processes: what other tools say of its artifacts, and what the CPU's counters do.
 
-Only phones are looked at again. Nothing of this enters statistics.
+Only phones are checked so. Nothing of this enters statistics.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
-from cnn_export.benchmarks.devices.contract import Job
+from cnn_export.benchmarks.devices.cross_checker import CrossChecked, CrossChecker
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.session import IncompleteRun
-from cnn_export.benchmarks.run.plan import Turn
+from cnn_export.benchmarks.run.plan import Invocation
 from cnn_export.benchmarks.run.runner import Lost, Sink, job_of, only_possible
 from cnn_export.errors import DeviceUnfit, ExportError, UsageError
 
 if TYPE_CHECKING:
-    from cnn_export.benchmarks.artifacts.artifacts import Subject
-    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import Findings
-    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
+    from cnn_export.benchmarks.artifacts.artifacts import RunArtifact
+    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import ToolBinary
 
 _NS_PER_S = 1e9
 _FEWEST, _MOST = 10, 10_000
 """Inferences of a tool that is told a number, not a time."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Counted:
-    """Memory traffic of one inference, or why there is none; as :class:`record_types.Traffic`."""
-
-    inferences: int | None = None
-    levels: tuple[record_types.Level, ...] = ()
-    reason: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Opined:
-    """What a tool said, and the device around it."""
-
-    findings: Findings
-    conditions: record_types.Conditions
-
-
-class SecondLooks(Protocol):
-    """Runs other tools and counts memory traffic."""
-
-    def require_tool(self, own: OwnTool) -> None:
-        """Check that a tool's binary can run there.
-
-        Raises:
-            InputRefused: it cannot.
-        """
-        ...
-
-    def opinion(self, own: OwnTool, job: Job, inferences: int) -> Opined:
-        """Run a tool once on the job's artifact; ``inferences`` are what fills its time.
-
-        Raises:
-            ExportError: the tool failed, or says nothing to believe.
-            DeviceUnfit: the device is lost.
-        """
-        ...
-
-    def traffic(self, job: Job) -> Counted:
-        """Count what one inference of the job's artifact moves.
-
-        Raises:
-            DeviceUnfit: the device is lost.
-        """
-        ...
-
-
-@runtime_checkable
-class LooksAgain(Protocol):
-    """A device that can."""
-
-    def second_looks(self) -> SecondLooks:
-        """Return what it does besides running workers."""
-        ...
-
-
-def require_second_looks(device: object, tools: Sequence[OwnTool], *, compare: bool) -> None:
+def require_cross_checks(device: object, tools: Sequence[ToolBinary], *, compare: bool) -> None:
     """Check that the device can run the tools that the user gives.
 
     Raises:
@@ -94,20 +37,20 @@ def require_second_looks(device: object, tools: Sequence[OwnTool], *, compare: b
         return
     if compare:
         raise UsageError("--runner gives second opinions on single artifacts; leave --compare out")
-    if not isinstance(device, LooksAgain):
+    if not isinstance(device, CrossChecked):
         raise UsageError("--runner runs other tools on a phone; give --device adb with it")
-    looks = device.second_looks()
-    for own in tools:
-        looks.require_tool(own)
+    checker = device.cross_checker()
+    for binary in tools:
+        checker.require_tool(binary)
 
 
-def look_again(
+def add_cross_checks(
     run: record_types.Run,
-    subjects: Sequence[Subject],
+    artifacts: Sequence[RunArtifact],
     device: object,
     sink: Sink,
     lost: list[Lost],
-    tools: Sequence[OwnTool] = (),
+    tools: Sequence[ToolBinary] = (),
 ) -> None:
     """Add what the run's records lack of traffic and opinions; those that failed go to ``lost``.
 
@@ -116,36 +59,39 @@ def look_again(
         UsageError: a tool cannot do what a runtime argument asks for.
         DestinationError: the file cannot be written.
     """
-    if run.compare or not isinstance(device, LooksAgain):
+    if run.compare or not isinstance(device, CrossChecked):
         return
-    looks = device.second_looks()
+    checker = device.cross_checker()
     known = _known(sink.records)
-    for turn in _turns(run, subjects):
-        key = (turn.subjects[0].sha256, turn.threads)
+    for invocation in _single_artifacts(run, artifacts):
+        key = (invocation.artifacts[0].sha256, invocation.threads)
         if ("traffic", *key) not in known:
             try:
                 with only_possible():
-                    traffic = _traffic(run, turn, looks)
+                    traffic = _traffic(run, invocation, checker)
                 sink.append(traffic)
             except IncompleteRun as error:
-                lost.append(Lost(turn, error))
-        for own in tools:
-            if own.tool.runtime != turn.subjects[0].runtime or (own.tool.name, *key) in known:
+                lost.append(Lost(invocation, error))
+        for binary in tools:
+            if (
+                binary.tool.runtime != invocation.artifacts[0].runtime
+                or (binary.tool.name, *key) in known
+            ):
                 continue
             try:
                 with only_possible():
-                    opinion = _opinion(run, turn, looks, own, sink.records)
+                    opinion = _opinion(run, invocation, checker, binary, sink.records)
                 sink.append(opinion)
             except (DeviceUnfit, UsageError):
                 raise
             except ExportError as error:
-                lost.append(Lost(turn, error))
+                lost.append(Lost(invocation, error))
 
 
-def _turns(run: record_types.Run, subjects: Iterable[Subject]) -> list[Turn]:
+def _single_artifacts(run: record_types.Run, artifacts: Iterable[RunArtifact]) -> list[Invocation]:
     return [
-        Turn("time", (subject,), threads, repeat=0, position=0)
-        for subject in subjects
+        Invocation("time", (artifact,), threads, repeat=0, position=0)
+        for artifact in artifacts
         for threads in run.threads
     ]
 
@@ -160,12 +106,14 @@ def _known(records: Iterable[record_types.Record]) -> set[tuple[str, str, int]]:
     return found
 
 
-def _traffic(run: record_types.Run, turn: Turn, looks: SecondLooks) -> record_types.Traffic:
-    counted = looks.traffic(job_of(turn, run))
+def _traffic(
+    run: record_types.Run, invocation: Invocation, checker: CrossChecker
+) -> record_types.Traffic:
+    counted = checker.traffic(job_of(invocation, run))
     return record_types.Traffic(
         run_id=run.run_id,
-        artifact=turn.subjects[0].sha256,
-        threads=turn.threads,
+        artifact=invocation.artifacts[0].sha256,
+        threads=invocation.threads,
         inferences=counted.inferences,
         levels=list(counted.levels),
         reason=counted.reason,
@@ -174,22 +122,22 @@ def _traffic(run: record_types.Run, turn: Turn, looks: SecondLooks) -> record_ty
 
 def _opinion(
     run: record_types.Run,
-    turn: Turn,
-    looks: SecondLooks,
-    own: OwnTool,
+    invocation: Invocation,
+    checker: CrossChecker,
+    binary: ToolBinary,
     records: Sequence[record_types.Record],
 ) -> record_types.Opinion:
-    job = job_of(turn, run)
-    key = (turn.subjects[0].sha256, turn.threads)
+    job = job_of(invocation, run)
+    key = (invocation.artifacts[0].sha256, invocation.threads)
     inferences = _inferences(job.min_time_s, _medians(records).get(key))
-    opined = looks.opinion(own, job, inferences)
-    found = opined.findings
+    opinion = checker.opinion(binary, job, inferences)
+    found = opinion.figures
     return record_types.Opinion(
         run_id=run.run_id,
-        artifact=turn.subjects[0].sha256,
-        threads=turn.threads,
-        tool=own.tool.name,
-        tool_sha256=own.sha256,
+        artifact=invocation.artifacts[0].sha256,
+        threads=invocation.threads,
+        tool=binary.tool.name,
+        tool_sha256=binary.sha256,
         runtime_args=dict(job.runtime_args),
         count=found.count,
         warm_up=found.warm_up,
@@ -200,7 +148,7 @@ def _opinion(
         load_ns=found.load_ns,
         first_ns=found.first_ns,
         raw_ns=list(found.raw_ns) or None,
-        conditions=opined.conditions,
+        conditions=opinion.conditions,
     )
 
 

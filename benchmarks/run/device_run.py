@@ -9,13 +9,13 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from cnn_export import __version__
-from cnn_export.benchmarks.artifacts.artifacts import Subject, read_subjects
+from cnn_export.benchmarks.artifacts.artifacts import RunArtifact, read_artifacts
 from cnn_export.benchmarks.devices.contract import Device
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.results_file import Appender
-from cnn_export.benchmarks.run.cross_checks import look_again, require_second_looks
+from cnn_export.benchmarks.run.cross_checks import add_cross_checks, require_cross_checks
 from cnn_export.benchmarks.run.endings import endings
-from cnn_export.benchmarks.run.plan import Turn, done_keys, plan_turns
+from cnn_export.benchmarks.run.plan import Invocation, done_keys, plan_invocations
 from cnn_export.benchmarks.run.resume import (
     Earlier,
     require_same_plan,
@@ -36,7 +36,7 @@ class Checked:
 
     device: Device
     described: record_types.Device
-    subjects: tuple[Subject, ...]
+    artifacts: tuple[RunArtifact, ...]
     cpus: tuple[int, ...]
 
 
@@ -71,14 +71,14 @@ def check(request: Request, device: Device) -> Checked:
         TargetUnavailable: the device has not got a runtime.
         DeviceUnfit: it is not there; or, with ``strict``, in no condition to measure.
     """
-    subjects = _checked_subjects(request, device)
+    artifacts = _checked_artifacts(request, device)
     described = device.describe()
     cpus = request.cpus if isinstance(request.cpus, tuple) else device.cluster(request.cpus)
-    require_second_looks(device, request.tools, compare=request.compare)
+    require_cross_checks(device, request.tools, compare=request.compare)
     flags = device.unfit(max(request.threads), cpus) if request.strict else []
     if flags:
         raise DeviceUnfit(f"the device is not fit: {', '.join(flags)} (--strict); nothing was run")
-    return Checked(device, described, tuple(subjects), cpus)
+    return Checked(device, described, tuple(artifacts), cpus)
 
 
 def work_off(
@@ -99,23 +99,25 @@ def work_off(
         UsageError: the run to be taken up is another one; the device cannot do what is asked.
         DeviceUnfit: it cannot be made ready, or is not the run's.
     """
-    device, subjects = checked.device, checked.subjects
+    device, artifacts = checked.device, checked.artifacts
     with device.prepared() as prepared:
         wanted = _wanted(request, checked, prepared.changes, group)
         begun = _begun(request, wanted, earlier)
         run = begun.run
-        turns = plan_turns(subjects, run.threads, run.repeats, run.seed, compare=run.compare)
-        begun = begun.within(turns)
+        invocations = plan_invocations(
+            artifacts, run.threads, run.repeats, run.seed, compare=run.compare
+        )
+        begun = begun.within(invocations)
         sink = _Kept(appender, begun.records)
-        _open(sink, run, subjects)
+        _open(sink, run, artifacts)
         done = done_keys(sink.records, run.run_id)
-        left = [turn for turn in turns if turn.key not in done]
+        left = [invocation for invocation in invocations if invocation.key not in done]
         lost, stopped_by = _measured(request, checked, left, run, sink, _named(report, run))
     return DeviceRun(
         run,
         tuple(sink.records),
         tuple(lost),
-        len(turns),
+        len(invocations),
         appender.torn_bytes,
         tuple(prepared.notes),
         stopped_by,
@@ -126,7 +128,7 @@ def work_off(
 def _measured(
     request: Request,
     checked: Checked,
-    turns: Sequence[Turn],
+    invocations: Sequence[Invocation],
     run: record_types.Run,
     sink: _Kept,
     report: Callable[[Progress], None],
@@ -134,8 +136,8 @@ def _measured(
     lost: list[Lost] = []
     stopped_by: ExportError | None = None
     try:
-        measure(turns, run, checked.device, sink, lost, strict=request.strict, report=report)
-        look_again(run, checked.subjects, checked.device, sink, lost, request.tools)
+        measure(invocations, run, checked.device, sink, lost, strict=request.strict, report=report)
+        add_cross_checks(run, checked.artifacts, checked.device, sink, lost, request.tools)
     except (DeviceUnfit, DestinationError, Interrupted) as error:
         stopped_by = error
     # On a full disk the plan alone tells what is missing.
@@ -149,7 +151,7 @@ def _named(report: Callable[[Progress], None], run: record_types.Run) -> Callabl
     return lambda progress: report(dataclasses.replace(progress, device=run.device.id))
 
 
-def _checked_subjects(request: Request, device: Device) -> list[Subject]:
+def _checked_artifacts(request: Request, device: Device) -> list[RunArtifact]:
     if request.compare and len(request.artifacts) < 2:
         raise UsageError("--compare needs two artifacts or more: the first is the base")
     cpus = request.cpus if isinstance(request.cpus, tuple) else ()
@@ -158,7 +160,7 @@ def _checked_subjects(request: Request, device: Device) -> list[Subject]:
             raise UsageError(f"{option} names a value twice; give each once")
     # Two artifacts with the same bytes are one pair twice, but never two of three.
     twins = request.compare and len(request.artifacts) == 2
-    return read_subjects(request.artifacts, device.require_runtime, same_twice=twins)
+    return read_artifacts(request.artifacts, device.require_runtime, same_twice=twins)
 
 
 def _wanted(
@@ -167,7 +169,7 @@ def _wanted(
     changes: Sequence[record_types.SettingChange],
     group: Group | None,
 ) -> record_types.Run:
-    runtimes = {subject.runtime: None for subject in checked.subjects}
+    runtimes = {artifact.runtime: None for artifact in checked.artifacts}
     return record_types.Run(
         run_id=secrets.token_hex(8),
         producer=f"cnn-export {__version__}",
@@ -176,7 +178,7 @@ def _wanted(
         seed=secrets.randbits(_SEED_BITS) if request.seed is None else request.seed,
         repeats=request.repeats,
         min_time_s=request.min_time_s,
-        artifacts=[subject.sha256 for subject in checked.subjects],
+        artifacts=[artifact.sha256 for artifact in checked.artifacts],
         threads=list(request.threads),
         cpus=list(checked.cpus),
         runtime_args=parse_arguments(request.runtime_args, runtimes),
@@ -188,15 +190,15 @@ def _wanted(
     )
 
 
-def _open(sink: _Kept, run: record_types.Run, subjects: Sequence[Subject]) -> None:
+def _open(sink: _Kept, run: record_types.Run, artifacts: Sequence[RunArtifact]) -> None:
     """Write the lines that come before measurements, as far as they are not there."""
     if not any(isinstance(record, record_types.Run) for record in sink.records):
         sink.append(run)
     known = {r.sha256 for r in sink.records if isinstance(r, record_types.Artifact)}
-    for subject in subjects:
-        if subject.sha256 not in known:
-            known.add(subject.sha256)
-            sink.append(subject.record(run.run_id))
+    for artifact in artifacts:
+        if artifact.sha256 not in known:
+            known.add(artifact.sha256)
+            sink.append(artifact.record(run.run_id))
 
 
 def _begun(request: Request, wanted: record_types.Run, earlier: Earlier | None) -> Earlier:

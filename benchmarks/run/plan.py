@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from cnn_export.benchmarks.artifacts.artifacts import Subject
+from cnn_export.benchmarks.artifacts.artifacts import RunArtifact
 from cnn_export.benchmarks.devices.contract import Kind
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.plan_parts import PartKey
@@ -16,14 +16,14 @@ _T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
-class Turn:
-    """One process. ``position`` is its place in the plan; two ``subjects`` make a pair.
+class Invocation:
+    """One process. ``position`` is its place in the plan; two ``artifacts`` make a pair.
 
     Of a pair, the second is loaded first and begins each round where the flags say so.
     """
 
     kind: Kind
-    subjects: tuple[Subject, ...]
+    artifacts: tuple[RunArtifact, ...]
     threads: int
     repeat: int
     position: int
@@ -32,32 +32,32 @@ class Turn:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What tells this turn from every other of its run."""
-        hashes = tuple(subject.sha256 for subject in self.subjects)
+        """What tells this invocation from every other of its run."""
+        hashes = tuple(artifact.sha256 for artifact in self.artifacts)
         return (self.kind, hashes, self.threads, self.repeat)
 
     def part(self, run_id: str) -> PartKey:
         """Return the part of the run's plan that it belongs to."""
-        hashes = tuple(subject.sha256 for subject in self.subjects)
+        hashes = tuple(artifact.sha256 for artifact in self.artifacts)
         return PartKey(run_id, self.kind, hashes, self.threads)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Item:
     kind: Kind
-    subjects: tuple[Subject, ...]
+    artifacts: tuple[RunArtifact, ...]
     threads: int
     first_b_first: bool = False
 
 
-def plan_turns(
-    subjects: Sequence[Subject],
+def plan_invocations(
+    artifacts: Sequence[RunArtifact],
     threads: Sequence[int],
     repeats: int,
     seed: int,
     *,
     compare: bool = False,
-) -> list[Turn]:
+) -> list[Invocation]:
     """Return all processes of a run in order; the same arguments give the same plan.
 
     Timing: one process for each memory figure, then ``repeats`` rounds of every artifact at every
@@ -68,27 +68,27 @@ def plan_turns(
     each two (0 and 1, 2 and 3, …) has the opposite of both.
     """
     if compare:
-        return _rounds(_pairs(subjects, threads, seed), repeats, seed, 0)
-    memory = [_Item("memory", (subject,), count) for subject in subjects for count in threads]
-    times = [_Item("time", (subject,), count) for subject in subjects for count in threads]
+        return _rounds(_pairs(artifacts, threads, seed), repeats, seed, 0)
+    memory = [_Item("memory", (artifact,), count) for artifact in artifacts for count in threads]
+    times = [_Item("time", (artifact,), count) for artifact in artifacts for count in threads]
     return _rounds(memory, 1, seed, 0) + _rounds(times, repeats, seed, len(memory))
 
 
-def _pairs(subjects: Sequence[Subject], threads: Sequence[int], seed: int) -> list[_Item]:
+def _pairs(artifacts: Sequence[RunArtifact], threads: Sequence[int], seed: int) -> list[_Item]:
     generator = random.Random(seed)  # noqa: S311 (an order, not a secret)
     return [
-        _Item("pair", (subjects[0], other), count, generator.random() < 0.5)
-        for other in subjects[1:]
+        _Item("pair", (artifacts[0], other), count, generator.random() < 0.5)
+        for other in artifacts[1:]
         for count in threads
     ]
 
 
-def _rounds(items: Sequence[_Item], repeats: int, seed: int, start: int) -> list[Turn]:
+def _rounds(items: Sequence[_Item], repeats: int, seed: int, start: int) -> list[Invocation]:
     order = interleaved(items, repeats, seed)
     return [
-        Turn(
+        Invocation(
             item.kind,
-            item.subjects,
+            item.artifacts,
             item.threads,
             repeat=(repeat := index // len(items)),
             position=start + index,
@@ -109,7 +109,7 @@ def interleaved(items: Sequence[_T], repeats: int, seed: int) -> list[_T]:
 
 
 def done_keys(records: Iterable[record_types.Record], run_id: str) -> set[tuple[object, ...]]:
-    """Return the keys of the turns of ``run_id`` that are already measured."""
+    """Return the keys of the invocations of ``run_id`` that are already measured."""
     keys: set[tuple[object, ...]] = set()
     for record in records:
         if record.run_id != run_id:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.results_file import BadLine, read_records
-from cnn_export.benchmarks.run.plan import Turn, done_keys
+from cnn_export.benchmarks.run.plan import Invocation, done_keys
 from cnn_export.errors import DeviceUnfit, UsageError
 from cnn_export.untrusted import regular_file
 
@@ -21,9 +21,9 @@ class Earlier:
     records: Sequence[record_types.Record]
     left_out: Sequence[str] = ()
 
-    def within(self, turns: Iterable[Turn]) -> Earlier:
-        """Return it without measurements that are there twice, or that no turn asks for."""
-        open_keys = {turn.key for turn in turns}
+    def within(self, invocations: Iterable[Invocation]) -> Earlier:
+        """Return it without measurements that are there twice, or that no invocation asks for."""
+        open_keys = {invocation.key for invocation in invocations}
         kept: list[record_types.Record] = []
         strays: list[str] = []
         for record in self.records:

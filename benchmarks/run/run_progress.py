@@ -28,7 +28,7 @@ class Screen(Protocol):
     """What is told of a run while it goes on, from any thread."""
 
     def report(self, at: runner.Progress) -> None:
-        """Show the turn at hand."""
+        """Show the invocation at hand."""
         ...
 
     def wait(self, device: str, text: str) -> None:
@@ -73,8 +73,8 @@ class Bars:
 
     def report(self, at: runner.Progress) -> None:
         """Move the device's bar."""
-        names = " and ".join(subject.name for subject in at.turn.subjects)
-        text = f"{names}, {at.turn.kind}, repeat {at.turn.repeat + 1}"
+        names = " and ".join(artifact.name for artifact in at.invocation.artifacts)
+        text = f"{names}, {at.invocation.kind}, repeat {at.invocation.repeat + 1}"
         self._bars.update(
             self._task(at.device),
             completed=at.done,

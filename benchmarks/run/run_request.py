@@ -14,7 +14,7 @@ from cnn_export.benchmarks.run.runner import Lost
 from cnn_export.errors import DeviceUnfit, ExportError, Interrupted
 
 if TYPE_CHECKING:
-    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
+    from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import ToolBinary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Request:
     block: int = 1
     resume: bool = False
     strict: bool = False
-    tools: tuple[OwnTool, ...] = ()
+    tools: tuple[ToolBinary, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +70,7 @@ class DeviceRun:
         if not self.lost:
             return None
         first = self.lost[0]
-        names = " and ".join(subject.name for subject in first.turn.subjects)
+        names = " and ".join(artifact.name for artifact in first.invocation.artifacts)
         others = f" ({len(self.lost) - 1} other failures)" if len(self.lost) > 1 else ""
         return type(first.error)(f"{names}: {first.error}{others}")
 

@@ -13,7 +13,7 @@ from cnn_export.benchmarks.devices.contract import Device, Job, Outcome
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.session import IncompleteRun
 from cnn_export.benchmarks.run.endings import failed_endings
-from cnn_export.benchmarks.run.plan import Turn
+from cnn_export.benchmarks.run.plan import Invocation
 from cnn_export.benchmarks.runtimes.runtime_arguments import arguments_of
 from cnn_export.errors import DeviceUnfit, ExportError, InputRefused, Interrupted, UsageError
 
@@ -35,22 +35,22 @@ class Sink(Protocol):
 class Lost:
     """A process that did not count, and why."""
 
-    turn: Turn
+    invocation: Invocation
     error: ExportError
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a run has come: ``done`` of ``total`` turns, and the one at hand on ``device``."""
+    """How far ``device`` has come: ``done`` of ``total`` processes, and the one at hand."""
 
     done: int
     total: int
-    turn: Turn
+    invocation: Invocation
     device: str = ""
 
 
 def measure(
-    turns: Sequence[Turn],
+    invocations: Sequence[Invocation],
     run: record_types.Run,
     device: Device,
     sink: Sink,
@@ -59,7 +59,7 @@ def measure(
     strict: bool = False,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> None:
-    """Run every turn and keep what it measured; those that failed go to ``lost``.
+    """Run every invocation and keep what it measured; those that failed go to ``lost``.
 
     After a failure the same artifacts at the same threads are not tried again in this call, which
     the file is told at once; all others go on.
@@ -71,45 +71,47 @@ def measure(
         DeviceUnfit: the device is lost; or, with ``strict``, a kept record has a flag.
     """
     given_up: set[_Key] = set()
-    for done, turn in enumerate(turns):
-        report(Progress(done, len(turns), turn))
-        if _group(turn) in given_up:
+    for done, invocation in enumerate(invocations):
+        report(Progress(done, len(invocations), invocation))
+        if _group(invocation) in given_up:
             continue
         try:
             with only_possible():
-                outcome = device.run(job_of(turn, run))
-                _require_same_machine(outcome, turn)
-                record = record_of(turn, run, outcome)
+                outcome = device.run(job_of(invocation, run))
+                _require_same_machine(outcome, invocation)
+                record = record_of(invocation, run, outcome)
         except (DeviceUnfit, Interrupted, UsageError):
             raise
         except ExportError as error:
-            given_up.add(_group(turn))
-            lost.append(Lost(turn, error))
-            sink.append(*failed_endings(run, turn.part(run.run_id), error, sink.records))
+            given_up.add(_group(invocation))
+            lost.append(Lost(invocation, error))
+            sink.append(*failed_endings(run, invocation.part(run.run_id), error, sink.records))
             continue
         sink.append(record)
         if strict:
-            _require_fit(outcome, turn)
+            _require_fit(outcome, invocation)
 
 
-def job_of(turn: Turn, run: record_types.Run) -> Job:
-    """Return what the device shall do in this turn."""
+def job_of(invocation: Invocation, run: record_types.Run) -> Job:
+    """Return what the device shall do in this invocation."""
     return Job(
-        kind=turn.kind,
-        artifacts=_as_loaded(turn, tuple(subject.path for subject in turn.subjects)),
-        threads=turn.threads,
+        kind=invocation.kind,
+        artifacts=_as_loaded(invocation, tuple(artifact.path for artifact in invocation.artifacts)),
+        threads=invocation.threads,
         min_time_s=run.min_time_s,
         cpus=tuple(run.cpus),
-        runtime_args=_arguments(turn, run),
-        b_first=turn.b_first != turn.b_loaded_first,
+        runtime_args=_arguments(invocation, run),
+        b_first=invocation.b_first != invocation.b_loaded_first,
         block=run.block,
     )
 
 
-def record_of(turn: Turn, run: record_types.Run, outcome: Outcome) -> record_types.Record:
-    """Return the line that keeps this turn."""
+def record_of(
+    invocation: Invocation, run: record_types.Run, outcome: Outcome
+) -> record_types.Record:
+    """Return the line that keeps this invocation."""
     kinds = {"memory": _memory, "pair": _pair, "time": _repeat}
-    return kinds[turn.kind](turn, run, outcome)
+    return kinds[invocation.kind](invocation, run, outcome)
 
 
 @contextlib.contextmanager
@@ -127,17 +129,17 @@ def only_possible() -> Generator[None]:
         raise IncompleteRun(f"the device reported an impossible {where}: {first['msg']}") from None
 
 
-def _repeat(turn: Turn, run: record_types.Run, outcome: Outcome) -> record_types.Repeat:
+def _repeat(invocation: Invocation, run: record_types.Run, outcome: Outcome) -> record_types.Repeat:
     session = outcome.session
     return record_types.Repeat(
         run_id=run.run_id,
-        artifact=turn.subjects[0].sha256,
-        repeat=turn.repeat,
-        position=turn.position,
-        threads=turn.threads,
+        artifact=invocation.artifacts[0].sha256,
+        repeat=invocation.repeat,
+        position=invocation.position,
+        threads=invocation.threads,
         runtime=session.hello.runtime,
         runtime_version=session.hello.version,
-        runtime_args=_arguments(turn, run),
+        runtime_args=_arguments(invocation, run),
         load_ns=session.hello.load_ns,
         first_ns=session.hello.first_ns,
         warm_up=session.end.warm_up,
@@ -146,36 +148,36 @@ def _repeat(turn: Turn, run: record_types.Run, outcome: Outcome) -> record_types
     )
 
 
-def _pair(turn: Turn, run: record_types.Run, outcome: Outcome) -> record_types.Pair:
-    first, second = _as_loaded(turn, outcome.session.hellos)
-    a_ns, b_ns = _as_loaded(turn, outcome.session.pairs_ns)
+def _pair(invocation: Invocation, run: record_types.Run, outcome: Outcome) -> record_types.Pair:
+    first, second = _as_loaded(invocation, outcome.session.hellos)
+    a_ns, b_ns = _as_loaded(invocation, outcome.session.pairs_ns)
     return record_types.Pair(
         run_id=run.run_id,
-        a=turn.subjects[0].sha256,
-        b=turn.subjects[1].sha256,
-        repeat=turn.repeat,
-        position=turn.position,
-        b_first=turn.b_first,
-        b_loaded_first=turn.b_loaded_first,
+        a=invocation.artifacts[0].sha256,
+        b=invocation.artifacts[1].sha256,
+        repeat=invocation.repeat,
+        position=invocation.position,
+        b_first=invocation.b_first,
+        b_loaded_first=invocation.b_loaded_first,
         block=run.block,
-        threads=turn.threads,
+        threads=invocation.threads,
         runtimes=(first.runtime, second.runtime),
         runtime_versions=(first.version, second.version),
-        runtime_args=_arguments(turn, run),
+        runtime_args=_arguments(invocation, run),
         a_ns=list(a_ns),
         b_ns=list(b_ns),
         conditions=outcome.conditions,
     )
 
 
-def _memory(turn: Turn, run: record_types.Run, outcome: Outcome) -> record_types.Memory:
+def _memory(invocation: Invocation, run: record_types.Run, outcome: Outcome) -> record_types.Memory:
     found = outcome.session.memory
     if found is None:
         raise InputRefused("the worker reported no memory")
     return record_types.Memory(
         run_id=run.run_id,
-        artifact=turn.subjects[0].sha256,
-        threads=turn.threads,
+        artifact=invocation.artifacts[0].sha256,
+        threads=invocation.threads,
         runtime=outcome.session.hello.runtime,
         runtime_version=outcome.session.hello.version,
         peak_rss_bytes=found.peak_rss_bytes,
@@ -184,9 +186,9 @@ def _memory(turn: Turn, run: record_types.Run, outcome: Outcome) -> record_types
     )
 
 
-def _arguments(turn: Turn, run: record_types.Run) -> dict[str, str]:
-    """Return those arguments that concern a runtime of this turn."""
-    packages = {subject.runtime for subject in turn.subjects}
+def _arguments(invocation: Invocation, run: record_types.Run) -> dict[str, str]:
+    """Return those arguments that concern a runtime of this invocation."""
+    packages = {artifact.runtime for artifact in invocation.artifacts}
     return {
         key: value
         for package in sorted(packages)
@@ -194,29 +196,30 @@ def _arguments(turn: Turn, run: record_types.Run) -> dict[str, str]:
     }
 
 
-def _require_same_machine(outcome: Outcome, turn: Turn) -> None:
+def _require_same_machine(outcome: Outcome, invocation: Invocation) -> None:
     """Refuse a report about another runtime or number of threads than was asked for."""
-    hellos = _as_loaded(turn, outcome.session.hellos)
-    for subject, hello in zip(turn.subjects, hellos, strict=True):
-        if (hello.runtime, hello.threads) != (subject.runtime, turn.threads):
+    hellos = _as_loaded(invocation, outcome.session.hellos)
+    for artifact, hello in zip(invocation.artifacts, hellos, strict=True):
+        if (hello.runtime, hello.threads) != (artifact.runtime, invocation.threads):
             raise InputRefused(
                 f"the worker ran {hello.runtime} with {hello.threads} threads,"
-                f" not {subject.runtime} with {turn.threads}"
+                f" not {artifact.runtime} with {invocation.threads}"
             )
 
 
-def _require_fit(outcome: Outcome, turn: Turn) -> None:
+def _require_fit(outcome: Outcome, invocation: Invocation) -> None:
     flags = outcome.conditions.flags
-    if flags and turn.kind != "memory":
+    if flags and invocation.kind != "memory":
         raise DeviceUnfit(
-            f"{turn.subjects[-1].name}, repeat {turn.repeat}: {', '.join(flags)} (--strict)"
+            f"{invocation.artifacts[-1].name}, repeat {invocation.repeat}:"
+            f" {', '.join(flags)} (--strict)"
         )
 
 
-def _as_loaded(turn: Turn, items: tuple[_T, ...]) -> tuple[_T, ...]:
+def _as_loaded(invocation: Invocation, items: tuple[_T, ...]) -> tuple[_T, ...]:
     """Turn what is in the plan's order into the process's, and back."""
-    return items[::-1] if turn.b_loaded_first else items
+    return items[::-1] if invocation.b_loaded_first else items
 
 
-def _group(turn: Turn) -> _Key:
-    return tuple(subject.sha256 for subject in turn.subjects), turn.threads
+def _group(invocation: Invocation) -> _Key:
+    return tuple(artifact.sha256 for artifact in invocation.artifacts), invocation.threads

@@ -20,7 +20,7 @@ def _found() -> dict[str, type[Runtime]]:
     kinds: list[type[Runtime]] = [
         importlib.import_module(f"{__package__}.{name}").RUNTIME for name in names
     ]
-    return {kind.suffix: kind for kind in kinds}
+    return {kind.suffix: kind for kind in sorted(kinds, key=lambda kind: kind.package)}
 
 
 RUNTIMES: Mapping[str, type[Runtime]] = _found()
@@ -40,7 +40,8 @@ def runtime_of(path: Path) -> Runtime:
         raise InputRefused(
             f"{path}: host timing has no Core ML runtime; leave .mlpackage artifacts out"
         )
-    raise InputRefused(f"{path} is none of {', '.join(RUNTIMES)}; give an exported artifact")
+    known = ", ".join(sorted(RUNTIMES))
+    raise InputRefused(f"{path} is none of {known}; give an exported artifact")
 
 
 def runtime_version(runtime: Runtime) -> str:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cnn_export.benchmarks.devices.adb.adb_kind import KIND
 from cnn_export.benchmarks.devices.adb.app.launch import Placed, app_process_command, options
 from cnn_export.benchmarks.devices.adb.connection.addresses import (
     Address,
     chosen,
-    is_adb,
     parse_address,
 )
 from cnn_export.benchmarks.devices.adb.connection.device_text import clean
@@ -71,7 +71,7 @@ def test_the_runners_command_keeps_its_words(value: str) -> None:
     ],
 )
 def test_addresses(name: str, address: Address) -> None:
-    assert is_adb(name)
+    assert KIND.means(name)
     assert parse_address(name) == address
 
 

@@ -12,8 +12,8 @@ from phone.fake_phone import FakePhone
 from phone.phone_spec import PhoneSpec
 from phone.reports import Battery, Thermal
 
-from cnn_export.benchmarks.artifacts.artifacts import read_subjects
-from cnn_export.benchmarks.run.plan import plan_turns
+from cnn_export.benchmarks.artifacts.artifacts import read_artifacts
+from cnn_export.benchmarks.run.plan import plan_invocations
 
 OUT = Path("results.jsonl")
 
@@ -123,8 +123,8 @@ def test_artifacts_take_turns_on_a_phone_as_the_plan_says(
     save_manifest(second, manifest_of(second, "onnx"))
     words = ("--device", "adb", "--repeats", 4, "--seed", 11)
     assert bench("run", model, second, *words).code == 0
-    subjects = read_subjects([model, second], lambda _: None)
-    planned = [turn.subjects[0].sha256 for turn in plan_turns(subjects, [1], 4, 11)]
+    found = read_artifacts([model, second], lambda _: None)
+    planned = [each.artifacts[0].sha256 for each in plan_invocations(found, [1], 4, 11)]
     asked = [dict(w.partition("=")[::2] for w in call) for call in phone.calls("app_process")]
     assert [Path(each["artifact"]).name.partition(".")[0] for each in asked] == planned
     assert [each["artifact"] for each in records(OUT, "repeat")] == planned[2:]

@@ -134,7 +134,7 @@ def test_a_missing_runtime_names_the_install_line() -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("a.mlpackage", "no Core ML runtime"), ("a.bin", "none of .tflite, .onnx, .pte")],
+    [("a.mlpackage", "no Core ML runtime"), ("a.bin", "none of .onnx, .pte, .tflite")],
 )
 def test_other_file_types_are_refused(name: str, reason: str) -> None:
     with pytest.raises(InputRefused, match=reason):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from cnn_export.benchmarks.devices.adb.app.app_package import AppPackage
-from cnn_export.benchmarks.devices.adb.app.deployment import Provisions
+from cnn_export.benchmarks.devices.adb.app.deployment import Deployment
 from cnn_export.benchmarks.devices.adb.app.launch import (
     Launch,
     Placed,
@@ -20,9 +20,9 @@ from cnn_export.benchmarks.devices.adb.app.launch import (
 from cnn_export.benchmarks.devices.adb.app.phone_session import require_as_asked, run_session
 from cnn_export.benchmarks.devices.adb.clusters import cpus_of
 from cnn_export.benchmarks.devices.adb.connection.phone import Phone
-from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Attendant, Care
-from cnn_export.benchmarks.devices.adb.phone_cross_checks import PhoneLooks
-from cnn_export.benchmarks.devices.adb.phone_info import PhoneFacts, read_facts
+from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import PhoneLifecycle, PhonePolicy
+from cnn_export.benchmarks.devices.adb.phone_cross_checks import PhoneCrossChecker
+from cnn_export.benchmarks.devices.adb.phone_info import PhoneInfo, read_phone_info
 from cnn_export.benchmarks.devices.adb.traffic.simpleperf import AppCommand
 from cnn_export.benchmarks.devices.adb.watch.watcher import Watcher, announcing
 from cnn_export.benchmarks.devices.contract import Cluster, Job, Outcome, Preparation
@@ -30,13 +30,13 @@ from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.session import MEASUREMENTS, Session
 from cnn_export.errors import UsageError
 
-_CARE = Care()
+_POLICY = PhonePolicy()
 
 
 class AdbDevice:
     """Runs the app on one phone. Files are brought when they are first needed.
 
-    How the phone is treated meanwhile, what is waited for and watched, is the attendant's.
+    How the phone is treated meanwhile, what is waited for and watched, is the lifecycle's.
     ``tell`` is told what is waited for.
     """
 
@@ -47,22 +47,22 @@ class AdbDevice:
         launch: Launch = "app_process",
         patience_s: float = 300.0,
         keep: bool = False,
-        care: Care = _CARE,
+        policy: PhonePolicy = _POLICY,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._phone, self._app = phone, app
-        self._attendant = Attendant(phone, care, tell)
-        self._provisions = Provisions(phone, app, launch, keep=keep)
+        self._lifecycle = PhoneLifecycle(phone, policy, tell)
+        self._deployment = Deployment(phone, app, launch, keep=keep)
         self._launch: Launch = launch
         self._patience_s = patience_s
 
     @functools.cached_property
-    def _facts(self) -> PhoneFacts:
-        return read_facts(self._phone)
+    def _info(self) -> PhoneInfo:
+        return read_phone_info(self._phone)
 
     @functools.cached_property
     def _abi(self) -> str:
-        return self._app.abi_for(self._facts)
+        return self._app.abi_for(self._info)
 
     @property
     def name(self) -> str:
@@ -71,7 +71,7 @@ class AdbDevice:
 
     def stop(self) -> None:
         """End what another thread runs, or will run, on the phone; waits end too."""
-        self._attendant.stop()
+        self._lifecycle.stop()
 
     def require_runtime(self, package: str) -> None:
         """Check that the app has a runtime for the phone's ABI.
@@ -89,7 +89,7 @@ class AdbDevice:
             UsageError: the phone does not tell its cores apart.
             DeviceUnfit: it is not there.
         """
-        return cpus_of(name, self._facts.cores)
+        return cpus_of(name, self._info.cores)
 
     def describe(self) -> record_types.Device:
         """Return the phone as results know it.
@@ -98,19 +98,19 @@ class AdbDevice:
             DeviceUnfit: it is not there, or too old.
             TargetUnavailable: the app is not built for it.
         """
-        facts = self._facts
+        info = self._info
         return record_types.Device(
             id=self._phone.name,
             kind="adb",
-            model=facts.model,
-            cpus=len(facts.cpus),
-            memory_bytes=facts.memory_bytes,
-            system=f"Android {facts.release}, {facts.kernel}",
-            governor=facts.governor,
-            soc=facts.soc,
+            model=info.model,
+            cpus=len(info.cpus),
+            memory_bytes=info.memory_bytes,
+            system=f"Android {info.release}, {info.kernel}",
+            governor=info.governor,
+            soc=info.soc,
             abi=self._abi,
-            api_level=facts.api_level,
-            build=facts.build,
+            api_level=info.api_level,
+            build=info.build,
             launch=self._launch,
         )
 
@@ -121,21 +121,21 @@ class AdbDevice:
             UsageError: the phone has not got those CPUs, or the launch cannot bind to them.
             DeviceLost: it is not there.
         """
-        return self._static_flags(threads, cpus) + self._attendant.unfit()
+        return self._static_flags(threads, cpus) + self._lifecycle.unfit()
 
     def _static_flags(self, threads: int, cpus: tuple[int, ...]) -> list[str]:
-        missing = sorted(set(cpus) - set(self._facts.cpus))
+        missing = sorted(set(cpus) - set(self._info.cpus))
         if missing:
             raise UsageError(
                 f"CPU {missing[0]} is not among those of phone {self._phone.name}"
-                f" ({', '.join(map(str, self._facts.cpus))}); change --cpus"
+                f" ({', '.join(map(str, self._info.cpus))}); change --cpus"
             )
         if cpus and self._launch == "activity":
             raise UsageError(
                 "Android lets nobody bind an app's process to CPUs: leave --cpus out, or use"
                 " --launch app_process"
             )
-        count = len(set(cpus)) or len(self._facts.cpus)
+        count = len(set(cpus)) or len(self._info.cpus)
         return ["too_few_cpus"] if threads > count else []
 
     @contextlib.contextmanager
@@ -149,12 +149,12 @@ class AdbDevice:
             DeviceUnfit: another run holds it, it has no room, or does not take the app.
             DeviceLost: it is not there.
         """
-        with self._attendant.prepared() as preparation:
+        with self._lifecycle.prepared() as preparation:
             try:
-                self._provisions.hold()
+                self._deployment.hold()
                 yield preparation
             finally:
-                self._provisions.end()
+                self._deployment.end()
 
     def run(self, job: Job) -> Outcome:
         """Run the app once, in a process of its own.
@@ -167,7 +167,7 @@ class AdbDevice:
             Interrupted: :meth:`stop` was called.
         """
         flags = self._static_flags(job.threads, job.cpus)
-        outcome = self._attendant.run(functools.partial(self._session, job), job.cpus)
+        outcome = self._lifecycle.run(functools.partial(self._session, job), job.cpus)
         known, told = outcome.conditions, outcome.session.after
         more: dict[str, Any] = {"flags": [*flags, *known.flags]}
         if told is not None:
@@ -175,13 +175,13 @@ class AdbDevice:
             more["available_memory_bytes"] = told.available_memory_bytes
         return dataclasses.replace(outcome, conditions=known.model_copy(update=more))
 
-    def second_looks(self) -> PhoneLooks:
+    def cross_checker(self) -> PhoneCrossChecker:
         """Return what the phone does besides running the app."""
-        return PhoneLooks(
+        return PhoneCrossChecker(
             self._phone,
-            self._facts,
-            self._provisions.stage,
-            self._attendant,
+            self._info,
+            self._deployment.stage,
+            self._lifecycle,
             self._app_process,
             self._limit_s,
         )
@@ -194,15 +194,15 @@ class AdbDevice:
         return lambda job: self._app_process_words(job, placed)
 
     def _app_process_words(self, job: Job, placed: Sequence[Placed]) -> list[str]:
-        here = self._provisions
+        here = self._deployment
         return app_process_command(
             here.libraries(self._abi), here.code, self._abi, job.cpus, options(job, placed)
         )
 
     def _placed(self, job: Job) -> list[Placed]:
         """Bring what is missing: a phone clears everything when the connection breaks."""
-        self._provisions.hold()
-        return self._provisions.place(job.artifacts, self._abi)
+        self._deployment.hold()
+        return self._deployment.place(job.artifacts, self._abi)
 
     def _limit_s(self, job: Job) -> float:
         return 4 * job.min_time_s * len(job.artifacts) + self._patience_s
@@ -219,7 +219,7 @@ class AdbDevice:
             MEASUREMENTS[job.kind],
             watcher.begin,
             watcher.finish,
-            self._attendant.started,
+            self._lifecycle.started,
         )
         require_as_asked(session, self._launch, job.cpus)
         return session

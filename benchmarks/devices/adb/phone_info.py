@@ -34,7 +34,7 @@ done
 
 
 @dataclasses.dataclass(frozen=True)
-class PhoneFacts:
+class PhoneInfo:
     """What a phone tells of itself; ``abis`` are in its order of preference."""
 
     model: str
@@ -59,13 +59,13 @@ class PhoneFacts:
         return tuple(core.number for core in self.cores if core.online)
 
 
-def read_facts(phone: Phone) -> PhoneFacts:
+def read_phone_info(phone: Phone) -> PhoneInfo:
     """Ask a phone what it is, in one command.
 
     Raises:
         DeviceUnfit: it is not there, or its answer is not Android's.
     """
-    found = parse_facts(phone.script(_SCRIPT).text)
+    found = parse_phone_info(phone.script(_SCRIPT).text)
     if found is None:
         raise DeviceUnfit(
             f"phone {phone.name} does not tell its API level and ABI: is it an Android device that"
@@ -74,8 +74,8 @@ def read_facts(phone: Phone) -> PhoneFacts:
     return found
 
 
-def parse_facts(text: str) -> PhoneFacts | None:
-    """Return the facts; ``None`` without an API level, an ABI or a core."""
+def parse_phone_info(text: str) -> PhoneInfo | None:
+    """Return what it is; ``None`` without an API level, an ABI or a core."""
     properties: dict[str, str] = {}
     others: dict[str, str] = {}
     cores: dict[int, Core] = {}
@@ -91,7 +91,7 @@ def parse_facts(text: str) -> PhoneFacts | None:
     api_level, abis = _number(properties.get("ro.build.version.sdk", "")), _abis(properties)
     if api_level is None or not abis or not cores:
         return None
-    return PhoneFacts(
+    return PhoneInfo(
         model=_joined(properties, "ro.product.manufacturer", "ro.product.model") or "unknown",
         soc=_joined(properties, "ro.soc.manufacturer", "ro.soc.model")
         or properties.get("ro.board.platform")

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.devices.adb.phone_info import PhoneFacts
+from cnn_export.benchmarks.devices.adb.phone_info import PhoneInfo
 from cnn_export.errors import DestinationError, DeviceUnfit, InputRefused, TargetUnavailable
 from cnn_export.untrusted import regular_file
 from cnn_export.untrusted.artifact_digest import artifact_digest
@@ -44,24 +44,24 @@ class AppPackage:
     sha256: str
     libraries: Mapping[str, tuple[str, ...]]
 
-    def abi_for(self, facts: PhoneFacts) -> str:
+    def abi_for(self, info: PhoneInfo) -> str:
         """Return the ABI to run with: of those the app is built for, the one the phone prefers.
 
         Raises:
             DeviceUnfit: the phone's Android is too old.
             TargetUnavailable: the app is built for none of the phone's ABIs.
         """
-        if facts.api_level < MIN_API_LEVEL:
+        if info.api_level < MIN_API_LEVEL:
             raise DeviceUnfit(
-                f"the phone has API level {facts.api_level} (Android {facts.release}), the app"
+                f"the phone has API level {info.api_level} (Android {info.release}), the app"
                 f" needs {MIN_API_LEVEL} (Android 8); use a newer phone"
             )
-        for abi in facts.abis:
+        for abi in info.abis:
             if abi in self.libraries:
                 return abi
         raise TargetUnavailable(
             f"{self.path} is built for {_listed(self.libraries)}, the phone runs"
-            f" {_listed(facts.abis)}: build the app for it, with 'make app ABIS={facts.abis[0]}'"
+            f" {_listed(info.abis)}: build the app for it, with 'make app ABIS={info.abis[0]}'"
         )
 
     def require_runtime(self, package: str, abi: str) -> None:

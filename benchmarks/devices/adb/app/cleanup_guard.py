@@ -23,7 +23,7 @@ END_S = 120.0
 # What an earlier run began to push or to remove is of no use to anybody, but the package that it
 # installed is still to go: a reboot leaves only its mark. A later run writes its own token: then
 # the folder is that run's to clear.
-_KEEPER = r"""
+_GUARD = r"""
 trap '' HUP INT TERM PIPE
 mkdir -p "$1" && chmod 755 "$1" && echo "$2" >"$1/holder" || exit 1
 rm -rf "$1"/*.part "$1"/*/*.part "$1".[0-9a-f][0-9a-f]*
@@ -44,7 +44,7 @@ echo cleared
 """
 
 
-class Keeper:
+class CleanupGuard:
     """Keeps a folder on a phone for as long as the connection stands.
 
     ``keep`` leaves the files there afterwards.
@@ -69,7 +69,7 @@ class Keeper:
         """
         self._drop()
         keep = "keep" if self._keep else ""
-        words = script_words(_KEEPER, FOLDER, secrets.token_hex(8), keep, uninstall)
+        words = script_words(_GUARD, FOLDER, secrets.token_hex(8), keep, uninstall)
         running = self._running = self._phone.start(words)
         with _bounded(running, self._begin_s):
             said = next(running.lines(), b"").strip()

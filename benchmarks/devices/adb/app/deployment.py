@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.devices.adb.app.app_package import PACKAGE, AppPackage
-from cnn_export.benchmarks.devices.adb.app.cleanup_guard import Keeper
+from cnn_export.benchmarks.devices.adb.app.cleanup_guard import CleanupGuard
 from cnn_export.benchmarks.devices.adb.app.installing import install, installed_hash
 from cnn_export.benchmarks.devices.adb.app.launch import Launch, Placed
 from cnn_export.benchmarks.devices.adb.app.probe_file import probe_file
@@ -17,7 +17,7 @@ from cnn_export.benchmarks.devices.adb.connection.staging import FOLDER, Item, S
 from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 
 
-class Provisions:
+class Deployment:
     """The folder on one phone, with artifacts and the app in it, or the app installed.
 
     ``keep`` leaves the files there afterwards.
@@ -27,7 +27,7 @@ class Provisions:
         self.stage = Stage(phone)
         self._phone, self._app = phone, app
         self._installs = launch == "activity"
-        self._keeper = Keeper(phone, keep=keep)
+        self._cleanup = CleanupGuard(phone, keep=keep)
         self._new = False
         """Whether the app was not installed before us."""
         self._placed: dict[Path, Placed] = {}
@@ -39,16 +39,16 @@ class Provisions:
         Raises:
             DeviceUnfit: the phone is lost, its disk full, or it does not take the app.
         """
-        if self._keeper.holds():
+        if self._cleanup.holds():
             return
         self.stage.forget()
         self._placed.clear()
         if not self._installs:
-            self._keeper.begin()
+            self._cleanup.begin()
             return
         before = installed_hash(self._phone)
         self._new = self._new or before is None
-        self._keeper.begin(uninstall=PACKAGE if self._new else "")
+        self._cleanup.begin(uninstall=PACKAGE if self._new else "")
         if before != self._app.sha256:
             apk = Item(self._app.path, f"{self._app.sha256}.apk", self._app.sha256)
             self.stage.bring([apk])
@@ -56,7 +56,7 @@ class Provisions:
 
     def end(self) -> None:
         """Have everything removed; a phone that is gone does it by itself."""
-        self._keeper.end()
+        self._cleanup.end()
 
     def place(self, artifacts: Sequence[Path], abi: str) -> list[Placed]:
         """Have everything there that a job on ``artifacts`` needs.

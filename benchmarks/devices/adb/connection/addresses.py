@@ -13,7 +13,6 @@ from cnn_export.benchmarks.devices.adb.connection.refusals import READY, unfit
 from cnn_export.benchmarks.devices.adb.connection.server import AdbServer, local_server
 from cnn_export.errors import DeviceUnfit, UsageError, nearest
 
-PREFIX = "adb"
 # A host is a name, an IPv4 address, or an IPv6 one in brackets.
 _REMOTE = re.compile(r"(?P<host>\[[^\[\]/]+\]|[^\[\]/:\s]+):(?P<port>\d{1,5})/(?P<serial>.*)", re.S)
 _NETWORK_SERIAL = re.compile(r"(\[[^\[\]]+\]|[^\[\]:\s]+):\d{1,5}")
@@ -27,13 +26,8 @@ class Address:
     serial: str | None = None
 
 
-def is_adb(name: str) -> bool:
-    """Whether ``--device NAME`` means a phone."""
-    return name == PREFIX or name.startswith(f"{PREFIX}:")
-
-
 def parse_address(name: str) -> Address:
-    """Read a name for which :func:`is_adb` holds.
+    """Read the name of a phone.
 
     Raises:
         UsageError: it has no serial after ``adb:``, or no possible port.

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
-from cnn_export.benchmarks.devices.adb.lifecycle.settings_guard import Guardian
+from cnn_export.benchmarks.devices.adb.lifecycle.settings_guard import SettingsGuard
 from cnn_export.benchmarks.devices.adb.lifecycle.settings_policy import (
-    Wishes,
+    SettingsPolicy,
     require_granted,
     wanted_changes,
 )
@@ -45,24 +45,27 @@ Work = Callable[[Watcher], "Session"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Care:
+class PhonePolicy:
     """How a phone is treated. It has ``reconnect_s`` to come back when it is lost."""
 
-    wishes: Wishes = dataclasses.field(default_factory=Wishes)
+    settings: SettingsPolicy = dataclasses.field(default_factory=SettingsPolicy)
     limits: Limits = dataclasses.field(default_factory=Limits)
     reconnect_s: float = RECONNECT_S
 
 
-class Attendant:
+class PhoneLifecycle:
     """Attends one phone for the time of a run. ``tell`` is told what is waited for."""
 
     def __init__(
-        self, phone: Phone, care: Care | None = None, tell: Callable[[str], None] = lambda _: None
+        self,
+        phone: Phone,
+        policy: PhonePolicy | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._phone = phone
-        self._care = care or Care()
+        self._policy = policy or PhonePolicy()
         self._tell = tell
-        self._guardian: Guardian | None = None
+        self._guard: SettingsGuard | None = None
         self._running: Running | None = None
         self._stopping = threading.Event()
         self._seen = (-math.inf, State())
@@ -87,20 +90,20 @@ class Attendant:
             DeviceUnfit: another run holds the phone, or it has no room for a journal.
             DeviceLost: it is not there.
         """
-        guardian = self._guardian = Guardian(self._phone, self._wanted())
+        guard = self._guard = SettingsGuard(self._phone, self._wanted())
         preparation = Preparation()
         try:
-            guardian.begin()
-            reason = guardian.refusals.get(FIXED_PERFORMANCE, "")
-            require_granted(self._care.wishes, guardian.changes, reason)
-            preparation.changes += guardian.changes
+            guard.begin()
+            reason = guard.refusals.get(FIXED_PERFORMANCE, "")
+            require_granted(self._policy.settings, guard.changes, reason)
+            preparation.changes += guard.changes
             yield preparation
         finally:
-            self._guardian = None
+            self._guard = None
             preparation.notes += [
                 f"{change.name} may not be back at {change.before} on phone {self._phone.name}: it"
                 " puts that back by itself once it is there, else the next run does"
-                for change in guardian.end()
+                for change in guard.end()
             ]
 
     def run(self, work: Work, cpus: Sequence[int] = ()) -> Outcome:
@@ -150,9 +153,9 @@ class Attendant:
             self._running.close()
 
     def _attempt(self, work: Work, cpus: Sequence[int]) -> Outcome:
-        guardian = self._guardian
-        if guardian is not None and not guardian.holds():
-            guardian.begin()
+        guard = self._guard
+        if guard is not None and not guard.holds():
+            guard.begin()
         flags, before = self._fitness()
         with Watcher(self._phone, cpus) as watcher:
             session = work(watcher)
@@ -169,7 +172,7 @@ class Attendant:
 
     def _fitness(self) -> tuple[list[str], State]:
         """Wait until the phone is fit. Right after another process its look will do: it was fit."""
-        limits = self._care.limits
+        limits = self._policy.limits
         seen_s, state = self._seen
         if time.monotonic() - seen_s < _FRESH_S and not unmet(state, limits):
             self._in_vain = False
@@ -178,7 +181,7 @@ class Attendant:
 
     def _waited(self) -> tuple[list[str], State]:
         """Wait with the bound; a wait in vain is not repeated before the phone was fit again."""
-        limits = self._care.limits
+        limits = self._policy.limits
         if self._in_vain:
             limits = dataclasses.replace(limits, wait_s=0.0)
         flags, state = wait_until_fit(self._phone, limits, stopping=self._stopping, tell=self._tell)
@@ -200,14 +203,14 @@ class Attendant:
         Raises:
             DeviceUnfit: it stays away; says for how long it was waited for.
         """
-        until = time.monotonic() + self._care.reconnect_s
+        until = time.monotonic() + self._policy.reconnect_s
         while (left := until - time.monotonic()) > 0 and not self._stopping.is_set():
             self._tell(f"lost, waiting at most {left:.0f} s more for it to come back")
             with contextlib.suppress(DeviceUnfit):
                 if self._has_started():
                     return
             self._stopping.wait(min(_LOOK_EVERY_S, left))
-        waited = f"it did not come back in {self._care.reconnect_s:.0f} s"
+        waited = f"it did not come back in {self._policy.reconnect_s:.0f} s"
         raise DeviceUnfit(f"{lost}; {waited}") from lost
 
     def _has_started(self) -> bool:
@@ -218,7 +221,7 @@ class Attendant:
         told = self._phone.shell(["getprop", "ro.build.version.sdk"]).stdout.strip()
         level = int(told) if told.isdigit() and len(told) < 4 else None
         charging = look(self._phone).battery.charging
-        return wanted_changes(self._care.wishes, level, charging=charging)
+        return wanted_changes(self._policy.settings, level, charging=charging)
 
 
 def _throttles(after: State, session: Session) -> bool:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cnn_export.benchmarks.devices.adb.connection.device_text import clean
-from cnn_export.benchmarks.devices.adb.lifecycle.settings_guard_script import GUARDIAN, MARK
+from cnn_export.benchmarks.devices.adb.lifecycle.settings_guard_script import GUARD, MARK
 from cnn_export.benchmarks.devices.adb.lifecycle.settings_policy import NAMES, UNKNOWN
 from cnn_export.benchmarks.results.record_types import SettingChange
 from cnn_export.errors import DeviceLost, DeviceUnfit
@@ -27,14 +27,14 @@ FOLDER = "/data/local/tmp/cnn-bench.guardian"
 PATIENCE_S = 60.0
 """What a phone may take for all changes together; ``settings`` starts a Java process each time."""
 LOOKS = 25
-"""How often a guardian looks whether one before it has ended: for five seconds."""
+"""How often a guard looks whether one before it has ended: for five seconds."""
 
 _LINES_MAX = 1000
 
 
 @dataclasses.dataclass
 class _Said:
-    """What the guardian's lines tell."""
+    """What the guard's lines tell."""
 
     changes: list[SettingChange] = dataclasses.field(default_factory=list[SettingChange])
     refusals: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
@@ -42,7 +42,7 @@ class _Said:
     verdict: str = ""
 
 
-class Guardian:
+class SettingsGuard:
     """The changes that ``wanted`` names (see ``settings_policy.wanted_changes``), on one phone."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Guardian:
             DeviceLost: it went away.
         """
         self._drop()
-        words = ["sh", "-c", GUARDIAN, MARK, self._folder, self._token]
+        words = ["sh", "-c", GUARD, MARK, self._folder, self._token]
         words += [str(self._looks), *self._wanted]
         self._running = self._phone.start(words)
         self._lines = self._running.lines()
@@ -90,7 +90,7 @@ class Guardian:
     def holds(self) -> bool:
         """Whether the phone still has the changes: they go when the connection breaks.
 
-        Asks nothing of the phone: a guardian that ended would have said so, or been cut off.
+        Asks nothing of the phone: a guard that ended would have said so, or been cut off.
         """
         return self._running is not None and self._running.silent()
 
@@ -136,7 +136,7 @@ class Guardian:
 
 
 def _note(said: _Said, line: bytes) -> None:
-    """Take in one line; whatever is not the guardian's is skipped."""
+    """Take in one line; whatever is not the guard's is skipped."""
     kind, _, rest = clean(line, 300).partition(" ")
     name, _, words = rest.partition(" ")
     if kind == "changed" and name in NAMES and len(values := words.split(" ")) == 2:

@@ -4,10 +4,10 @@ POSIX sh with what Android 8 has (mksh, toybox). It writes down what it is going
 it changes it (``journal``), then waits on its standard input. That ends when the host says so, and
 also when the host is killed, the cable is pulled or the adb server stops, for adbd then closes the
 stream and sends SIGHUP, which is ignored here. After a reboot the journal is still there, and the
-next guardian begins with it. A setting that somebody has changed meanwhile is left as it is.
+next guard begins with it. A setting that somebody has changed meanwhile is left as it is.
 
 Arguments: a folder of its own, a token that tells runs apart, how often to look (every 0.2 s)
-whether another run's guardian has ended, then ``NAME=VALUE`` per change.
+whether another run's guard has ended, then ``NAME=VALUE`` per change.
 Says, a line each: ``changed NAME BEFORE VALUE``, ``refused NAME REASON``, ``left NAME BEFORE`` (it
 cannot be put back), ``busy PID`` and ``failed WHAT`` (it gives up), ``ready``, ``restored``.
 """
@@ -15,9 +15,9 @@ cannot be put back), ``busy PID`` and ``failed WHAT`` (it gives up), ``ready``, 
 from __future__ import annotations
 
 MARK = "cnn-bench-guardian"
-"""``$0`` of the script: what a living guardian's command line holds."""
+"""``$0`` of the script: what a living guard's command line holds."""
 
-GUARDIAN = r"""
+GUARD = r"""
 folder=$1; token=$2; patience=$3; shift 3
 holder=$folder/holder; journal=$folder/journal
 trap '' HUP INT TERM PIPE

@@ -29,7 +29,7 @@ _HALF_AN_HOUR_MS = "1800000"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wishes:
+class SettingsPolicy:
     """``fixed_performance`` ``auto``: on where the phone has it.
 
     That is the default because clocks that follow heat and load make identical code differ by
@@ -41,7 +41,9 @@ class Wishes:
     awake: bool = True
 
 
-def wanted_changes(wishes: Wishes, api_level: int | None, *, charging: bool | None) -> list[str]:
+def wanted_changes(
+    settings: SettingsPolicy, api_level: int | None, *, charging: bool | None
+) -> list[str]:
     """Return ``NAME=VALUE`` for each change to try, in the order to make them.
 
     The display's time-out is touched only without a charger, where ``stay_on`` does nothing.
@@ -50,33 +52,33 @@ def wanted_changes(wishes: Wishes, api_level: int | None, *, charging: bool | No
         UsageError: fixed performance was asked for, and the phone is too old for it.
     """
     wanted: list[str] = []
-    if wishes.awake:
+    if settings.awake:
         wanted += [f"{STAY_ON}={_EVERY_CHARGER}", f"{SCREEN}=on"]
         wanted += [] if charging else [f"{SCREEN_OFF}={_HALF_AN_HOUR_MS}"]
-    if _fixes_performance(wishes, api_level):
+    if _fixes_performance(settings, api_level):
         wanted.append(f"{FIXED_PERFORMANCE}=on")
     return wanted
 
 
-def require_granted(wishes: Wishes, changes: list[SettingChange], reason: str) -> None:
+def require_granted(settings: SettingsPolicy, changes: list[SettingChange], reason: str) -> None:
     """Check that what was asked for by name was done; ``reason`` is what the phone said.
 
     Raises:
         UsageError: fixed performance was not.
     """
     granted = any(change.name == FIXED_PERFORMANCE for change in changes)
-    if wishes.fixed_performance == "on" and not granted:
+    if settings.fixed_performance == "on" and not granted:
         raise UsageError(
             f"the phone does not switch fixed-performance mode on ({reason or 'no reason given'});"
             " leave --fixed-performance out"
         )
 
 
-def _fixes_performance(wishes: Wishes, api_level: int | None) -> bool:
-    if wishes.fixed_performance == "off":
+def _fixes_performance(settings: SettingsPolicy, api_level: int | None) -> bool:
+    if settings.fixed_performance == "off":
         return False
     new_enough = api_level is not None and api_level >= FIXED_PERFORMANCE_API
-    if wishes.fixed_performance == "on" and not new_enough:
+    if settings.fixed_performance == "on" and not new_enough:
         raise UsageError(
             f"--fixed-performance on needs Android 11 (API level {FIXED_PERFORMANCE_API}), this"
             f" phone has API level {'unknown' if api_level is None else api_level}; leave it out"

@@ -11,11 +11,11 @@ import math
 import re
 from typing import ClassVar
 
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, Asked, spelled
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, ToolJob, spelled
 from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import (
     NS_PER_US,
     NUMBER,
-    Findings,
+    ToolFigures,
     believable,
     only_match,
 )
@@ -42,17 +42,17 @@ class BenchmarkModel:
     name: ClassVar[str] = "benchmark_model"
     runtime: ClassVar[str] = "ai-edge-litert"
 
-    def arguments(self, asked: Asked) -> list[str]:
+    def arguments(self, job: ToolJob) -> list[str]:
         """See :class:`~cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract.Tool`."""
         return [
-            f"--graph={asked.artifact}",
-            f"--num_threads={asked.threads}",
+            f"--graph={job.artifact}",
+            f"--num_threads={job.threads}",
             f"--num_runs={_MINIMUM_RUNS}",
-            f"--min_secs={asked.min_time_s:g}",
-            *spelled(asked, self.name, _SPELLINGS),
+            f"--min_secs={job.min_time_s:g}",
+            *spelled(job, self.name, _SPELLINGS),
         ]
 
-    def parse(self, answer: Answer) -> Findings:
+    def parse(self, answer: Answer) -> ToolFigures:
         """See :class:`~cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract.Tool`."""
         summary = only_match(_SUMMARY, answer.text, self.name, "times")
         phases = list(_PHASE.finditer(answer.text[: summary.start()]))
@@ -64,7 +64,7 @@ class BenchmarkModel:
             raise IncompleteRun(f"{self.name} contradicts itself about the average")
         only = fields.get("curr") if "avg" not in fields else None  # all times were the same
         return believable(
-            Findings(
+            ToolFigures(
                 count=int(phases[1][1]),
                 average_ns=average,
                 median_ns=fields.get("median", only),

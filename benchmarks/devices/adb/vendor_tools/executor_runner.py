@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, Asked, spelled
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, ToolJob, spelled
 from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import (
     NS_PER_MS,
     NUMBER,
-    Findings,
+    ToolFigures,
     believable,
     only_match,
     optional,
@@ -33,22 +33,22 @@ class ExecutorRunner:
     name: ClassVar[str] = "executor_runner"
     runtime: ClassVar[str] = "executorch"
 
-    def arguments(self, asked: Asked) -> list[str]:
+    def arguments(self, job: ToolJob) -> list[str]:
         """See :class:`~cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract.Tool`."""
         return [
-            f"--model_path={asked.artifact}",
-            f"--num_executions={asked.inferences}",
-            f"--cpu_threads={asked.threads}",
-            *spelled(asked, self.name, {}),
+            f"--model_path={job.artifact}",
+            f"--num_executions={job.inferences}",
+            f"--cpu_threads={job.threads}",
+            *spelled(job, self.name, {}),
         ]
 
-    def parse(self, answer: Answer) -> Findings:
+    def parse(self, answer: Answer) -> ToolFigures:
         """See :class:`~cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract.Tool`."""
         total = only_match(_TOTAL, answer.text, self.name, "times (is it an older one?)")
         count = int(total[1])
         if count == 0:
             raise IncompleteRun(f"{self.name} reports 0 inferences")
-        found = Findings(
+        found = ToolFigures(
             count=count,
             average_ns=float(total[2]) * NS_PER_MS / count,
             load_ns=optional(_LOAD, answer.text, NS_PER_MS),

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, Asked, spelled
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, ToolJob, spelled
 from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import (
     NS_PER_MS,
     NS_PER_S,
     NUMBER,
-    Findings,
+    ToolFigures,
     believable,
     only_match,
     optional,
@@ -44,18 +44,18 @@ class OnnxRuntimePerfTest:
     name: ClassVar[str] = "onnxruntime_perf_test"
     runtime: ClassVar[str] = "onnxruntime"
 
-    def arguments(self, asked: Asked) -> list[str]:
+    def arguments(self, job: ToolJob) -> list[str]:
         """See :class:`~cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract.Tool`."""
-        seconds = max(1, math.ceil(asked.min_time_s))
-        words = ["-e", "cpu", "-I", "-x", str(asked.threads), "-y", "1", "-t", str(seconds)]
-        words += spelled(asked, self.name, _SPELLINGS)
-        return [*words, asked.artifact, asked.result_file]
+        seconds = max(1, math.ceil(job.min_time_s))
+        words = ["-e", "cpu", "-I", "-x", str(job.threads), "-y", "1", "-t", str(seconds)]
+        words += spelled(job, self.name, _SPELLINGS)
+        return [*words, job.artifact, job.result_file]
 
-    def parse(self, answer: Answer) -> Findings:
+    def parse(self, answer: Answer) -> ToolFigures:
         """See :class:`~cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract.Tool`."""
         count = only_match(_COUNT, answer.text, self.name, "count of inferences")
         average = only_match(_AVERAGE, answer.text, self.name, "times")
-        found = Findings(
+        found = ToolFigures(
             count=int(count[1]),
             average_ns=float(average[1]) * NS_PER_MS,
             load_ns=optional(_LOAD, answer.text, NS_PER_S),

@@ -9,9 +9,9 @@ from cnn_export.benchmarks.devices.adb.clusters import mask
 from cnn_export.benchmarks.devices.adb.connection.device_text import clean
 from cnn_export.benchmarks.devices.adb.connection.phone import Completed, Phone, script_words
 from cnn_export.benchmarks.devices.adb.connection.staging import FOLDER, Item, Stage, item_of
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, Asked
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import Findings
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import OwnTool
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, ToolJob
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import ToolFigures
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import ToolBinary
 from cnn_export.benchmarks.results.session import IncompleteRun
 
 _LAST_WORDS = 300
@@ -28,49 +28,49 @@ exec ${cpus:+taskset "$cpus"} "$@"
 """
 
 
-def place(own: OwnTool) -> list[Item]:
+def place(binary: ToolBinary) -> list[Item]:
     """Return what to bring of a tool: itself first, then the libraries beside it.
 
     Raises:
         InputRefused: a file cannot be read.
     """
-    folder = f"tool-{item_of(own.path).sha256[:16]}"
-    return [item_of(path, folder) for path in (own.path, *own.libraries)]
+    folder = f"tool-{item_of(binary.path).sha256[:16]}"
+    return [item_of(path, folder) for path in (binary.path, *binary.libraries)]
 
 
-def ask(
+def run_tool(
     phone: Phone,
     stage: Stage,
-    own: OwnTool,
+    binary: ToolBinary,
     artifact: Item,
-    asked: Asked,
+    job: ToolJob,
     cpus: Sequence[int],
     limit_s: float,
-) -> Findings:
+) -> ToolFigures:
     """Run the tool once and return its figures.
 
     Raises:
         IncompleteRun: it failed, or says nothing to believe.
-        UsageError: it cannot do what was asked.
+        UsageError: it cannot do what the job asks.
         DeviceUnfit: the phone is lost, or the tool takes longer than ``limit_s``.
     """
-    words = own.tool.arguments(asked)
-    items = place(own)
+    words = binary.tool.arguments(job)
+    items = place(binary)
     stage.bring([artifact, *items])
     folder = items[0].place.rpartition("/")[0]
     command = script_words(_RUN, folder, mask(cpus) if cpus else "", items[0].place, *words)
     try:
         done = phone.shell(command, timeout_s=limit_s)
-        result = phone.read_text(asked.result_file)
+        result = phone.read_text(job.result_file)
     finally:
-        phone.shell(["rm", "-f", asked.result_file])
+        phone.shell(["rm", "-f", job.result_file])
     if done.exit_code != 0:
         raise IncompleteRun(
-            f"{own.tool.name} ended with exit code {done.exit_code}{_last_words(done)}"
+            f"{binary.tool.name} ended with exit code {done.exit_code}{_last_words(done)}"
         )
     text = (done.stdout + b"\n" + done.stderr).decode(errors="replace")
     try:
-        return own.tool.parse(Answer(text, result))
+        return binary.tool.parse(Answer(text, result))
     except IncompleteRun as error:
         raise IncompleteRun(f"{error}{_last_words(done)}") from None
 

@@ -1,4 +1,4 @@
-"""What a tool is asked to do, what it answered, and what every tool can do with that."""
+"""What a tool has to do, what it answered, and what every tool can do with that."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import Findings
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import ToolFigures
 from cnn_export.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class ToolJob:
     """One run of a tool. Paths are the phone's.
 
     ``inferences`` is how many fill the measuring time, for a tool that only counts.
@@ -39,7 +39,7 @@ class Tool(Protocol):
     name: ClassVar[str]
     runtime: ClassVar[str]
 
-    def arguments(self, asked: Asked) -> list[str]:
+    def arguments(self, job: ToolJob) -> list[str]:
         """Return its command line, without the program.
 
         Raises:
@@ -47,7 +47,7 @@ class Tool(Protocol):
         """
         ...
 
-    def parse(self, answer: Answer) -> Findings:
+    def parse(self, answer: Answer) -> ToolFigures:
         """Return its figures.
 
         Raises:
@@ -56,14 +56,14 @@ class Tool(Protocol):
         ...
 
 
-def spelled(asked: Asked, tool: str, spellings: Mapping[tuple[str, str], list[str]]) -> list[str]:
+def spelled(job: ToolJob, tool: str, spellings: Mapping[tuple[str, str], list[str]]) -> list[str]:
     """Return the tool's words for every runtime argument; a second opinion has to be on the same.
 
     Raises:
         UsageError: it has no words for one.
     """
     words: list[str] = []
-    for key, value in asked.runtime_args.items():
+    for key, value in job.runtime_args.items():
         if (key, value) not in spellings:
             raise UsageError(
                 f"{tool} has nothing like --runtime-arg {key}={value}; leave one of the two out"

@@ -20,7 +20,7 @@ _ROUNDING = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
-class Findings:
+class ToolFigures:
     """A tool's figures for ``count`` inferences; ``None`` is what it does not tell.
 
     ``warm_up`` inferences came before and are not in ``count``; ``raw_ns`` are single inferences
@@ -38,7 +38,7 @@ class Findings:
     raw_ns: tuple[int, ...] = ()
 
 
-def with_raw(found: Findings, raw_ns: Sequence[float], tool: str) -> Findings:
+def with_raw(found: ToolFigures, raw_ns: Sequence[float], tool: str) -> ToolFigures:
     """Return the findings with single inferences, which have to explain count and average.
 
     Raises:
@@ -57,7 +57,7 @@ def with_raw(found: Findings, raw_ns: Sequence[float], tool: str) -> Findings:
     )
 
 
-def believable(found: Findings, tool: str) -> Findings:
+def believable(found: ToolFigures, tool: str) -> ToolFigures:
     """Return the findings if they can be times.
 
     Raises:

@@ -23,7 +23,7 @@ _HEAD_BYTES = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class OwnTool:
+class ToolBinary:
     """A tool's binary on this host. Shared libraries right beside it go to the phone with it."""
 
     tool: Tool
@@ -53,14 +53,14 @@ class OwnTool:
             )
 
 
-def own_tools(given: Iterable[str]) -> list[OwnTool]:
+def tool_binaries(given: Iterable[str]) -> list[ToolBinary]:
     """Return the tools of ``--runner`` values ``NAME=PATH``.
 
     Raises:
         UsageError: not of the form, an unknown tool, or one given twice.
         InputRefused: there is no such file.
     """
-    own: dict[str, OwnTool] = {}
+    own: dict[str, ToolBinary] = {}
     for text in given:
         name, equals, path = text.partition("=")
         if not equals or not path:
@@ -72,7 +72,7 @@ def own_tools(given: Iterable[str]) -> list[OwnTool]:
             raise UsageError(f"--runner {name} is given twice; give it once")
         if regular_file.kind_at(Path(path)) != regular_file.FILE:
             raise InputRefused(f"there is no {name} at {path}")
-        own[name] = OwnTool(TOOLS[name], Path(path))
+        own[name] = ToolBinary(TOOLS[name], Path(path))
     return list(own.values())
 
 

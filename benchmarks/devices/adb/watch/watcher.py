@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PERIOD_S = 0.2
 PID_FILE = "/data/local/tmp/cnn-bench.guardian/pid"
-"""Where the timed process's id lies (see :func:`announcing`): the guardian clears it away."""
+"""Where the timed process's id lies (see :func:`announcing`): the guard clears it away."""
 _START_S = 10.0
 """What the loop may take to begin; without it the process is timed all the same."""
 _LOOKED_AT_S = 0.5

@@ -18,19 +18,19 @@ from scripted_sessions import session_of
 
 from cnn_export.benchmarks.devices.adb.connection.phone import Phone
 from cnn_export.benchmarks.devices.adb.connection.server import local_server
-from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import Attendant, Care
-from cnn_export.benchmarks.devices.adb.lifecycle.settings_policy import Wishes
+from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import PhoneLifecycle, PhonePolicy
+from cnn_export.benchmarks.devices.adb.lifecycle.settings_policy import SettingsPolicy
 from cnn_export.benchmarks.devices.adb.lifecycle.waiting import Limits
 from cnn_export.benchmarks.devices.adb.watch.watcher import Watcher, announcing
 from cnn_export.benchmarks.results.session import Session
 from cnn_export.errors import Interrupted, UsageError
 
 STAY_ON = "global/stay_on_while_plugged_in"
-QUICK = Care(limits=Limits(wait_s=0.0), reconnect_s=15.0)
+QUICK = PhonePolicy(limits=Limits(wait_s=0.0), reconnect_s=15.0)
 
 
-def _attendant(phone: FakePhone, care: Care = QUICK) -> Attendant:
-    return Attendant(_adb(phone), care)
+def _lifecycle(phone: FakePhone, policy: PhonePolicy = QUICK) -> PhoneLifecycle:
+    return PhoneLifecycle(_adb(phone), policy)
 
 
 def _adb(phone: FakePhone) -> Phone:
@@ -90,8 +90,8 @@ def _watched(watcher: Watcher) -> None:
 
 
 def test_settings_hold_for_a_run_and_are_back_after_it(phone: FakePhone) -> None:
-    attendant = _attendant(phone)
-    with attendant.prepared() as preparation:
+    lifecycle = _lifecycle(phone)
+    with lifecycle.prepared() as preparation:
         assert _changed(phone)
         names = {change.name: change.before for change in preparation.changes}
         assert names == {"stay_on_while_plugged_in": "null", "fixed_performance": "unknown"}
@@ -100,9 +100,9 @@ def test_settings_hold_for_a_run_and_are_back_after_it(phone: FakePhone) -> None
 
 
 def test_the_timed_part_is_watched(phone: FakePhone) -> None:
-    attendant = _attendant(phone)
-    with attendant.prepared():
-        found = attendant.run(_work(phone), cpus=[4, 5]).conditions
+    lifecycle = _lifecycle(phone)
+    with lifecycle.prepared():
+        found = lifecycle.run(_work(phone), cpus=[4, 5]).conditions
     assert found.flags == []
     assert found.cpus == [4, 5]
     assert len(found.clock_khz) >= 3
@@ -124,9 +124,9 @@ def test_a_lost_phone_comes_back_and_the_process_is_repeated(phone: FakePhone) -
             phone.unplug()
             threading.Timer(0.5, phone.plug).start()
 
-    attendant = _attendant(phone)
-    with attendant.prepared():
-        outcome = attendant.run(_work(phone, pull))
+    lifecycle = _lifecycle(phone)
+    with lifecycle.prepared():
+        outcome = lifecycle.run(_work(phone, pull))
         assert len(tries) == 2
         assert outcome.conditions.flags == []
         assert _changed(phone)
@@ -140,10 +140,10 @@ def test_whose_load_it_was_is_told_where_the_process_is_known(phone: FakePhone, 
     def busier() -> None:
         phone.write("/proc/stat", "cpu  600 0 100 9400 0 0 0 0 0 0\n")
 
-    attendant = _attendant(phone)
-    with attendant.prepared():
+    lifecycle = _lifecycle(phone)
+    with lifecycle.prepared():
         work = _work(phone, busier, announced=way == "app_process")
-        found = attendant.run(work).conditions
+        found = lifecycle.run(work).conditions
     if way == "app_process":
         assert found.others_load == pytest.approx(500 / 900, abs=0.1)
         assert found.flags == ["others_busy"]
@@ -159,9 +159,9 @@ def test_a_clock_that_falls_meanwhile_is_flagged(phone: FakePhone, file: str, fl
     def fall() -> None:
         phone.write(f"/sys/devices/system/cpu/cpufreq/policy4/{file}", "1900000\n")
 
-    attendant = _attendant(phone)
-    with attendant.prepared():
-        found = attendant.run(_work(phone, fall)).conditions
+    lifecycle = _lifecycle(phone)
+    with lifecycle.prepared():
+        found = lifecycle.run(_work(phone, fall)).conditions
     assert found.flags == [flag]
 
 
@@ -169,18 +169,18 @@ def test_heat_that_rises_meanwhile_is_flagged(phone: FakePhone) -> None:
     def heat() -> None:
         phone.thermal = Thermal(status=2)
 
-    attendant = _attendant(phone)
-    with attendant.prepared():
-        assert attendant.run(_work(phone, heat)).conditions.flags == ["throttled"]
-        assert attendant.run(_work(phone)).conditions.flags == ["thermal_throttled"]
+    lifecycle = _lifecycle(phone)
+    with lifecycle.prepared():
+        assert lifecycle.run(_work(phone, heat)).conditions.flags == ["throttled"]
+        assert lifecycle.run(_work(phone)).conditions.flags == ["thermal_throttled"]
 
 
 def test_a_phone_without_readable_kernel_files_is_measured_all_the_same(phone: FakePhone) -> None:
     shutil.rmtree(phone.path("/sys"))
     phone.path("/proc/stat").unlink()
-    attendant = _attendant(phone)
-    with attendant.prepared():
-        found = attendant.run(_work(phone)).conditions
+    lifecycle = _lifecycle(phone)
+    with lifecycle.prepared():
+        found = lifecycle.run(_work(phone)).conditions
     assert (found.clock_khz, found.cluster_khz, found.others_load) == ([], None, None)
     assert found.temperature_c == [30.0, 30.0]  # the skin's, before and after
     assert found.flags == []
@@ -192,43 +192,43 @@ def test_a_shell_that_cannot_watch_is_named(phone: FakePhone) -> None:
     sh.unlink()
     sh.write_text('#!/bin/sh\ncase $3 in cnn-bench-watcher) exit 1 ;; esac\nexec /bin/sh "$@"\n')
     sh.chmod(0o755)
-    attendant = _attendant(phone)
-    with attendant.prepared():
-        found = attendant.run(lambda watcher: session_of(0.01)).conditions
+    lifecycle = _lifecycle(phone)
+    with lifecycle.prepared():
+        found = lifecycle.run(lambda watcher: session_of(0.01)).conditions
     assert (found.clock_khz, found.flags) == ([], ["unwatched"])
 
 
 def test_limits_flag_what_is_still_unfit_after_the_wait(phone: FakePhone) -> None:
     phone.battery = Battery(level=12, temperature_c=45.0)
-    attendant = _attendant(phone)
-    assert attendant.unfit() == ["hot", "low_battery"]
-    with attendant.prepared():
-        assert attendant.run(_work(phone)).conditions.flags == ["hot", "low_battery"]
+    lifecycle = _lifecycle(phone)
+    assert lifecycle.unfit() == ["hot", "low_battery"]
+    with lifecycle.prepared():
+        assert lifecycle.run(_work(phone)).conditions.flags == ["hot", "low_battery"]
 
 
 def test_a_wait_in_vain_is_not_repeated_until_the_phone_was_fit(phone: FakePhone) -> None:
     told: list[str] = []
-    care = Care(limits=Limits(wait_s=0.3))
-    attendant = Attendant(_adb(phone), care, told.append)
+    policy = PhonePolicy(limits=Limits(wait_s=0.3))
+    lifecycle = PhoneLifecycle(_adb(phone), policy, told.append)
     phone.battery = Battery(temperature_c=45.0)
-    assert [attendant.unfit(), attendant.unfit()] == [["hot"], ["hot"]]
+    assert [lifecycle.unfit(), lifecycle.unfit()] == [["hot"], ["hot"]]
     assert len(told) == 1
     phone.battery = Battery()
-    assert attendant.unfit() == []
+    assert lifecycle.unfit() == []
     phone.battery = Battery(temperature_c=45.0)
-    assert attendant.unfit() == ["hot"]
+    assert lifecycle.unfit() == ["hot"]
     assert len(told) == 2
 
 
 def test_fixed_performance_is_refused_by_name_and_left_out_by_itself(phones: Phones) -> None:
     [old] = phones(1, PhoneSpec(api=29))
-    asked = Care(Wishes("on"), QUICK.limits)
+    asked = PhonePolicy(SettingsPolicy("on"), QUICK.limits)
     with (
         pytest.raises(UsageError, match=r"needs Android 11 .*this phone has API level 29"),
-        _attendant(old, asked).prepared(),
+        _lifecycle(old, asked).prepared(),
     ):
         pass
-    with _attendant(old).prepared() as preparation:
+    with _lifecycle(old).prepared() as preparation:
         assert [change.name for change in preparation.changes] == ["stay_on_while_plugged_in"]
     assert _restored(old)
 
@@ -240,17 +240,17 @@ def test_a_phone_that_refuses_the_mode_is_put_back(phone: FakePhone) -> None:
     cmd.chmod(0o755)
     with (
         pytest.raises(UsageError, match=r"not switch fixed-performance .*FIXED_PERFORMANCE mode\)"),
-        _attendant(phone, Care(Wishes("on"), QUICK.limits)).prepared(),
+        _lifecycle(phone, PhonePolicy(SettingsPolicy("on"), QUICK.limits)).prepared(),
     ):
         pass
     assert _restored(phone)
-    with _attendant(phone).prepared() as preparation:
+    with _lifecycle(phone).prepared() as preparation:
         assert [change.name for change in preparation.changes] == ["stay_on_while_plugged_in"]
 
 
 def test_nothing_is_changed_where_nothing_is_wished(phone: FakePhone) -> None:
-    care = Care(Wishes("off", awake=False), QUICK.limits)
-    with _attendant(phone, care).prepared() as preparation:
+    policy = PhonePolicy(SettingsPolicy("off", awake=False), QUICK.limits)
+    with _lifecycle(phone, policy).prepared() as preparation:
         assert preparation.changes == []
         assert (phone.settings, phone.fixed_performance) == ({}, False)
 
@@ -258,32 +258,32 @@ def test_nothing_is_changed_where_nothing_is_wished(phone: FakePhone) -> None:
 def test_without_a_charger_the_display_is_kept_on_by_its_time_out(phone: FakePhone) -> None:
     phone.battery = Battery(plugged=False)
     phone.write("/.phone/settings/system/screen_off_timeout", "30000\n")
-    with _attendant(phone).prepared():
+    with _lifecycle(phone).prepared():
         assert phone.settings["system/screen_off_timeout"] == "1800000"
     assert phone.settings["system/screen_off_timeout"] == "30000"
 
 
 def test_stop_ends_what_another_thread_does(phone: FakePhone) -> None:
-    attendant = _attendant(phone)
+    lifecycle = _lifecycle(phone)
     ended: list[BaseException] = []
 
     def work(watcher: Watcher) -> Session:
         running = _adb(phone).start(["sleep", "60"])
-        attendant.started(running)
+        lifecycle.started(running)
         running.wait()
         return session_of(1)
 
     def run() -> None:
-        with attendant.prepared():
+        with lifecycle.prepared():
             try:
-                attendant.run(work)
+                lifecycle.run(work)
             except BaseException as error:
                 ended.append(error)
 
     thread = threading.Thread(target=run)
     thread.start()
     assert _soon(lambda: any("sleep" in _words(pid) for pid in phone.processes()))
-    attendant.stop()
+    lifecycle.stop()
     thread.join(20)
     assert not thread.is_alive()
     assert isinstance(ended[0], Interrupted)

@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from cnn_export.benchmarks.devices.adb.vendor_tools.benchmark_model import BenchmarkModel
 from cnn_export.benchmarks.devices.adb.vendor_tools.executor_runner import ExecutorRunner
 from cnn_export.benchmarks.devices.adb.vendor_tools.onnxruntime_perf_test import OnnxRuntimePerfTest
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, Asked, Tool
-from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import Findings
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_contract import Answer, Tool, ToolJob
+from cnn_export.benchmarks.devices.adb.vendor_tools.tool_figures import ToolFigures
 from cnn_export.benchmarks.results.session import IncompleteRun
 from cnn_export.errors import UsageError
 
 TFLITE, ORT, EXECUTORCH = BenchmarkModel(), OnnxRuntimePerfTest(), ExecutorRunner()
-ASKED = Asked("/data/m", "/data/r", threads=4, min_time_s=1.5, inferences=30)
+ASKED = ToolJob("/data/m", "/data/r", threads=4, min_time_s=1.5, inferences=30)
 
 
 def test_benchmark_model_of_2024() -> None:
     found = TFLITE.parse(Answer(said.TFLITE_2024))
-    assert found == Findings(
+    assert found == ToolFigures(
         count=93,
         average_ns=10_874_300,
         median_ns=10_789_000,
@@ -177,8 +177,8 @@ def test_command_lines() -> None:
 
 
 def test_runtime_arguments_are_the_tools_own() -> None:
-    def asked(**arguments: str) -> Asked:
-        return Asked("m", "r", 1, 1.0, 10, arguments)
+    def asked(**arguments: str) -> ToolJob:
+        return ToolJob("m", "r", 1, 1.0, 10, arguments)
 
     assert "--use_xnnpack=false" in TFLITE.arguments(asked(xnnpack="off"))
     words = ORT.arguments(asked(graph_optimization="basic", spinning="off", arena="off"))

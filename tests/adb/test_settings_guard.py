@@ -14,7 +14,7 @@ import pytest
 from local_phone import LocalPhone
 
 from cnn_export.benchmarks.devices.adb.connection.phone import Phone
-from cnn_export.benchmarks.devices.adb.lifecycle.settings_guard import Guardian
+from cnn_export.benchmarks.devices.adb.lifecycle.settings_guard import SettingsGuard
 from cnn_export.errors import DeviceLost, DeviceUnfit
 
 WANTED = ("stay_on_while_plugged_in=7", "screen=on", "fixed_performance=on")
@@ -31,9 +31,9 @@ def phone(request: pytest.FixtureRequest, tmp_path: Path) -> LocalPhone:
     return made
 
 
-def _guardian(phone: LocalPhone, *wanted: str, patience_s: float = 20.0) -> Guardian:
+def _guard(phone: LocalPhone, *wanted: str, patience_s: float = 20.0) -> SettingsGuard:
     folder = str(phone.tmp / "guard")
-    return Guardian(cast(Phone, phone), wanted or WANTED, folder, patience_s, looks=3)
+    return SettingsGuard(cast(Phone, phone), wanted or WANTED, folder, patience_s, looks=3)
 
 
 def _is_restored(phone: LocalPhone) -> bool:
@@ -61,52 +61,52 @@ def _soon(holds: Callable[[], bool]) -> bool:
 
 
 def test_changes_are_made_recorded_and_put_back(phone: LocalPhone) -> None:
-    guardian = _guardian(phone)
-    guardian.begin()
+    guard = _guard(phone)
+    guard.begin()
     assert _is_changed(phone)
-    assert [(c.name, c.before, c.during) for c in guardian.changes] == [
+    assert [(c.name, c.before, c.during) for c in guard.changes] == [
         ("stay_on_while_plugged_in", "0", "7"),
         ("screen", "off", "on"),
         ("fixed_performance", "unknown", "on"),
     ]
-    assert guardian.holds()
-    assert guardian.end() == []
+    assert guard.holds()
+    assert guard.end() == []
     assert _is_restored(phone)
-    assert not guardian.holds()
+    assert not guard.holds()
 
 
 def test_a_setting_that_was_absent_is_absent_again(phone: LocalPhone) -> None:
     (phone.state / "global.stay_on_while_plugged_in").unlink()
-    guardian = _guardian(phone)
-    guardian.begin()
+    guard = _guard(phone)
+    guard.begin()
     assert phone.read("global.stay_on_while_plugged_in") == "7"
-    guardian.end()
+    guard.end()
     assert phone.read("global.stay_on_while_plugged_in") is None
 
 
 def test_what_is_right_already_is_left_alone(phone: LocalPhone) -> None:
     phone.write("global.stay_on_while_plugged_in", "7")
     phone.write("wakefulness", "Awake")
-    guardian = _guardian(phone, "stay_on_while_plugged_in=7", "screen=on")
-    guardian.begin()
-    assert guardian.changes == []
-    guardian.end()
+    guard = _guard(phone, "stay_on_while_plugged_in=7", "screen=on")
+    guard.begin()
+    assert guard.changes == []
+    guard.end()
     assert phone.read("wakefulness") == "Awake"
     assert "put" not in (phone.read("calls") or "")
 
 
 def test_what_somebody_else_changed_meanwhile_stays(phone: LocalPhone) -> None:
-    guardian = _guardian(phone)
-    guardian.begin()
+    guard = _guard(phone)
+    guard.begin()
     phone.write("global.stay_on_while_plugged_in", "3")
-    assert guardian.end() == []
+    assert guard.end() == []
     assert phone.read("global.stay_on_while_plugged_in") == "3"
 
 
 @pytest.mark.parametrize("how", ["host killed", "cable pulled"])
 def test_the_phone_puts_back_by_itself(phone: LocalPhone, how: str) -> None:
-    guardian = _guardian(phone)
-    guardian.begin()
+    guard = _guard(phone)
+    guard.begin()
     if how == "cable pulled":
         phone.lose()
     else:
@@ -115,11 +115,11 @@ def test_the_phone_puts_back_by_itself(phone: LocalPhone, how: str) -> None:
 
 
 def test_a_reboot_leaves_a_journal_that_the_next_run_replays(phone: LocalPhone) -> None:
-    _guardian(phone).begin()
+    _guard(phone).begin()
     os.killpg(phone.started[0].pid, signal.SIGKILL)
     assert _is_changed(phone)
     assert (phone.tmp / "guard/journal").exists()
-    following = _guardian(phone, "screen=on")
+    following = _guard(phone, "screen=on")
     following.begin()
     assert phone.read("global.stay_on_while_plugged_in") == "0"
     assert phone.read("fixed_performance") == "false"
@@ -129,22 +129,22 @@ def test_a_reboot_leaves_a_journal_that_the_next_run_replays(phone: LocalPhone) 
 
 
 def test_after_a_reconnect_the_same_changes_are_made_anew(phone: LocalPhone) -> None:
-    guardian = _guardian(phone)
-    guardian.begin()
+    guard = _guard(phone)
+    guard.begin()
     phone.lose()
     phone.gone = False
-    guardian.begin()
+    guard.begin()
     assert _is_changed(phone)
-    assert guardian.holds()
-    assert [c.before for c in guardian.changes] == ["0", "off", "unknown"]
-    assert guardian.end() == []
+    assert guard.holds()
+    assert [c.before for c in guard.changes] == ["0", "off", "unknown"]
+    assert guard.end() == []
     assert _is_restored(phone)
 
 
 def test_a_second_run_is_refused_and_harms_nothing(phone: LocalPhone) -> None:
-    first = _guardian(phone)
+    first = _guard(phone)
     first.begin()
-    second = _guardian(phone)
+    second = _guard(phone)
     with pytest.raises(DeviceUnfit, match="another cnn-bench holds phone local"):
         second.begin()
     assert second.end() == []
@@ -155,23 +155,23 @@ def test_a_second_run_is_refused_and_harms_nothing(phone: LocalPhone) -> None:
 
 def test_a_refused_mode_is_told_and_the_rest_is_done(phone: LocalPhone) -> None:
     phone.write("no_fixed_performance", "")
-    guardian = _guardian(phone)
-    guardian.begin()
-    assert guardian.refusals == {"fixed_performance": "Failed to set FIXED_PERFORMANCE mode"}
-    assert [c.name for c in guardian.changes] == ["stay_on_while_plugged_in", "screen"]
+    guard = _guard(phone)
+    guard.begin()
+    assert guard.refusals == {"fixed_performance": "Failed to set FIXED_PERFORMANCE mode"}
+    assert [c.name for c in guard.changes] == ["stay_on_while_plugged_in", "screen"]
 
 
 def test_what_cannot_be_put_back_is_told_and_tried_again(phone: LocalPhone) -> None:
-    guardian = _guardian(phone)
-    guardian.begin()
+    guard = _guard(phone)
+    guard.begin()
     phone.write("broken.settings", "")
-    assert [(c.name, c.before) for c in guardian.end()] == [("stay_on_while_plugged_in", "0")]
+    assert [(c.name, c.before) for c in guard.end()] == [("stay_on_while_plugged_in", "0")]
     with pytest.raises(
         DeviceUnfit, match=r"does not put back .*stay_on_while_plugged_in \(was 0\)"
     ):
-        _guardian(phone).begin()
+        _guard(phone).begin()
     (phone.state / "broken.settings").unlink()
-    following = _guardian(phone)
+    following = _guard(phone)
     following.begin()
     assert following.changes[0].before == "0"
     following.end()
@@ -183,7 +183,7 @@ def test_without_room_for_the_journal_nothing_is_changed(phone: LocalPhone) -> N
     full.mkdir()
     (full / "journal.new").mkdir()  # what is a folder cannot be written, as on a full disk
     with pytest.raises(DeviceUnfit, match=r"cannot write .*journal: is its disk full"):
-        _guardian(phone).begin()
+        _guard(phone).begin()
     assert phone.read("global.stay_on_while_plugged_in") == "0"
     assert phone.read("fixed_performance") is None
 
@@ -195,25 +195,25 @@ def test_a_hostile_journal_runs_nothing(phone: LocalPhone) -> None:
     (folder / "journal").write_text(
         f"$(touch {bait}) 0 7\nstay_on_while_plugged_in $(touch${{IFS}}{bait}) 0\n"
     )
-    guardian = _guardian(phone)
+    guard = _guard(phone)
     with pytest.raises(DeviceUnfit):
-        guardian.begin()
+        guard.begin()
     assert not bait.exists()
 
 
 def test_a_phone_that_hangs_is_given_up(phone: LocalPhone) -> None:
     (phone.state.parent / "bin/settings").write_text("#!/bin/sh\nexec sleep 60\n")
     with pytest.raises(DeviceLost):
-        _guardian(phone, patience_s=0.5).begin()
+        _guard(phone, patience_s=0.5).begin()
     for running in phone.started:
         os.killpg(running.pid, signal.SIGKILL)
 
 
 def test_a_phone_that_is_gone_at_the_end_is_told(phone: LocalPhone) -> None:
-    guardian = _guardian(phone)
-    guardian.begin()
+    guard = _guard(phone)
+    guard.begin()
     os.killpg(phone.started[0].pid, signal.SIGKILL)
-    assert [c.name for c in guardian.end()] == [
+    assert [c.name for c in guard.end()] == [
         "stay_on_while_plugged_in",
         "screen",
         "fixed_performance",

@@ -1,4 +1,4 @@
-"""What a phone tells of itself, its clusters, and which facts keep results apart."""
+"""What a phone tells of itself, its clusters, and what keeps results apart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cnn_export.benchmarks.devices.adb.app.phone_session import numbers
 from cnn_export.benchmarks.devices.adb.clusters import Core, clusters, cpus_of, mask, spans
-from cnn_export.benchmarks.devices.adb.phone_info import parse_facts
+from cnn_export.benchmarks.devices.adb.phone_info import parse_phone_info
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.series import Setting
 from cnn_export.errors import UsageError
@@ -35,14 +35,14 @@ cpu 10|280|1803000|1|schedutil
 
 
 def test_facts() -> None:
-    facts = parse_facts(FACTS)
-    assert facts is not None
-    assert (facts.model, facts.soc, facts.api_level) == ("Paper 8 | Pro", "Chip C9", 34)
-    assert facts.abis == ("arm64-v8a", "armeabi-v7a")
-    assert facts.memory_bytes == 7_900_000 * 1024
-    assert facts.cpus == (0, 7, 10)
-    assert facts.governor == "performance,schedutil"
-    assert facts.kernel == "6.1.0-android aarch64"
+    info = parse_phone_info(FACTS)
+    assert info is not None
+    assert (info.model, info.soc, info.api_level) == ("Paper 8 | Pro", "Chip C9", 34)
+    assert info.abis == ("arm64-v8a", "armeabi-v7a")
+    assert info.memory_bytes == 7_900_000 * 1024
+    assert info.cpus == (0, 7, 10)
+    assert info.governor == "performance,schedutil"
+    assert info.kernel == "6.1.0-android aarch64"
 
 
 @pytest.mark.parametrize(
@@ -50,16 +50,17 @@ def test_facts() -> None:
 )
 def test_what_tells_too_little_is_no_phone(missing: str) -> None:
     assert (
-        parse_facts("\n".join(x for x in FACTS.splitlines() if not x.startswith(missing))) is None
+        parse_phone_info("\n".join(x for x in FACTS.splitlines() if not x.startswith(missing)))
+        is None
     )
 
 
 def test_an_older_phone_names_its_board_and_a_single_abi() -> None:
     text = FACTS.replace("Chip\n", "\n").replace("C9\n", "\n")
     text = text.replace("arm64-v8a,armeabi-v7a", "")
-    facts = parse_facts(text)
-    assert facts is not None
-    assert (facts.soc, facts.abis) == ("c9", ("arm64-v8a",))
+    info = parse_phone_info(text)
+    assert info is not None
+    assert (info.soc, info.abis) == ("c9", ("arm64-v8a",))
 
 
 @given(
@@ -67,10 +68,10 @@ def test_an_older_phone_names_its_board_and_a_single_abi() -> None:
     | st.lists(st.sampled_from([*FACTS.splitlines(), "cpu", "x"])).map("\n".join)
 )
 def test_any_answer_is_read_or_not(text: str) -> None:
-    facts = parse_facts(text)
-    if facts is not None:
-        assert facts.cores
-        assert all(value.isprintable() for value in (facts.model, facts.release, facts.kernel))
+    info = parse_phone_info(text)
+    if info is not None:
+        assert info.cores
+        assert all(value.isprintable() for value in (info.model, info.release, info.kernel))
 
 
 def _cores(*ranks: tuple[int | None, int | None]) -> list[Core]:

@@ -14,7 +14,7 @@ from bench_calls import Bench
 from phone.fake_phone import FakePhone
 from phone.faults import Faults, RunnerFaults
 
-from cnn_export.benchmarks.devices.adb.app.cleanup_guard import Keeper
+from cnn_export.benchmarks.devices.adb.app.cleanup_guard import CleanupGuard
 from cnn_export.benchmarks.devices.adb.connection.phone import Phone
 from cnn_export.benchmarks.devices.adb.connection.server import local_server
 from cnn_export.benchmarks.devices.adb.connection.staging import FOLDER
@@ -32,19 +32,19 @@ def _replace(phone: FakePhone, program: str, text: str) -> None:
 
 
 def test_a_pulled_cable_clears_the_folder(phone: FakePhone) -> None:
-    keeper = Keeper(Phone(local_server(), phone.serial), keep=False)
-    keeper.begin()
-    assert keeper.holds()
+    guard = CleanupGuard(Phone(local_server(), phone.serial), keep=False)
+    guard.begin()
+    assert guard.holds()
     phone.write(f"{FOLDER}/x", "x")
     phone.unplug()
     _wait_until_gone(phone.path(FOLDER))
-    assert not keeper.holds()
-    keeper.end()  # of a phone that is gone nothing is asked
+    assert not guard.holds()
+    guard.end()  # of a phone that is gone nothing is asked
 
 
 def test_a_later_run_owns_the_folder(phone: FakePhone) -> None:
     adb = Phone(local_server(), phone.serial)
-    first, second = Keeper(adb, keep=False), Keeper(adb, keep=False)
+    first, second = CleanupGuard(adb, keep=False), CleanupGuard(adb, keep=False)
     first.begin()
     second.begin()
     phone.write(f"{FOLDER}/x", "x")
@@ -57,33 +57,33 @@ def test_a_later_run_owns_the_folder(phone: FakePhone) -> None:
 def test_a_folder_that_cannot_be_made(phone: FakePhone) -> None:
     phone.write(FOLDER, "a file")
     with pytest.raises(DeviceUnfit, match=r"lets no folder .* be made"):
-        Keeper(Phone(local_server(), phone.serial), keep=False).begin()
+        CleanupGuard(Phone(local_server(), phone.serial), keep=False).begin()
 
 
 def test_a_phone_that_never_answers_is_not_waited_for(phone: FakePhone) -> None:
     _replace(phone, "mkdir", "exec sleep 60")
-    keeper = Keeper(Phone(local_server(), phone.serial), keep=False, begin_s=0.5)
+    guard = CleanupGuard(Phone(local_server(), phone.serial), keep=False, begin_s=0.5)
     begun = time.monotonic()
     with pytest.raises(DeviceUnfit, match=r"lets no folder .* be made: it gives no reason"):
-        keeper.begin()
+        guard.begin()
     assert time.monotonic() - begun < 30
 
 
 def test_a_phone_that_never_ends_its_clearing_is_not_waited_for(phone: FakePhone) -> None:
-    keeper = Keeper(Phone(local_server(), phone.serial), keep=False, end_s=0.5)
-    keeper.begin()
+    guard = CleanupGuard(Phone(local_server(), phone.serial), keep=False, end_s=0.5)
+    guard.begin()
     _replace(phone, "rm", "exec sleep 60")
     begun = time.monotonic()
-    keeper.end()
+    guard.end()
     assert time.monotonic() - begun < 30
 
 
 def test_what_a_killed_clearing_left_is_removed(phone: FakePhone) -> None:
     phone.write(f"{FOLDER}.0123456789abcdef/model", "half gone")
     phone.write(f"{FOLDER}.guardian/journal", "another's")
-    keeper = Keeper(Phone(local_server(), phone.serial), keep=False)
-    keeper.begin()
-    keeper.end()
+    guard = CleanupGuard(Phone(local_server(), phone.serial), keep=False)
+    guard.begin()
+    guard.end()
     assert not phone.path(f"{FOLDER}.0123456789abcdef").exists()
     assert phone.path(f"{FOLDER}.guardian/journal").exists()
 
@@ -91,7 +91,7 @@ def test_what_a_killed_clearing_left_is_removed(phone: FakePhone) -> None:
 def test_an_app_that_a_reboot_left_behind_goes_with_the_next_run(
     phone: FakePhone, bench: Bench, model: Path
 ) -> None:
-    """The keeper is gone with all processes; what it leaves says that the app is not the user's."""
+    """The guard is gone with all processes; what it leaves says that the app is not the user's."""
     activity = ("--device", "adb", "--launch", "activity", "--reconnect", "0s")
     phone.faults = Faults(runner=RunnerFaults(hang_after_lines=4))
 
