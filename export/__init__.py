@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cnn_export.job.api import export
     from cnn_export.job.module_api import reparameterize
     from cnn_export.job.request import Artifact, ExportResult
-    from cnn_export.models.acb import acb_convert
+    from cnn_export.models.parts.acb_convert import acb_convert
 
 __all__ = ["Artifact", "ExportResult", "__version__", "acb_convert", "export", "reparameterize"]
 
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
 
         return reparameterize
     if name == "acb_convert":
-        from cnn_export.models.acb import acb_convert
+        from cnn_export.models.parts.acb_convert import acb_convert
 
         return acb_convert
     if name in ("Artifact", "ExportResult"):

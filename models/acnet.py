@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from cnn_export.models.acb import acb_convert
-from cnn_export.models.acb_block import ACBlock
+from cnn_export.models.parts.acb_block import ACBlock
+from cnn_export.models.parts.acb_convert import acb_convert
 from cnn_export.models.registry import Shapes, register_model
 
 _STEM = "conv1"

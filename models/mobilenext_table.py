@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from cnn_export.models.parts.widths import make_divisible
 from cnn_export.models.registry import Shapes
-from cnn_export.models.skipnet_table import make_divisible
 
 STEM_CHANNELS = 32
 HEAD_CHANNELS = 1280

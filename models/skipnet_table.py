@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from cnn_export.models.parts.widths import make_divisible
 from cnn_export.models.registry import Shapes
 
 STEM_CHANNELS = 16
@@ -82,12 +83,6 @@ class Table:
     skips: tuple[Block, ...]
     features: int
     head: int
-
-
-def make_divisible(channels: float, divisor: int = 8) -> int:
-    """Round to a multiple of ``divisor`` without losing more than 10 % (MobileNetV2's rule)."""
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
 def table(width: float) -> Table:

@@ -19,8 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cnn_export.command_line.edge import run_command
 from cnn_export.errors import TargetUnavailable
-from cnn_export.models import digits
-from cnn_export.models.trainer import (
+from cnn_export.models.training import digits
+from cnn_export.models.training.trainer import (
     LOSSES,
     Config,
     Run,

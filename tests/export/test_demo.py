@@ -14,7 +14,7 @@ from cnn_export.__main__ import main
 from cnn_export.benchmarks import cli
 from cnn_export.job.quiet import quiet
 from cnn_export.manifest.manifest import manifest_path, read_manifest
-from cnn_export.models import digits
+from cnn_export.models.training import digits
 from cnn_export.targets import load_target
 
 CHECKPOINT = Path(models.__file__).parent / "checkpoints" / "skipnet_digits.pt"

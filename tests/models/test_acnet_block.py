@@ -8,7 +8,7 @@ from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional
 
-from cnn_export.models.acb import ACBlock
+from cnn_export.models.parts.acb_convert import ACBlock
 
 
 def trained_like(*sizes: int, **arguments: object) -> ACBlock:

@@ -14,8 +14,8 @@ from torch.nn.utils import parametrizations
 from torchvision import models
 
 import cnn_export
-from cnn_export.models.acb import ACBlock, acb_convert
 from cnn_export.models.mobilenext import mobilenext
+from cnn_export.models.parts.acb_convert import ACBlock, acb_convert
 
 
 def trained_like(build: Callable[[], nn.Module]) -> nn.Module:

@@ -9,7 +9,7 @@ from networks import seeded
 from torch import fx, nn
 from torchvision import models
 
-from cnn_export.models.acb import acb_convert
+from cnn_export.models.parts.acb_convert import acb_convert
 from cnn_export.program.program import capture
 from cnn_export.reparam import Report, reparameterize_graph
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn import datasets
 
-from cnn_export.models import digits
+from cnn_export.models.training import digits
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from cnn_export.models.losses import BiasLoss, scaled_variance
+from cnn_export.models.training.losses import BiasLoss, scaled_variance
 
 
 def sample(count: int = 6, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -8,8 +8,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from cnn_export.models import digits, train, trainer
+from cnn_export.models import train
 from cnn_export.models.registry import architectures
+from cnn_export.models.training import digits, trainer
 
 SHIPPED = Path(train.__file__).parent / "checkpoints" / "skipnet_digits.pt"
 TINY = ("--epochs=2", "--width=0.05", "--size-pixels=20", "--batch-size=8")
@@ -39,7 +40,7 @@ def real_digits():
 
 
 def command(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(train.main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(train.command, [str(argument) for argument in arguments])
 
 
 def load(path: Path) -> dict:

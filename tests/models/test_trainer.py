@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from cnn_export.errors import DestinationError
-from cnn_export.models import trainer
-from cnn_export.models.digits import Digits
+from cnn_export.models.training import trainer
+from cnn_export.models.training.digits import Digits
 
 CONFIG = trainer.Config(epochs=3, width=0.05, size_pixels=20, batch_size=8)
 

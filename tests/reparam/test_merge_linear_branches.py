@@ -22,7 +22,7 @@ from pass_checks import check_pass
 from random_cnn import randomize_batch_norm
 from torch import nn
 
-from cnn_export.models.acb import acb_convert
+from cnn_export.models.parts.acb_convert import acb_convert
 from cnn_export.reparam.graph.operators import operator_name
 from cnn_export.reparam.passes.branches.merge_linear_branches import MergeLinearBranches
 from cnn_export.reparam.passes.canonical.canonical_operators import CanonicalOperators

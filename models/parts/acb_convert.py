@@ -8,8 +8,8 @@ from typing import TypeGuard
 import torch
 from torch import nn
 
-from cnn_export.models.acb_block import ACBlock
-from cnn_export.models.conv_norm_pairs import observed_calls
+from cnn_export.models.parts.acb_block import ACBlock
+from cnn_export.models.parts.conv_norm_pairs import observed_calls
 
 __all__ = ["ACBlock", "acb_convert"]
 

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from cnn_export.atomic_commit import replaced
-from cnn_export.models import digits
-from cnn_export.models.losses import BiasLoss
 from cnn_export.models.skipnet import SkipNet, skipnet
+from cnn_export.models.training import digits
+from cnn_export.models.training.losses import BiasLoss
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     "bias": BiasLoss,

@@ -1,0 +1,1 @@
+"""What families share: blocks, width arithmetic, conversions of any network."""

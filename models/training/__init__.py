@@ -1,0 +1,1 @@
+"""Data, losses and the loop that the shipped checkpoint was trained with."""
