@@ -107,7 +107,6 @@ def work_off(
         invocations = plan_invocations(
             artifacts, run.threads, run.repeats, run.seed, compare=run.compare
         )
-        begun = begun.within(invocations)
         sink = _Kept(appender, begun.records)
         _open(sink, run, artifacts)
         done = done_keys(sink.records, run.run_id)

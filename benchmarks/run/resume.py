@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks.results import record_types
+from cnn_export.benchmarks.results.record_check import RecordCheck
 from cnn_export.benchmarks.results.results_file import BadLine, read_records
-from cnn_export.benchmarks.run.plan import Invocation, done_keys
 from cnn_export.errors import DeviceUnfit, UsageError
 from cnn_export.untrusted import regular_file
 
@@ -20,20 +20,6 @@ class Earlier:
     run: record_types.Run
     records: Sequence[record_types.Record]
     left_out: Sequence[str] = ()
-
-    def within(self, invocations: Iterable[Invocation]) -> Earlier:
-        """Return it without measurements that are there twice, or that no invocation asks for."""
-        open_keys = {invocation.key for invocation in invocations}
-        kept: list[record_types.Record] = []
-        strays: list[str] = []
-        for record in self.records:
-            keys = done_keys([record], self.run.run_id)
-            if keys <= open_keys:
-                open_keys -= keys
-                kept.append(record)
-            else:
-                strays.append(f"a {record.cnn_bench!r} that is there twice, or not of the plan")
-        return dataclasses.replace(self, records=kept, left_out=[*self.left_out, *strays])
 
 
 def require_resumable(path: Path) -> None:
@@ -87,15 +73,25 @@ def _runs(path: Path) -> list[record_types.Run]:
 
 
 def _with_records(path: Path, runs: Sequence[record_types.Run]) -> list[Earlier]:
-    """Return the runs with their records; those of other runs are never all in memory."""
+    """Return the runs with their records; those of other runs are never all in memory.
+
+    What counts of them is what counts for every reader.
+    """
     found: dict[str, list[record_types.Record]] = {run.run_id: [] for run in runs}
-    damaged: list[str] = []
+    left_out: list[str] = []
+    check = RecordCheck()
     for record in read_records(path):
         if isinstance(record, BadLine):
-            damaged.append(f"line {record.number} ({record.reason})")
-        elif record.run_id in found:
+            left_out.append(f"line {record.number} ({record.reason})")
+            continue
+        problem = check.problem(record)
+        if record.run_id not in found:
+            continue
+        if problem is None:
             found[record.run_id].append(record)
-    return [Earlier(run, found[run.run_id], damaged) for run in runs]
+        else:
+            left_out.append(problem)
+    return [Earlier(run, found[run.run_id], left_out) for run in runs]
 
 
 def require_same_plan(

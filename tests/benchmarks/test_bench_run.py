@@ -380,7 +380,8 @@ def test_a_file_that_was_meddled_with_is_told(
     code, text, err = _run(capsys, *arguments, "--resume")
     assert code == 0
     assert json.loads(text)["results"][0]["processes"] == 2
-    assert "line 3 (no record of cnn-bench); a 'repeat' that is there twice" in err
+    assert "line 3 (no record of cnn-bench); run " in err
+    assert "has two 'repeat' lines of" in err
 
 
 def test_a_torn_line_is_told(
