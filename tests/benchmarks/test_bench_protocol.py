@@ -64,23 +64,35 @@ def test_other_lines_are_skipped() -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "reason"),
     [
-        '{"cnn_bench":"sample","ns":1',
-        'INFO: done{"cnn_bench":"sample","ns":1}',
-        '{"cnn_bench":"sample","ns":-1}',
-        '{"cnn_bench":"sample","ns":1.5}',
-        '{"cnn_bench":"sample","ns":"1"}',
-        '{"cnn_bench":"sample","ns":1,"unit":"us"}',
-        '{"cnn_bench":"sampel","ns":1}',
-        '{"cnn_bench":"failure","exit_code":1,"message":"' + "x" * MAX_LINE_BYTES + '"}',
+        ('{"cnn_bench":"sample","ns":1', "Invalid JSON: EOF"),
+        ('INFO: done{"cnn_bench":"sample","ns":1}', "Invalid JSON: expected ident"),
+        ('{"cnn_bench":"sample","ns":-1}', "greater than or equal to 0"),
+        ('{"cnn_bench":"sample","ns":1.5}', "a valid integer"),
+        ('{"cnn_bench":"sample","ns":"1"}', "a valid integer"),
+        ('{"cnn_bench":"sample","ns":1,"unit":"us"}', "Extra inputs are not permitted"),
+        ('{"cnn_bench":"sampel","ns":1}', "'sampel' found using 'cnn_bench' does not match"),
+        (
+            '{"cnn_bench":"failure","exit_code":1,"message":"' + "x" * MAX_LINE_BYTES + '"}',
+            f"longer than {MAX_LINE_BYTES} bytes",
+        ),
     ],
 )
-def test_damaged_lines_are_told_from_junk(line: str) -> None:
-    first, second = _read(f"{line}\n{Sample(ns=3).to_line()}")
-    assert isinstance(first, Damaged)
-    assert first.reason
-    assert second == Sample(ns=3)
+def test_damaged_lines_are_told_from_junk(line: str, reason: str) -> None:
+    """Each is one damaged line with its own reason, and the line behind it counts."""
+    damaged, sample = _read(f"{line}\n{Sample(ns=3).to_line()}")
+    assert isinstance(damaged, Damaged)
+    assert reason in damaged.reason
+    assert sample == Sample(ns=3)
+
+
+@pytest.mark.parametrize(("surplus", "whole"), [(0, True), (1, False)])
+def test_a_line_may_be_as_long_as_the_limit(surplus: int, whole: bool) -> None:
+    line = Sample(ns=3).to_line().rstrip("\n").encode()
+    padded = line[:-1] + b" " * (MAX_LINE_BYTES + surplus - len(line)) + b"}"
+    expected = Sample(ns=3) if whole else Damaged(f"longer than {MAX_LINE_BYTES} bytes")
+    assert list(messages([padded])) == [expected]
 
 
 def test_a_message_too_long_is_damage_even_if_whole() -> None:

@@ -47,6 +47,78 @@ def test_a_wide_range_is_logarithmic_and_a_narrow_one_is_not() -> None:
     assert not fitted([0.0, 100.0], 0, 1).logarithmic
 
 
+def test_a_margin_is_six_percent_of_the_range() -> None:
+    assert fitted([10.0, 20.0], 5, 6) == Axis(pytest.approx(9.4), pytest.approx(20.6), 5, 6)
+    assert fitted([-1.0, 1.0], 0, 1) == Axis(pytest.approx(-1.12), pytest.approx(1.12), 0, 1)
+
+
+def test_a_margin_of_a_wide_range_is_six_percent_of_its_decades() -> None:
+    spread = 100**0.06
+    expected = Axis(pytest.approx(1 / spread), pytest.approx(100 * spread), 0, 1, logarithmic=True)
+    assert fitted([100.0, 1.0, 7.0], 0, 1) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"), [(5.0, 4.5, 5.5), (-5.0, -5.5, -4.5), (0.0, -1.0, 1.0)]
+)
+def test_a_single_value_has_room_on_both_sides(value: float, low: float, high: float) -> None:
+    assert fitted([value, value], 0, 1) == Axis(low, high, 0, 1)
+
+
+def test_an_axis_from_zero_has_its_margin_above_only() -> None:
+    assert fitted([3.0, 50.0], 2, 9, from_zero=True) == Axis(0.0, 53.0, 2, 9)
+    assert fitted([0.0], 2, 9, from_zero=True) == Axis(0.0, 1.06, 2, 9)
+    assert not fitted([1.0, 1000.0], 0, 1, from_zero=True).logarithmic
+
+
+def test_eightfold_ranges_are_logarithmic_and_narrower_ones_are_not() -> None:
+    assert fitted([2.0, 16.0], 0, 1).logarithmic
+    assert not fitted([2.0, 15.99], 0, 1).logarithmic
+    assert not fitted([-2.0, 16.0], 0, 1).logarithmic
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted", "ticks"),
+    [
+        (0.0, 10.0, 5, [0, 2, 4, 6, 8, 10]),
+        (0.0, 5.0, 5, [0, 1, 2, 3, 4, 5]),
+        (0.0, 12.0, 5, [0, 2.5, 5, 7.5, 10]),
+        (0.0, 24.0, 5, [0, 5, 10, 15, 20]),
+        (0.0, 30.0, 4, [0, 10, 20, 30]),
+        (-0.3, 0.3, 3, [-0.2, 0, 0.2]),
+        (0.13, 0.17, 4, [0.13, 0.14, 0.15, 0.16, 0.17]),
+        (7.0, 8.0, 1, [7, 8]),
+        (990.0, 1010.0, 2, [990, 1000, 1010]),
+    ],
+)
+def test_linear_ticks_are_the_multiples_of_a_round_step(
+    low: float, high: float, wanted: int, ticks: list[float]
+) -> None:
+    assert Axis(low, high, 0, 1).ticks(wanted) == ticks
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (1.0, 100.0, [1, 2, 5, 10, 20, 50, 100]),
+        (0.9, 1100.0, [1, 10, 100, 1000]),
+        (1.5, 900.0, [2, 5, 10, 20, 50, 100, 200, 500]),
+        (0.05, 3000.0, [0.1, 1, 10, 100, 1000]),
+        (2.1, 4.9, [3, 4]),
+    ],
+)
+def test_logarithmic_ticks_thin_out_over_many_decades(
+    low: float, high: float, ticks: list[float]
+) -> None:
+    """Between the powers of ten, two and five; from five decades on none; few values: linear."""
+    assert Axis(low, high, 0, 1, logarithmic=True).ticks() == pytest.approx(ticks)
+
+
+def test_positions_are_rounded_to_hundredths() -> None:
+    assert Axis(0.0, 3.0, 0.0, 10.0)(1.0) == 3.33
+    assert Axis(1.0, 8.0, 10.0, 0.0, logarithmic=True)(2.0) == 6.67
+
+
 @given(st.lists(st.just(0.0) | st.floats(1e-9, 1e12), min_size=1, max_size=20))
 def test_a_fitted_axis_holds_every_value(values: list[float]) -> None:
     axis = fitted(values, 0.0, 100.0)

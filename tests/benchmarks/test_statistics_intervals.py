@@ -98,6 +98,35 @@ def test_deals_are_enumerated(first: int, second: int) -> None:
     assert rank_sum_counts(first, second) == counts
 
 
+SIZES = [*itertools.product(range(1, 13), repeat=2), (32, 32), (1, 60), (100, 100)]
+
+
+@pytest.mark.parametrize(("first", "second"), SIZES)
+def test_deals_are_all_there_and_mirror_one_another(first: int, second: int) -> None:
+    """Every U has as many deals as its mirror, and together they are C(n + m, n)."""
+    counts = rank_sum_counts(first, second)
+    assert len(counts) == first * second + 1
+    assert sum(counts) == math.comb(first + second, first)
+    assert counts == counts[::-1] == rank_sum_counts(second, first)
+    assert counts[0] == 1
+    assert min(counts) >= (0 if first * second else 1)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (3, 7), (16, 16), (100, 100)])
+def test_tails_are_the_exact_shares_of_deals(first: int, second: int) -> None:
+    """P(U ≤ u) by whole numbers; what is at most u and what is above are all deals."""
+    tails = rank_sum_tails(first, second)
+    counts, total = rank_sum_counts(first, second), math.comb(first + second, first)
+    shares = [
+        sum(counts[: u + 1]) / total for u in range(0, len(counts), max(1, len(counts) // 50))
+    ]
+    assert list(tails[:: max(1, len(counts) // 50)]) == shares
+    assert tails[-1] == 1
+    assert tails[:-1] + tails[:-1][::-1] == pytest.approx(1)
+    with pytest.raises(ValueError, match="read-only"):
+        tails[0] = 0
+
+
 @pytest.mark.parametrize("sizes", [(5, 7), (10, 10), (25, 3)])
 def test_rank_sums_agree_with_mann_whitney(sizes: tuple[int, int]) -> None:
     generator = np.random.default_rng(sum(sizes))
