@@ -96,7 +96,7 @@ def test_a_killed_command_leaves_the_phone_as_it_was(
     _until(_measuring(phone, 2))
     process.send_signal(number)
     process.communicate(timeout=20)
-    assert process.returncode == (-9 if number == signal.SIGKILL else 130)
+    assert process.returncode == (-9 if number == signal.SIGKILL else 128 + number)
     _until(lambda: _restored(phone))
     [memory] = records(OUT, "memory")
     assert records(OUT, "repeat") == []
