@@ -42,7 +42,9 @@ def _lines(dice: random.Random, run_id: str) -> list[Record]:
     parts = planned_parts(run)
     cut_short = dice.random() < 0.5
     kept = {
-        part: dice.randint(0, planned) if cut_short and dice.random() < 0.5 else planned
+        part: dice.choice([dice.randint(0, planned), planned - 1])
+        if cut_short and dice.random() < 0.5
+        else planned
         for part, planned in parts.items()
     }
     measured = [(part, number) for part, count in kept.items() for number in range(count)]
@@ -70,7 +72,7 @@ def _run(dice: random.Random, run_id: str) -> Run:
         device.model_copy(update={"memory_bytes": memory}),
         artifacts=hashes,
         compare=compare,
-        repeats=dice.choice([1, 2, 6, 9]),
+        repeats=dice.choice([1, 2, 6, 9, 14, 14]),
         threads=dice.choice([[1], [1], [2, 1]]),
         cpus=dice.choice([[], [], [1, 0]]),
         runtime_args=dice.choice([{}, {}, {"xnnpack": "off"}]),

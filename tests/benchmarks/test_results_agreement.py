@@ -186,10 +186,19 @@ def test_comparisons_are_told_alike(records: list[Record]) -> None:
         assert both["processes"] == list(run["comparison"]["processes"])
         assert row[3] == f"{ratio['value']:.4f}"
         assert row[6] == run["told"]
-        assert row[7].startswith(f"{both['processes'][0]} processes")
+        needed = both["repeats_needed"]
+        more = "" if needed is None else f", {needed} needed"
+        assert row[7] == f"{both['processes'][0]} processes{more}"
         assert (
             f"{ratio['value']:.3f} {ratio['low']:.3f} to {ratio['high']:.3f} {run['told']}" in table
         )
+        alone = dataclasses.replace(results, series=[], pairs=[paired])
+        estimate = Regressions(alone, None)(candidates_of(alone)[0])
+        assert estimate is not None
+        assert estimate.comparison is not None
+        assert estimate.comparison.verdict == both["verdict"]
+        assert estimate.interval.value == 100 * (ratio["value"] - 1)
+        assert estimate.processes == both["processes"][0]
         same, _ = against_itself(paired.times)
         assert same.ratio.value == ratio["value"]
         assert same.processes == tuple(both["processes"])
