@@ -95,7 +95,7 @@ def _measured(
     flags = [flag for flag in FLAGS if dice.random() < 0.3]
     fields |= {"conditions": Conditions(flags=flags), "position": position}
     fields |= {"runtime_args": run.runtime_args}
-    factors = [1 + 0.02 * HASHES.index(each) for each in part.artifacts]
+    factors = [1 + 0.04 * HASHES.index(each) for each in part.artifacts]
     count = dice.randint(16, 40)
     if part.kind == "pair":
         fields |= {"runtime_versions": (version, version)}

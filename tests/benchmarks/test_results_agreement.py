@@ -197,6 +197,7 @@ def test_comparisons_are_told_alike(records: list[Record]) -> None:
         assert estimate is not None
         assert estimate.comparison is not None
         assert estimate.comparison.verdict == both["verdict"]
+        assert estimate.comparison.repeats_needed == needed
         assert estimate.interval.value == 100 * (ratio["value"] - 1)
         assert estimate.processes == both["processes"][0]
         same, _ = against_itself(paired.times)
