@@ -1,8 +1,8 @@
 """An exact permutation test, one value per process, and the interval dual to it.
 
-Rank sums of two groups (Mann
-and Whitney 1947): under no effect all ways to deal the values to the groups are equally likely;
-they are counted in whole numbers. No I/O.
+Rank sums of two groups (Mann and Whitney 1947): under no effect all ways to deal the values to the
+groups are equally likely; they are counted in whole numbers. SciPy has the test, but neither its
+distribution, which the interval needs, nor ties that round inwards; the tests compare. No I/O.
 """
 
 from __future__ import annotations
