@@ -13,7 +13,7 @@ from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.cost.reading import cost_of
-from cnn_export.benchmarks.devices.host.host_info import memory_bytes
+from cnn_export.benchmarks.machine.host_info import memory_bytes
 from cnn_export.benchmarks.results import record_types
 from cnn_export.errors import InputRefused
 from cnn_export.manifest.embedded import require_same_story

@@ -166,7 +166,7 @@ def command(
     Every repeat is a new process, in a seeded order. With --compare, processes hold two
     artifacts and alternate their inferences: that tells differences of a few percent apart.
     """
-    from cnn_export.benchmarks.devices.contract import DeviceOptions
+    from cnn_export.benchmarks.devices.kinds import DeviceOptions
     from cnn_export.benchmarks.devices.named_devices import find_devices, require_phone_options
     from cnn_export.benchmarks.run.run_job import perform
     from cnn_export.benchmarks.run.run_progress import screen

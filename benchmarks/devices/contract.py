@@ -2,23 +2,20 @@
 
 A device carries the files to where the worker runs, starts it, bounds its time, and watches the
 machine from outside the timed process. Each kind of device is a folder beside this file: this host
-(``host``), phones over adb (``adb``). Its ``*_kind.py`` makes it known.
+(``host``), phones over adb (``adb``). Its ``*_kind.py`` makes it known
+(:mod:`.kinds`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.session import Session
-
-if TYPE_CHECKING:
-    from cnn_export.benchmarks.devices.adb.app.launch import Launch
-    from cnn_export.benchmarks.devices.adb.lifecycle.phone_lifecycle import PhonePolicy
 
 Kind = record_types.Part
 Cluster = Literal["big", "little"]
@@ -124,61 +121,4 @@ class Device(Protocol):
 
     def stop(self) -> None:
         """End what another thread runs, or will run, on the device."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class DeviceOptions:
-    """How to run on a device. All but ``patience_s`` is for phones.
-
-    A worker may take ``patience_s`` besides measuring. ``app`` is the APK (``None``: the one that
-    ``make app`` builds), ``launch`` how its runner is started; ``keep`` leaves the files that were
-    pushed on the phone. ``policy`` is how the phone is treated (``None``: as by default); ``tell``
-    gets the device's name and what is waited for.
-    """
-
-    patience_s: float = 300.0
-    app: Path | None = None
-    launch: Launch = "app_process"
-    keep: bool = False
-    policy: PhonePolicy | None = None
-    tell: Callable[[str, str], None] = lambda _, __: None
-
-
-class DeviceKind(Protocol):
-    """A kind of devices: how ``--device`` names them, how ``cnn-bench devices`` lists them."""
-
-    name: str
-    """Of the kind, as results have it."""
-    forms: tuple[str, ...]
-    """How ``--device`` may name one."""
-
-    def means(self, name: str) -> bool:
-        """Whether ``--device NAME`` means a device of this kind."""
-        ...
-
-    def find(self, name: str, options: DeviceOptions) -> list[Device]:
-        """Return what a name means for which :meth:`means` holds.
-
-        Raises:
-            UsageError: the name is wrong, or leaves a choice.
-            DeviceUnfit: it is not there.
-            TargetUnavailable: what it takes to reach it is missing.
-        """
-        ...
-
-    def every(self, options: DeviceOptions) -> list[Device]:
-        """Return those that ``all`` means.
-
-        Raises:
-            DeviceUnfit, TargetUnavailable: as :meth:`find`.
-        """
-        ...
-
-    def listed(self) -> tuple[list[dict[str, Any]], str]:
-        """Return the JSON of each, with ``id`` and ``kind``, and why there is none."""
-        ...
-
-    def rows(self, listed: dict[str, Any]) -> Iterator[str]:
-        """Yield one of them in words."""
         ...

@@ -7,8 +7,9 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.devices.contract import Device, DeviceKind, DeviceOptions
-from cnn_export.benchmarks.devices.host.host_info import HOST
+from cnn_export.benchmarks.devices.contract import Device
+from cnn_export.benchmarks.devices.kinds import DeviceKind, DeviceOptions
+from cnn_export.benchmarks.machine.host_info import HOST
 from cnn_export.errors import UsageError, nearest
 
 ALL = "all"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.table import Table
 
 from cnn_export.benchmarks.profiles.document import OpTime, Profile
-from cnn_export.benchmarks.report.quantities import significant
-from cnn_export.benchmarks.report.tables import whole_and_sum
+from cnn_export.benchmarks.profiles.wording import whole_and_sum
+from cnn_export.benchmarks.tables.quantities import significant
 from cnn_export.command_line.console import result_console
 from cnn_export.command_line.terminal import printable
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from cnn_export.benchmarks.artifacts.proven_file import proven_files
 from cnn_export.benchmarks.cost.reading import cost_of
-from cnn_export.benchmarks.devices.host.host_info import memory_bytes
+from cnn_export.benchmarks.machine.host_info import memory_bytes
 from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
 from cnn_export.benchmarks.profiles.trace import Trace

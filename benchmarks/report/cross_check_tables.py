@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnn_export.benchmarks.report.quantities import milliseconds, quantity
 from cnn_export.benchmarks.report.tables import Cell, Table
 from cnn_export.benchmarks.results.cross_check_rows import (
     OpinionRow,
@@ -13,6 +12,7 @@ from cnn_export.benchmarks.results.cross_check_rows import (
     traffic_rows,
 )
 from cnn_export.benchmarks.results.series import Results
+from cnn_export.benchmarks.tables.quantities import milliseconds, quantity
 
 _NONE = "–"  # noqa: RUF001
 

@@ -10,8 +10,8 @@ from cnn_export.benchmarks.gate.candidates import Candidate, Estimate, candidate
 from cnn_export.benchmarks.gate.judge import Judgement, Status, judge
 from cnn_export.benchmarks.gate.outputs.wording import remark
 from cnn_export.benchmarks.gate.regression import Regressions
-from cnn_export.benchmarks.report.quantities import significant
 from cnn_export.benchmarks.results.series import Results
+from cnn_export.benchmarks.tables.quantities import significant
 from cnn_export.errors import InputRefused
 
 

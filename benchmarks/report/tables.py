@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 
 from cnn_export.benchmarks.profiles.document import OpTime, Profile
+from cnn_export.benchmarks.profiles.wording import whole_and_sum
 from cnn_export.benchmarks.report.charts.svg import COLOURS
 from cnn_export.benchmarks.report.judging import BudgetRow
 from cnn_export.benchmarks.report.numbered import Numbered, NumberedPair, Shown
-from cnn_export.benchmarks.report.quantities import interval_ms, milliseconds, quantity
 from cnn_export.benchmarks.results.series import Series
 from cnn_export.benchmarks.statistics.comparison import verdict_words
+from cnn_export.benchmarks.tables.quantities import interval_ms, milliseconds, quantity
 
 PROFILE_ROWS_MAX = 200
 _ROWS_OPEN = 40
@@ -184,25 +185,6 @@ def profile_table(profile: Profile) -> Table:
     left_out = len(profile.ops) - len(rows)
     words = f" {left_out} later operators left out." if left_out > 0 else ""
     return Table(headings, rows, whole_and_sum(profile) + words)
-
-
-def whole_and_sum(profile: Profile) -> str:
-    """Return the sum over operators beside the whole call, with the difference named."""
-    words = [
-        f"Sum of operators {milliseconds(profile.sum_ns)} ms (their medians: "
-        f"{milliseconds(profile.sum_of_medians_ns)} ms)"
-    ]
-    if profile.profiled_ns is not None and profile.between_ops_ns is not None:
-        words.append(
-            f"whole call with the profiler on {milliseconds(profile.profiled_ns)} ms (between "
-            f"operators: {milliseconds(profile.between_ops_ns)} ms)"
-        )
-    if profile.plain_ns is not None and profile.profiler_ns is not None:
-        words.append(
-            f"without it {milliseconds(profile.plain_ns)} ms (the profiler's price: "
-            f"{milliseconds(profile.profiler_ns)} ms)"
-        )
-    return "; ".join(words) + f". Medians of {profile.inferences} inferences."
 
 
 def _op_row(op: OpTime) -> tuple[Cell, ...]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.devices.host.host_info import memory_bytes
+from cnn_export.benchmarks.machine.host_info import memory_bytes
 from cnn_export.benchmarks.results.protocol import (
     End,
     Failure,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cnn_export.benchmarks.devices.host import host_info
-from cnn_export.benchmarks.devices.host.cgroup import Limits, read_limits
 from cnn_export.benchmarks.devices.host.fitness_flags import EXPLANATIONS, judge, others_load
 from cnn_export.benchmarks.devices.host.host_counters import Snapshot, take_snapshot
-from cnn_export.benchmarks.devices.host.host_info import (
+from cnn_export.benchmarks.machine import host_info
+from cnn_export.benchmarks.machine.cgroup import Limits, read_limits
+from cnn_export.benchmarks.machine.host_info import (
     clocks_khz,
     cpu_model,
     describe_host,

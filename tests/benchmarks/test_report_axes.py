@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from cnn_export.benchmarks.report.charts.axes import Axis, fitted
 from cnn_export.benchmarks.report.downsampling import buckets, every_kth
-from cnn_export.benchmarks.report.quantities import interval_ms, milliseconds, quantity, significant
 from cnn_export.benchmarks.statistics.intervals import Interval
+from cnn_export.benchmarks.tables.quantities import interval_ms, milliseconds, quantity, significant
 
 
 def test_linear_axis_maps_ends_and_middle() -> None:

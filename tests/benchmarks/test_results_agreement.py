@@ -31,7 +31,6 @@ from cnn_export.benchmarks.gate.outputs.document import as_json as gate_json
 from cnn_export.benchmarks.gate.regression import Regressions
 from cnn_export.benchmarks.report.judging import budget_rows
 from cnn_export.benchmarks.report.numbered import numbered
-from cnn_export.benchmarks.report.quantities import interval_ms, milliseconds
 from cnn_export.benchmarks.report.tables import Table, comparison_table, latency_table
 from cnn_export.benchmarks.report.writing import Sources, page_of, results_notes
 from cnn_export.benchmarks.results.missing_parts import missing_lines
@@ -43,6 +42,7 @@ from cnn_export.benchmarks.selfcheck.selfcheck import against_itself
 from cnn_export.benchmarks.statistics.intervals import Interval
 from cnn_export.benchmarks.tables import run_document, run_table
 from cnn_export.benchmarks.tables.compare_table import as_json, of_pairs, of_series
+from cnn_export.benchmarks.tables.quantities import interval_ms, milliseconds
 from cnn_export.errors import InputRefused
 
 SEEDS = range(24)

@@ -120,14 +120,7 @@ def dead_tests(text: str) -> list[str]:
     return sorted(name for name in set(re.findall(r"`(test_\w+)`", text)) if name not in known)
 
 
-_BEHIND = pytest.mark.xfail(reason="names files by the places that they had")
-_PAGES = [
-    pytest.param(page, marks=_BEHIND if page in ("ARCHITECTURE.md", "README.md") else ())
-    for page in pages()
-]
-
-
-@pytest.mark.parametrize("page", _PAGES)
+@pytest.mark.parametrize("page", pages())
 def test_what_a_page_names_exists(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     dead = dead_paths(text, page, _QUOTED) + dead_paths(text, page, _LINKED)

@@ -10,7 +10,8 @@ from cnn_export.errors import ExportError
 
 if TYPE_CHECKING:
     from cnn_export.benchmarks.devices.adb.connection.phone import Phone
-    from cnn_export.benchmarks.devices.contract import Device, DeviceOptions
+    from cnn_export.benchmarks.devices.contract import Device
+    from cnn_export.benchmarks.devices.kinds import DeviceOptions
 
 _PREFIX = "adb"
 

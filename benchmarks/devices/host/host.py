@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 from cnn_export.benchmarks.devices.contract import Cluster, Job, Outcome, Preparation
-from cnn_export.benchmarks.devices.host.cgroup import read_limits
 from cnn_export.benchmarks.devices.host.fitness_flags import judge
 from cnn_export.benchmarks.devices.host.host_counters import take_snapshot
-from cnn_export.benchmarks.devices.host.host_info import (
+from cnn_export.benchmarks.devices.host.worker_process import run_process
+from cnn_export.benchmarks.machine.cgroup import read_limits
+from cnn_export.benchmarks.machine.host_info import (
     HOST,
     allowed_cpus,
     describe_host,
     usable_cpus,
 )
-from cnn_export.benchmarks.devices.host.worker_process import run_process
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.session import MEASUREMENTS
 from cnn_export.command_line.packages import require

@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cnn_export.benchmarks.devices.host.cgroup import read_limits
-from cnn_export.benchmarks.devices.host.host_info import clocks_khz, thermal_throttles
+from cnn_export.benchmarks.machine.cgroup import read_limits
+from cnn_export.benchmarks.machine.host_info import clocks_khz, thermal_throttles
 
 _ROOT = Path("/")
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7

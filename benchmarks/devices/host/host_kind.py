@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cnn_export.benchmarks.devices.host.host_info import HOST
+from cnn_export.benchmarks.machine.host_info import HOST
 
 if TYPE_CHECKING:
-    from cnn_export.benchmarks.devices.contract import Device, DeviceOptions
+    from cnn_export.benchmarks.devices.contract import Device
+    from cnn_export.benchmarks.devices.kinds import DeviceOptions
 
 
 class HostKind:

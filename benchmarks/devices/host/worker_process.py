@@ -14,8 +14,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import IO
 
 from cnn_export.benchmarks.devices.host.host_counters import Snapshot
-from cnn_export.benchmarks.devices.host.host_info import allowed_cpus
 from cnn_export.benchmarks.devices.host.sampler import Sampler
+from cnn_export.benchmarks.machine.host_info import allowed_cpus
 from cnn_export.benchmarks.results.protocol import (
     Damaged,
     Hello,

@@ -25,8 +25,8 @@ from cnn_export.benchmarks.report.charts.svg import (
 )
 from cnn_export.benchmarks.report.downsampling import every_kth
 from cnn_export.benchmarks.report.numbered import Numbered
-from cnn_export.benchmarks.report.quantities import NS_PER_MS, milliseconds
 from cnn_export.benchmarks.results.series import Process, Series
+from cnn_export.benchmarks.tables.quantities import NS_PER_MS, milliseconds
 
 CELLS = 96
 ROWS_MAX = 40

@@ -23,7 +23,7 @@ from cnn_export.benchmarks.report.charts.svg import (
     markup,
     titled,
 )
-from cnn_export.benchmarks.report.quantities import NS_PER_MS, milliseconds, quantity
+from cnn_export.benchmarks.tables.quantities import NS_PER_MS, milliseconds, quantity
 
 OPS_MAX = 25
 _ROW = 17

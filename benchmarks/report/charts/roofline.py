@@ -24,7 +24,7 @@ from cnn_export.benchmarks.report.charts.svg import (
     titled,
     vertical_axis,
 )
-from cnn_export.benchmarks.report.quantities import quantity
+from cnn_export.benchmarks.tables.quantities import quantity
 
 _TOP, _HEIGHT = 18, 220
 _GIGA = 1e9

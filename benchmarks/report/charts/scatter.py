@@ -21,8 +21,8 @@ from cnn_export.benchmarks.report.charts.svg import (
     vertical_axis,
 )
 from cnn_export.benchmarks.report.numbered import Numbered
-from cnn_export.benchmarks.report.quantities import NS_PER_MS, interval_ms, milliseconds, quantity
 from cnn_export.benchmarks.results.record_types import Artifact
+from cnn_export.benchmarks.tables.quantities import NS_PER_MS, interval_ms, milliseconds, quantity
 
 _TOP, _HEIGHT = 18, 200
 _MILLION = 1e6

@@ -8,7 +8,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from cnn_export.benchmarks.report.charts.axes import Axis
-from cnn_export.benchmarks.report.quantities import significant
+from cnn_export.benchmarks.tables.quantities import significant
 from cnn_export.command_line.terminal import printable
 
 WIDTH = 440

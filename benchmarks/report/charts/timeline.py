@@ -23,9 +23,9 @@ from cnn_export.benchmarks.report.charts.svg import (
 )
 from cnn_export.benchmarks.report.downsampling import Bucket, buckets, every_kth
 from cnn_export.benchmarks.report.numbered import Numbered
-from cnn_export.benchmarks.report.quantities import milliseconds
 from cnn_export.benchmarks.results.record_types import Conditions
 from cnn_export.benchmarks.results.series import Process
+from cnn_export.benchmarks.tables.quantities import milliseconds
 
 WIDTH = 720
 BUCKETS_MAX = 360

@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-from cnn_export.benchmarks.devices.host.cgroup import read_limits
+from cnn_export.benchmarks.machine.cgroup import read_limits
 from cnn_export.benchmarks.results.record_types import Device
 
 HOST = "host"

@@ -1,0 +1,1 @@
+"""This host, read: its processors, its memory, and the limits that a container sets on both."""
