@@ -11,6 +11,7 @@ from torch import fx
 from cnn_export.reparam.graph.operators import (
     arguments,
     operator_name,
+    overload,
     same_size,
     static_sizes,
     value_of,
@@ -35,7 +36,7 @@ class SqueezeReshapes(ProgramPass):
         rewrites: list[str] = []
         refusals: list[Refusal] = []
         for node in list(graph_module.graph.nodes):
-            if operator_name(node) not in _RESHAPES or static_sizes(value_of(node).shape):
+            if not _is_reshape(node) or static_sizes(value_of(node).shape) is not None:
                 continue
             if _only_drops_ones(node):
                 replace(node, _insert_squeezes(node))
@@ -44,6 +45,11 @@ class SqueezeReshapes(ProgramPass):
                 reason = "it cannot be converted with a dynamic batch; use --batch N"
                 refusals.append(Refusal(node.name, reason))
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
+
+
+def _is_reshape(node: fx.Node) -> bool:
+    """Tell a reshape from ``view.dtype``, which reads the same bits as other numbers."""
+    return operator_name(node) in _RESHAPES and overload(node) is not _aten.view.dtype
 
 
 def _only_drops_ones(node: fx.Node) -> bool:
