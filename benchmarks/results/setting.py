@@ -24,11 +24,11 @@ class Place:
         return cls(device.kind, device.id, threads)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class Setting:
     """Where and how an artifact ran. ``runtime_args`` are sorted pairs, ``cpus`` the affinity.
 
-    Two settings are equal where :meth:`differences` names none, so memory counts in whole GiB.
+    Equal settings are of equal devices, to the byte of their memory.
     """
 
     device: Device
@@ -54,15 +54,12 @@ class Setting:
         return Place.of(self.device, self.threads)
 
     def differences(self, other: Setting) -> list[str]:
-        """Return ``"field old → new"`` for every field that differs; ``other`` is the new one."""
+        """Return ``"field old → new"`` for every field that differs; ``other`` is the new one.
+
+        Memory differs here from whole GiB on: what is compared may have run before a restart.
+        """
         old, new = self._fields(), other._fields()
         return [f"{name} {old[name]} → {new[name]}" for name in old if old[name] != new[name]]
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Setting) and self._fields() == other._fields()
-
-    def __hash__(self) -> int:
-        return hash(tuple(self._fields().values()))
 
     def _fields(self) -> dict[str, str]:
         device = self.device

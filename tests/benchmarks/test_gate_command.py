@@ -37,6 +37,21 @@ def test_exit_codes(results: Path, tmp_path: Path, limit: int, code: int):
     assert gate(f"[[budget]]\nlatency_ms = {limit}", results, folder=tmp_path) == code
 
 
+def test_a_slow_run_is_not_lost_among_fast_ones_of_a_restarted_device(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The memory that the kernel leaves, by some bytes another after each start, parts them."""
+    other = made.DEVICE.model_copy(update={"memory_bytes": made.DEVICE.memory_bytes - 4096})
+    fast = made.repeats_ms([4 + n / 10 for n in range(20)], run_id="f" * 16)
+    again = [made.run("f" * 16, other), made.artifact(run_id="f" * 16), *fast]
+    both = [*made.opened(), *made.repeats_ms(MEDIANS), *again]
+    base = made.save(tmp_path / "base.jsonl", both)
+    assert gate("[[budget]]\nlatency_ms = 9", base, folder=tmp_path) == 10
+    text = "[[budget]]\nregression_percent = 50"
+    assert gate(text, results, "--baseline", base, folder=tmp_path) == 4
+    assert "several versions of net.tflite under the same conditions" in capsys.readouterr().err
+
+
 def test_missed_outweighs_undecided(
     results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -70,14 +70,20 @@ def test_cpus_make_series_of_their_own() -> None:
     assert ["on CPU 0,1" in " ".join(row) for row in rows] == [False, True]
 
 
-def test_runs_in_one_setting_are_one_series() -> None:
-    """The kernel keeps a varying part of the memory to itself, after each start another."""
-    device = made.run().device
-    later = device.model_copy(update={"memory_bytes": device.memory_bytes - 4096})
-    (series,) = made_results.results(two_runs(device=later)).series
+def test_runs_of_equal_devices_in_one_setting_are_one_series() -> None:
+    (series,) = made_results.results(two_runs()).series
     assert [process.run_id for process in series.processes] == [made.RUN_ID, OTHER_RUN]
     assert series.peak_memory is not None
     assert series.peak_memory.peak_rss_bytes == 50_000
+
+
+def test_devices_that_differ_in_the_bytes_of_memory_are_two() -> None:
+    """As after a restart, when the kernel keeps another part of it to itself."""
+    device = made.run().device
+    later = device.model_copy(update={"memory_bytes": device.memory_bytes - 4096})
+    found = made_results.results(two_runs(device=later)).series
+    assert [each.summary.p50.value for each in found] == [5, 50]
+    assert found[0].setting.differences(found[1].setting) == []
 
 
 def memory(run_id: str, peak_rss_bytes: int) -> Memory:

@@ -103,7 +103,7 @@ def grouped(records: Sequence[Record]) -> dict[tuple[Any, ...], list[Repeat | Pa
             of = (each.artifact,) if isinstance(each, Repeat) else (each.a, each.b)
             version = each.runtime_version if isinstance(each, Repeat) else each.runtime_versions
             run = runs[each.run_id]
-            where = (run.device.id, each.threads, tuple(sorted(run.cpus)))
+            where = (run.device.to_line(), each.threads, tuple(sorted(run.cpus)))
             key = (of, *where, version, tuple(each.runtime_args.items()))
             groups.setdefault(key, []).append(each)
     return groups
