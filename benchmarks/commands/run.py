@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnn_export.errors import ExportError, UsageError
+from cnn_export.errors import ExportError, InputRefused, UsageError
 
 if TYPE_CHECKING:
     from cnn_export.benchmarks.devices.adb.app.launch import Launch
@@ -274,9 +274,18 @@ def _tell(
 
 
 def _results(out: Path, runs: Sequence[DeviceRun]) -> Results:
-    """Return the series of these runs as the file has them now, with earlier runs' processes."""
+    """Return the series of these runs as the file has them now, with earlier runs' processes.
+
+    What cannot be read again must not hide how the runs ended: then it is their own records.
+    """
     from cnn_export.benchmarks.results.read_series import results_of
     from cnn_export.benchmarks.results.results_file import read_records
+    from cnn_export.command_line.console import warn
 
-    everything = results_of(read_records(out), str(out), lenient=True)
+    try:
+        everything = results_of(read_records(out), str(out), lenient=True)
+    except InputRefused as error:
+        warn(f"{error}; shown is what this run has kept")
+        own = (record for run in runs for record in run.records)
+        everything = results_of(own, str(out), lenient=True)
     return everything.of_runs({each.run.run_id for each in runs})

@@ -92,6 +92,8 @@ def _refusing(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _own_descriptor(path) in (1, 2):
+            raise  # the edge ends quietly where the reader of a standard stream left
         raise DestinationError(f"cannot write {path}: {error.strerror or error}") from error
 
 

@@ -52,6 +52,8 @@ def outcome(load: Callable[[], click.Command], name: str, arguments: Sequence[st
         sys.stdout.flush()  # here, where a failure can be told
         code = 0
     except BaseException as error:  # the contract: one line, whatever happens
+        if isinstance(error, KeyboardInterrupt | Interrupted):
+            signals.ignore_ending()  # a second one would interrupt what is said of the first
         code = _say(name, error, debug=is_debug(arguments))
     flush_or_discard()
     return code
@@ -64,7 +66,7 @@ def own_if_none(argv: Sequence[str] | None) -> list[str]:
 
 def is_debug(arguments: Sequence[str]) -> bool:
     """Whether tracebacks are to be shown."""
-    return _DEBUG in arguments
+    return _DEBUG in arguments[: _options_end(arguments)]
 
 
 def line_of(name: str, message: str) -> str:
@@ -85,5 +87,10 @@ def _say(name: str, error: BaseException, *, debug: bool) -> int:
 
 def _without_debug(arguments: Sequence[str]) -> list[str]:
     """Leave out the option, which belongs to the edge: no subcommand needs to know it."""
-    end = arguments.index("--") if "--" in arguments else len(arguments)
+    end = _options_end(arguments)
     return [each for each in arguments[:end] if each != _DEBUG] + list(arguments[end:])
+
+
+def _options_end(arguments: Sequence[str]) -> int:
+    """Return the index of ``--``, behind which nothing is an option."""
+    return arguments.index("--") if "--" in arguments else len(arguments)

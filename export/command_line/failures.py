@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
 
 import click
@@ -20,8 +21,6 @@ import click
 from cnn_export.command_line import signals
 from cnn_export.command_line.streams import has_no_reader, refusal
 from cnn_export.errors import DestinationError, ExportError, Interrupted, TargetUnavailable
-
-_PACKAGE = __name__.partition(".")[0]
 
 
 def explained(error: BaseException) -> tuple[str | None, int]:
@@ -55,10 +54,17 @@ def _unforeseen(error: BaseException) -> tuple[str | None, int]:
             return None, signals.exit_code(signal.SIGPIPE)
         case OSError() if (refused := refusal(error)) is not None:
             return refused, DestinationError.exit_code
-        case ModuleNotFoundError(name=str(name)) if not name.startswith(_PACKAGE):
-            package = name.partition(".")[0]
+        case ModuleNotFoundError(name=str(name)) if _is_missing(package := name.partition(".")[0]):
             line = f"the package {package} is missing; run: pip install 'cnn-export[all]'"
             return line, TargetUnavailable.exit_code
         case _:
             name = type(error).__name__
             return f"internal error: {name}: {error} (--debug shows where)", ExportError.exit_code
+
+
+def _is_missing(package: str) -> bool:
+    """Whether a package is not installed, rather than without the module that was asked for."""
+    try:
+        return importlib.util.find_spec(package) is None
+    except ValueError:  # it is loaded, and nothing says from where
+        return False

@@ -34,8 +34,9 @@ def exit_code(number: int) -> int:
 
 def ignore_ending() -> None:
     """Let no ending signal interrupt the end that is under way."""
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(ValueError):  # not in the main thread, where none arrive
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -11,9 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import made_results as made
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 from loaded_modules import modules_after
+from scripted_device import Answer, ScriptedDevice
 from torch import nn
 
 from cnn_export import export
@@ -23,6 +25,7 @@ from cnn_export.benchmarks.devices.host.host import HostDevice
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.protocol import End, Hello, Sample
 from cnn_export.benchmarks.results.results_file import Appender, BadLine, read_records
+from cnn_export.errors import DeviceUnfit
 from cnn_export.manifest.manifest import manifest_path
 
 _FAST = ("--repeats", "2", "--min-time", "10ms")
@@ -298,6 +301,33 @@ def test_two_runs_into_one_file(
     assert code == 4
     assert "another run is writing" in err
     assert out.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "last"),
+    [({}, 0, "3 processes are kept in"), ({2: DeviceUnfit("too hot")}, 12, "too hot; 2 of 3")],
+)
+def test_a_file_that_cannot_be_read_again_hides_no_ending(
+    answers: dict[int, Answer | BaseException],
+    code: int,
+    last: str,
+    affine_onnx: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An earlier run of another schema version: appended to, but never read."""
+    monkeypatch.setattr(named_devices, "find_devices", lambda *_: [ScriptedDevice(answers)])
+    later = made.run("f" * 16).to_line().replace('"schema_version":3', '"schema_version":9')
+    out = made.save_as_is(tmp_path / "r.jsonl", [made.run(repeats=1), made.artifact()])
+    with out.open("a") as file:
+        file.write(later)
+    ended, table, err = _run(capsys, "run", affine_onnx, "--repeats", "2", "--out", out)
+    assert ended == code
+    assert "Latency per inference" in table
+    warning, ending = err.splitlines()
+    assert "schema version 9" in warning
+    assert last in ending
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -14,6 +14,8 @@ from pathlib import Path
 import made_results as made
 import pytest
 
+from cnn_export.command_line.edge import is_debug
+
 COMMANDS = {"cnn-export": "cnn_export", "cnn-bench": "cnn_export.benchmarks"}
 BOTH = tuple(COMMANDS)
 SAID = "Ünknown-≤-名"
@@ -33,6 +35,24 @@ def wait(*_, **__):
 click.core.echo = click.decorators.echo = wait
 """
 """As ``sitecustomize``: a command that never comes to the end of what it prints."""
+
+TOLD_TWICE = (
+    "import os, signal; from cnn_export.command_line import edge; told = edge.tell\n"
+    "edge.tell = lambda line: (os.kill(os.getpid(), signal.SIGINT), told(line))\n"
+    "import click; click.core.echo = click.decorators.echo ="
+    " lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)"
+)
+"""A second signal while the first is told."""
+
+WITHOUT_MODULE = """
+import click
+
+def load(*_, **__):
+    import click.gone
+
+click.core.echo = click.decorators.echo = load
+"""
+"""A package that is installed, and has no longer what is asked of it."""
 
 WITHOUT_PACKAGES = "import sys; sys.modules['torch'] = sys.modules['pydantic'] = None"
 FAULTY = "import click; click.core.echo = click.decorators.echo = lambda *_, **__: 1 // 0"
@@ -77,6 +97,8 @@ CASES = {
     "wrong option": Case(("--outptu",), 2, "--help"),
     "no argument": Case((), 2, "--help"),
     "internal error": Case(HELP, 1, "internal error: ZeroDivisionError", site=FAULTY),
+    "missing module": Case(HELP, 1, "internal error: ModuleNotFoundError", site=WITHOUT_MODULE),
+    "second signal": Case(HELP, 143, "terminated", site=TOLD_TWICE, commands=("cnn-bench",)),
     "missing package, export": Case(
         ("net.pt", "-t", "onnx"), 5, "pip install", site=WITHOUT_PACKAGES, commands=("cnn-export",)
     ),
@@ -151,7 +173,12 @@ def test_how_a_command_ends(command: str, case: Case, folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "arguments"),
-    [("cnn-export", HELP), ("cnn-bench", HELP), ("cnn-bench", OVER_BUDGET)],
+    [
+        ("cnn-export", HELP),
+        ("cnn-bench", HELP),
+        ("cnn-bench", OVER_BUDGET),
+        ("cnn-bench", (*OVER_BUDGET, "--junit", "/dev/stdout")),
+    ],
 )
 def test_a_reader_that_leaves_is_no_error(
     command: str, arguments: tuple[str, ...], folder: Path
@@ -197,6 +224,11 @@ def test_a_signal(command: str, number: int, word: str, folder: Path) -> None:
     assert (process.returncode, shown) == (128 + number, b"")
     assert said.decode().startswith(f"{command}: {word}")
     assert said.count(b"\n") == 1
+
+
+def test_debug_behind_two_dashes_is_an_argument() -> None:
+    assert is_debug(["net.pt", "--debug"])
+    assert not is_debug(["--", "--debug"])
 
 
 @pytest.mark.parametrize("place", ["before", "behind"])
