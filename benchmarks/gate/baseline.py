@@ -138,8 +138,8 @@ def _nearest(series: Series, base: Sequence[Series]) -> Series | None:
     return min(fitting, key=lambda old: len(differences(old, series)), default=None)
 
 
-def _ran(setting: Setting) -> tuple[Place, str]:
-    return setting.place, setting.runtime
+def _ran(setting: Setting) -> tuple[Place, str, str]:
+    return setting.place, setting.device.kind, setting.runtime
 
 
 def _way(setting: Setting) -> tuple[object, ...]:

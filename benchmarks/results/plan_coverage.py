@@ -57,7 +57,7 @@ class PartCoverage:
     @property
     def place(self) -> Place:
         """Where it was to be measured."""
-        return Place.of(self.run.device, self.threads)
+        return Place(self.run.device.id, self.threads)
 
     @property
     def label(self) -> str:

@@ -14,14 +14,8 @@ _BYTES_PER_GIB = 2**30
 class Place:
     """As much of a setting as a plan knows: on which device, with how many threads."""
 
-    device_kind: str
     device_id: str
     threads: int
-
-    @classmethod
-    def of(cls, device: Device, threads: int) -> Place:
-        """Return the place of so many threads on ``device``."""
-        return cls(device.kind, device.id, threads)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +45,7 @@ class Setting:
     @property
     def place(self) -> Place:
         """Its device and threads."""
-        return Place.of(self.device, self.threads)
+        return Place(self.device.id, self.threads)
 
     def differences(self, other: Setting) -> list[str]:
         """Return ``"field old → new"`` for every field that differs; ``other`` is the new one.

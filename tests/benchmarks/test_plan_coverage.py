@@ -15,6 +15,8 @@ from rich.console import Console
 from scripted_device import ScriptedDevice
 
 from cnn_export.benchmarks.cli import main
+from cnn_export.benchmarks.report.numbered import numbered
+from cnn_export.benchmarks.report.tables import comparison_table
 from cnn_export.benchmarks.report.writing import Sources, page_of
 from cnn_export.benchmarks.results.plan_coverage import Coverage
 from cnn_export.benchmarks.results.read_series import read_results
@@ -236,6 +238,38 @@ def test_a_device_of_a_call_that_has_no_run_is_lost_by_name(
         text = json.dumps({key: each for key, each in lone.items() if key != lost}) + "\n"
         path.write_text(text + "".join(each.to_line() for each in first[1:]))
         assert main(["gate", str(path), "--budgets", str(tmp_path / "b.toml")]) == 4
+
+
+def test_what_an_earlier_run_measured_is_undecided_where_a_later_one_never_began(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A whole run on the host; then a call on phone and host that only the phone was ready for."""
+    plan = {"artifacts": [made.sha256("old.tflite"), made.sha256("net.tflite")]}
+    plan |= {"compare": True, "repeats": 12}
+    phone = made.DEVICE.model_copy(update={"id": "R58", "kind": "adb", "api_level": 34})
+    call = {"group": "c" * 16, "group_devices": ["R58", "host"]}
+    records: Lines = []
+    for opening in (made.run(**plan), made.run("f" * 16, phone, **plan, **call)):
+        names = [made.artifact(each, opening.run_id) for each in ("old.tflite", "net.tflite")]
+        base = [10_000 + n + len(records) for n in range(12)]
+        records += [opening, *names]
+        records += [
+            made.pair(n, [ns] * 9, [ns - 1000] * 9, run_id=opening.run_id)
+            for n, ns in enumerate(base)
+        ]
+    path = tmp_path / "r.jsonl"
+    assert gated(tmp_path, records, budgets="[[budget]]\nregression_percent = 3\n") == 11
+    capsys.readouterr()
+    assert main(["compare", str(path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["comparisons"]
+    assert [each["verdict"] for each in told] == ["undecided", "faster"]
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(render(read_results(path)))
+    words = [line for line in console.export_text().splitlines() if "old.tflite" in line]
+    assert ["undecided" in each for each in words[:2]] == [True, False]
+    table = comparison_table(numbered(read_results(path)))
+    assert table is not None
+    assert [row[6].text for row in table.rows] == ["undecided", "faster"]
 
 
 def test_a_lost_pair_is_undecided(tmp_path: Path):
