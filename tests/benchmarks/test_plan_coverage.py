@@ -344,9 +344,9 @@ def test_memory_and_turns_that_only_the_baseline_has_are_named(
     of_pairs = made.run(other, artifacts=[old, made.sha256("net.tflite")], compare=True)
     artifacts = [made.artifact(name, other) for name in ("old.tflite", "net.tflite")]
     pairs = [made.pair(n, [1000 + n] * 4, [1000 + n] * 4, run_id=other) for n in range(6)]
-    invocations = made.save_as_is(tmp_path / "t.jsonl", [*plain, of_pairs, *artifacts, *pairs])
-    assert gated(tmp_path, plain, "--baseline", invocations, budgets=REGRESSION) == 4
-    assert "1 thread) in invocations with old.tflite, which" in capsys.readouterr().err
+    in_turns = made.save_as_is(tmp_path / "t.jsonl", [*plain, of_pairs, *artifacts, *pairs])
+    assert gated(tmp_path, plain, "--baseline", in_turns, budgets=REGRESSION) == 4
+    assert "1 thread) in turns with old.tflite, which" in capsys.readouterr().err
 
 
 def test_a_renamed_version_is_not_gone(tmp_path: Path):
