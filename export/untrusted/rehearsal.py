@@ -20,7 +20,8 @@ from cnn_export.errors import ExportError, InputRefused
 from cnn_export.untrusted import bounded_child, parent_death
 from cnn_export.untrusted.bounded_process import Limits, judged, not_started
 
-_COPIES = sys.platform == "linux"
+COPIES = sys.platform == "linux"
+"""Only Linux promises that a copy of a process with threads is good for anything."""
 
 
 def rehearse(work: Callable[[], Any], *, path: Path, limits: Limits) -> None:
@@ -33,7 +34,7 @@ def rehearse(work: Callable[[], Any], *, path: Path, limits: Limits) -> None:
     def silent() -> None:
         work()
 
-    if _COPIES:
+    if COPIES:
         in_copy(silent, path=path, limits=limits)
 
 
@@ -48,7 +49,7 @@ def in_copy(work: Callable[[], Any], *, path: Path, limits: Limits) -> Any:
             ``path``.
         ExportError: the system makes no copy.
     """
-    if not _COPIES:
+    if not COPIES:
         return work()
     receiver, sender = os.pipe()
     try:

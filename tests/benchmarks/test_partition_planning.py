@@ -86,3 +86,30 @@ def test_one_process_reads_all_files_of_a_call(
     broken.write_bytes(wide.read_bytes()[:100])
     with pytest.raises(InputRefused, match=f"^{re.escape(str(broken))}"):
         inspection.inspect([wide, broken], planning_bytes=2**30)
+
+
+@pytest.mark.parametrize("planning_bytes", [2**30, 0])
+def test_without_copies_each_file_is_read_and_planned_in_a_process_of_its_own(
+    wide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planning_bytes: int
+) -> None:
+    without_a_gigabyte(monkeypatch)
+    started: list[str] = []
+    run_reader = inspection.run_reader
+
+    def counted(reader: str, *arguments: Any, **named: Any) -> Any:
+        started.append(f"{reader.partition(':')[2]} {named['path'].name}")
+        return run_reader(reader, *arguments, **named)
+
+    monkeypatch.setattr(inspection, "run_reader", counted)
+    monkeypatch.setattr(inspection, "COPIES", False)
+    write_onnx(tmp_path / "small.onnx")
+    planned, stated = inspection.inspect([wide, tmp_path / "small.onnx"], planning_bytes)
+    assert stated.split is not None
+    assert (planned.split is None, planned.unplanned is None) == (
+        (False, True) if planning_bytes else (True, False)
+    )
+    alone = ["inspections_of wide.tflite", "plans_of wide.tflite", "inspections_of small.onnx"]
+    assert [each.replace(wide.name, "wide.tflite") for each in started] == alone
+    graphs = inspection.read_graphs([wide, tmp_path / "small.onnx"])
+    assert graphs == [planned.graph, stated.graph]
+    assert len(started) == 5
