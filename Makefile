@@ -22,12 +22,16 @@ demo: setup
 	$(BIN)/cnn-export models/checkpoints/skipnet_digits.pt --target tflite --output out
 	$(BIN)/cnn-bench run out/skipnet_digits.tflite --repeats 6 --min-time 0.5s --out out/results.jsonl
 
-test: setup app-tools
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+# Each worker gets one half of the tests in their order, so that a module's fixtures are made once;
+# who is done takes from the other's end.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
 
-# Every seed of the tests that damage files and of the long sweeps, where `make test` runs a fifth.
+test: setup app-tools
+	$(PYTEST) tests
+
+# Every seed and every example of the sweeps, where `make test` runs a part (tests/effort.py).
 test-thorough: setup app-tools
-	CNN_EXPORT_THOROUGH=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
+	CNN_EXPORT_THOROUGH=1 $(PYTEST) tests
 
 lint: setup types
 	$(BIN)/ruff check .

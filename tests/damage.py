@@ -1,21 +1,11 @@
-"""Seeded damage for files of every kind: what a disk, a network, a crash or an attacker does.
-
-``CNN_EXPORT_THOROUGH=1`` (``make test-thorough``) runs every seed, else the first fifth of them.
-"""
+"""Seeded damage for files of every kind: what a disk, a network, a crash or an attacker does."""
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 
-THOROUGH = os.environ.get("CNN_EXPORT_THOROUGH") == "1"
 _EXTREME_BYTES = (b"\0", b"\xff", b"\x7f", b"\x80", b"\0\0\0\0", b"\xff\xff\xff\xff")
-
-
-def seeds(thorough: int = 2000) -> range:
-    """Return the seeds of a test that damages ``thorough`` files in the thorough run."""
-    return range(thorough if THOROUGH else thorough // 5)
 
 
 def damaged_bytes(content: bytes, seed: int) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional
 
@@ -53,6 +52,19 @@ class Determinant(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return torch.linalg.det(self.conv(image)[:, :, :4, :4])
+
+
+def randomize_batch_norm(module: nn.Module) -> None:
+    """Give every batch normalization statistics and an affine map that are not the identity."""
+    for layer in module.modules():
+        if not isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+            continue
+        if layer.running_mean is not None and layer.running_var is not None:
+            layer.running_mean.normal_(0, 0.5)
+            layer.running_var.uniform_(0.3, 2.0)
+        if layer.affine:
+            nn.init.uniform_(layer.weight, 0.5, 1.5)
+            nn.init.normal_(layer.bias, 0, 0.3)
 
 
 def seeded(module: nn.Module, seed: int = 0) -> nn.Module:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import torch
 from hypothesis import strategies as st
+from networks import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 
@@ -44,19 +45,6 @@ def random_cnn(seed: int, *, layers: int = 5, classes: int = 7) -> RandomCNN:
         randomize_batch_norm(module)
         image = torch.randn(1, channels, height, width)
     return RandomCNN(module.eval(), (image,), seed)
-
-
-def randomize_batch_norm(module: nn.Module) -> None:
-    """Give every batch normalization statistics and an affine map that are not the identity."""
-    for layer in module.modules():
-        if not isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
-            continue
-        if layer.running_mean is not None and layer.running_var is not None:
-            layer.running_mean.normal_(0, 0.5)
-            layer.running_var.uniform_(0.3, 2.0)
-        if layer.affine:
-            nn.init.uniform_(layer.weight, 0.5, 1.5)
-            nn.init.normal_(layer.bias, 0, 0.3)
 
 
 def _blocks(choose: random.Random, channels: int, layers: int) -> tuple[list[nn.Module], int]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
-from small_artifacts import export_all
+from exported import made_once
+from small_artifacts import export_all, exported_to
 
 
 @pytest.fixture
@@ -18,4 +19,4 @@ def affine_onnx(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small network in every format, proven, with manifests."""
-    return export_all(tmp_path_factory.mktemp("whole"))
+    return exported_to(made_once(tmp_path_factory, "whole", export_all))

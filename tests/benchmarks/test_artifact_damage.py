@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cost_networks import cost_here, metadata_here
-from damage import THOROUGH, damaged_bytes, seeds
+from damage import damaged_bytes
+from effort import THOROUGH, seeds
 from small_artifacts import copied, inspected, members
 
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest

@@ -144,7 +144,7 @@ WHOLE = [*made.opened(), *made.repeats_ms([1.0, 2.0, 3.0])]
 WHOLE_BYTES = "".join(record.to_line() for record in WHOLE).encode()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, len(WHOLE_BYTES) - 1), st.integers(0, 255))
 def test_a_changed_byte_is_refused_or_changes_only_what_it_says(
     tmp_path_factory: pytest.TempPathFactory, place: int, byte: int
@@ -159,7 +159,7 @@ def test_a_changed_byte_is_refused_or_changes_only_what_it_says(
     assert sum(len(series.times_ns) for series in found.series) == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, len(WHOLE_BYTES)))
 def test_a_file_cut_anywhere_gives_whole_processes_or_a_refusal(
     tmp_path_factory: pytest.TempPathFactory, length: int

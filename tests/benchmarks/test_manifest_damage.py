@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from damage import damaged_bytes, damaged_lines, seeds
+from damage import damaged_bytes, damaged_lines
+from effort import seeds
 from small_artifacts import copied, inspected
 
 from cnn_export.artifact_files.inspection import Inspection

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from timm.models import byobnet
 from torch import nn
 

@@ -20,7 +20,8 @@ from typing import Any, TypeVar
 
 import made_results as made
 import pytest
-from damage import damaged_bytes, damaged_lines, seeds
+from damage import damaged_bytes, damaged_lines
+from effort import seeds
 
 from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.gate.budgets import BOUNDS, parse_budgets, read_budgets

@@ -297,7 +297,7 @@ def _same(one: Comparison, other: Comparison) -> None:
         assert getattr(other.ratio, field) == pytest.approx(getattr(one.ratio, field), rel=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PROCESSES, st.randoms(use_true_random=False), st.sampled_from([2, 3, 1000]))
 def test_comparisons_ignore_scale_and_order(
     processes: list[list[int]], random: Any, scale: int
@@ -316,7 +316,7 @@ def test_comparisons_ignore_scale_and_order(
     assert mirrored.ratio.value == pytest.approx(1 / found.ratio.value)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PROCESSES, PROCESSES, st.randoms(use_true_random=False), st.sampled_from([2, 3, 1000]))
 def test_separate_comparisons_ignore_scale_and_order(
     base: list[list[int]], new: list[list[int]], random: Any, scale: int
@@ -404,7 +404,7 @@ def test_one_process_has_no_spread_between() -> None:
     assert (variation.between_ns, variation.between_share) == (None, None)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(PROCESSES, st.randoms(use_true_random=False))
 def test_summaries_ignore_scale_and_order(processes: list[list[int]], random: Any) -> None:
     found = summarize(processes)

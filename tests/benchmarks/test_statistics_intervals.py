@@ -79,7 +79,7 @@ def test_quantile_of_each_process_not_of_the_pool() -> None:
     assert quantile_interval(repeats, 0.9).value == 10.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TIMES, st.randoms(use_true_random=False), st.sampled_from([2.0**-3, 4.0, 2.0**20]))
 def test_scale_and_order_do_not_matter(times: list[int], random: object, scale: float) -> None:
     shuffled = list(times)

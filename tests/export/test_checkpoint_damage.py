@@ -19,7 +19,8 @@ import pytest
 import safetensors.torch
 import torch
 from command_checks import REFUSED
-from damage import damaged_bytes, seeds
+from damage import damaged_bytes
+from effort import seeds
 from hostile_checkpoints import exported
 
 from cnn_export.__main__ import main

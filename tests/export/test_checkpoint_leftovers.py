@@ -182,7 +182,7 @@ def test_published_densenet_names() -> None:
 NAMES = [k for k in STATE if "num_batches" not in k]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["", "model.", "module.", "module.model."]),
     st.lists(st.sampled_from(NAMES), max_size=2, unique=True),

@@ -235,7 +235,7 @@ JUNK = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(PATHS, PREFIXES), min_size=1, max_size=3),
     st.dictionaries(st.sampled_from(["epoch", "optimizer", "args", "best", "0"]), JUNK),

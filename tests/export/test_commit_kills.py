@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from commit_sweep import require_whole
-from damage import seeds
+from effort import seeds
 from file_sets import FILE_SETS
 
 from cnn_export.atomic_commit import settle

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from exported import CHECKPOINT
 
-from cnn_export import models
 from cnn_export.__main__ import main
 from cnn_export.benchmarks import cli
 from cnn_export.job.quiet import quiet
@@ -17,20 +16,19 @@ from cnn_export.manifest.manifest import manifest_path, read_manifest
 from cnn_export.models.training import digits
 from cnn_export.targets import load_target
 
-CHECKPOINT = Path(models.__file__).parent / "checkpoints" / "skipnet_digits.pt"
 HELD_OUT = 360
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def demo(shipped: Path) -> Path:
     """The checkpoint exported to TFLite by the command itself."""
-    path = tmp_path_factory.mktemp("demo") / "skipnet_digits.tflite"
-    assert main([str(CHECKPOINT), "-t", "tflite", "-o", str(path), "--quiet"]) == 0
-    return path
+    return shipped / "skipnet_digits.tflite"
 
 
-def test_the_artifact_can_be_timed(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = demo.with_name("results.jsonl")
+def test_the_artifact_can_be_timed(
+    demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results.jsonl"
     arguments = ["run", str(demo), "--repeats", "1", "--min-time", "50ms", "--out", str(out)]
     assert cli.main(arguments) == 0
     assert "skipnet_digits.tflite" in capsys.readouterr().out

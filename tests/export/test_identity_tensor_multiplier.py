@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from command_checks import REFUSED, USAGE, refusal
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from torch import nn
 
 from cnn_export.errors import CheckpointError, UsageError

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import torch
 from command_checks import USAGE, refusal
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from torch import nn
 
 from cnn_export import export

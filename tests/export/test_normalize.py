@@ -11,8 +11,8 @@ import pytest
 import skimage
 import torch
 from command_checks import USAGE, refusal
+from networks import randomize_batch_norm
 from PIL import Image
-from random_cnn import randomize_batch_norm
 from refused_twice import refused
 from torch import nn
 

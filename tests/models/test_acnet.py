@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision import models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from torch import nn
 from torch.nn import functional
 

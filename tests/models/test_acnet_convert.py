@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 

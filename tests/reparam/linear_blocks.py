@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import torch
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 

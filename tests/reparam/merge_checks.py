@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
+from networks import randomize_batch_norm
 from pass_checks import check_pass
-from random_cnn import randomize_batch_norm
 from torch import nn
 
 from cnn_export.reparam.graph.operators import operator_name

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 
 import torch
-from random_cnn import randomize_batch_norm
+from networks import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 

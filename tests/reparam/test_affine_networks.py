@@ -4,8 +4,8 @@ import random
 
 import pytest
 import torch
+from networks import randomize_batch_norm
 from pass_checks import operators
-from random_cnn import randomize_batch_norm
 from torch import nn
 
 from cnn_export.program.program import capture

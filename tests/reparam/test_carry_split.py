@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from effort import examples
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import randomize_batch_norm
 from pass_checks import check_pass, graph_of, operators
-from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 
@@ -325,8 +326,7 @@ def _stages(draw):
 
 
 @pytest.mark.usefixtures("_at_any_price")
-@settings(max_examples=20, deadline=None, derandomize=True, database=None,
-          suppress_health_check=list(HealthCheck))  # fmt: skip
+@settings(max_examples=examples(20))
 @given(_stages())
 def test_random_stages_through_all_passes(drawn):
     module, image, dynamic = drawn

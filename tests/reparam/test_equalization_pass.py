@@ -9,8 +9,8 @@ import pytest
 import skimage
 import torch
 import torchvision
+from networks import randomize_batch_norm
 from pass_checks import check_pass
-from random_cnn import randomize_batch_norm
 from torch import fx, nn
 from torch.nn import functional as F
 

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from effort import examples
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from linear_blocks import (
     Scale,
@@ -18,8 +19,8 @@ from linear_blocks import (
     repvgg,
 )
 from merge_checks import Function, check, image, merges
+from networks import randomize_batch_norm
 from pass_checks import check_pass
-from random_cnn import randomize_batch_norm
 from torch import nn
 
 from cnn_export.models.parts.acb_convert import acb_convert
@@ -28,12 +29,6 @@ from cnn_export.reparam.passes.branches.merge_linear_branches import MergeLinear
 from cnn_export.reparam.passes.canonical.canonical_operators import CanonicalOperators
 from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
 from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
-
-HYPOTHESIS = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None,
-    suppress_health_check=list(HealthCheck),
-)  # fmt: skip
-
 
 BLOCKS = {
     "repvgg": lambda: repvgg(4, 4),
@@ -179,7 +174,7 @@ def test_converted_convolution_comes_back(size, padding):
     assert sum(p.numel() for p in checked.graph_module.parameters()) == 4 * 6 * size**2 + 6
 
 
-@HYPOTHESIS
+@settings(max_examples=examples(60))
 @given(st.integers(min_value=0, max_value=2**32 - 1))
 def test_random_regions_stay_equal(seed):
     check_pass(MergeLinearBranches(), *random_region(seed))

@@ -5,8 +5,8 @@ from fractions import Fraction
 import pytest
 import torch
 import torchvision
+from networks import randomize_batch_norm
 from pass_checks import graph_of, operators
-from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 

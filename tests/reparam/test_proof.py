@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
+from networks import randomize_batch_norm
 from pass_checks import graph_of
-from random_cnn import randomize_batch_norm
 from torch import nn
 from torch.nn import functional as F
 

@@ -1,7 +1,8 @@
 """The whole stage on random graphs in which any value may be read again by anything."""
 
 import torch
-from hypothesis import HealthCheck, given, settings
+from effort import examples
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_graphs import random_graph
 
@@ -12,8 +13,7 @@ from cnn_export.reparam.proof.comparison import relative_error
 SEEDS = st.integers(min_value=0, max_value=2**32 - 1)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, database=None,
-          suppress_health_check=list(HealthCheck))  # fmt: skip
+@settings(max_examples=examples(40))
 @given(SEEDS, st.booleans())
 def test_random_graph_stays_equal(seed, dynamic):
     module, image = random_graph(seed)

@@ -88,7 +88,7 @@ def test_leaves_memory_that_is_written_to():
 CUT = st.tuples(st.integers(0, 1), st.integers(0, 11), st.integers(1, 12), st.integers(0, 3))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(CUT, min_size=1, max_size=6))
 def test_random_cuts_and_concatenations_are_equal(cuts):
     def function(a, b):

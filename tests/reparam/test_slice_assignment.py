@@ -290,7 +290,7 @@ def _program(steps):
     return function
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(STEP, min_size=2, max_size=9))
 def test_random_reads_and_writes_equal_eager_torch_exactly(steps):
     module = _Function(_program(steps)).double().eval()

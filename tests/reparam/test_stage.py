@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from networks import randomize_batch_norm
 from pass_checks import graph_of, operators
-from random_cnn import randomize_batch_norm
 from torch import nn
 
 from cnn_export.program.program import capture

@@ -5,9 +5,11 @@ import collections
 import pytest
 import torch
 import torchvision
-from hypothesis import HealthCheck, given, settings
+from effort import examples
+from hypothesis import given, settings
+from networks import randomize_batch_norm
 from pass_checks import operators
-from random_cnn import random_cnn, random_cnns, randomize_batch_norm
+from random_cnn import random_cnn, random_cnns
 
 from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph
@@ -54,8 +56,7 @@ def test_torchvision_family(name, dynamic):
     assert relative_error(expected, _outputs(exported.module(), images)) <= 1e-12
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, database=None,
-          suppress_health_check=list(HealthCheck))  # fmt: skip
+@settings(max_examples=examples(15))
 @given(random_cnns())
 def test_random_networks(network):
     dynamic = network.seed % 2 == 1

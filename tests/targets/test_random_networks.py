@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
+from effort import examples
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from random_cnn import RandomCNN, random_cnn
 
@@ -20,8 +21,8 @@ from cnn_export.errors import OperatorRefused
 from cnn_export.job.quiet import quiet
 from cnn_export.targets import TARGETS, load_target
 
-# Conversion takes seconds, so few examples; they are the same in every run.
-EXAMPLES = {"onnx": 10, "tflite": 6, "coreml": 6, "executorch": 6}
+# Conversion takes seconds, so few examples.
+EXAMPLES = {"onnx": examples(10)} | dict.fromkeys(("tflite", "coreml", "executorch"), examples(6))
 # What the generator makes and some format lacks; a refusal must name one of them.
 MISSING_SOMEWHERE = ("adaptive_max_pool2d", "aten.pad", "MaxPool")
 
@@ -31,13 +32,8 @@ def test_random_network(target: str) -> None:
     proven: list[int] = []
     refused: list[str] = []
 
-    @settings(
-        max_examples=EXAMPLES[target],
-        deadline=None,
-        derandomize=True,
-        phases=[Phase.generate],  # a smaller seed is no simpler network
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    # A smaller seed is no simpler network.
+    @settings(max_examples=EXAMPLES[target], phases=[Phase.generate])
     @given(st.integers(min_value=0, max_value=10_000))
     def check(seed: int) -> None:
         try:

@@ -13,12 +13,9 @@ from phone.adb_server import AdbServer
 from phone.fake_phone import FakePhone
 from whole_path_calls import Bench, Done, Jvm
 
-from cnn_export import export
-
 __all__ = ["adb_server", "phone", "phones"]
 
 ROOT = Path(__file__).parents[2]
-CHECKPOINT = ROOT / "models/checkpoints/skipnet_digits.pt"
 BUILD_LIMIT_S, CALL_LIMIT_S = 600, 240
 
 
@@ -42,14 +39,10 @@ def app_phone(phone: FakePhone, jvm: Jvm) -> FakePhone:
     return phone
 
 
-@pytest.fixture(scope="session")
-def skipnet(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+@pytest.fixture
+def skipnet(shipped: Path) -> list[Path]:
     """The trained network of the README, for TFLite and for ONNX Runtime."""
-    folder = tmp_path_factory.mktemp("skipnet")
-    return [
-        artifact.path
-        for artifact in export(CHECKPOINT, ["tflite", "onnx"], output=folder).artifacts
-    ]
+    return [shipped / f"skipnet_digits.{suffix}" for suffix in ("tflite", "onnx")]
 
 
 @pytest.fixture
