@@ -1,14 +1,12 @@
 """Networks: the four formats agree, and with published and counted totals.
 
-The families' blocks stand in networks of few of them, as conversion takes most of the time. The
-shipped SkipNet is compared in ``test_own_gate.py``, whole networks with published totals here.
+The shipped SkipNet is compared in ``test_own_gate.py``, whole networks with published totals here.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import networks
@@ -17,12 +15,11 @@ import torch
 import torchvision
 from cost_networks import lowered, read_cost, with_random_biases
 from executorch.exir._serialize._program import deserialize_pte_binary
+from families import FAMILIES
 from flatbuffers import encode, number_types
 from flatbuffers.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models import mobilenetv3
-from torchvision.models.resnet import BasicBlock
 
 from cnn_export.artifact_files.executorch.reader import ExecuTorchFile
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
@@ -33,27 +30,10 @@ from cnn_export.targets import TARGETS
 SIZE = (96, 64)
 
 
-def mobilenet_v2() -> nn.Module:
-    """Without and with expansion, with and without shortcut, both strides."""
-    blocks = [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 1, 2]]
-    return torchvision.models.MobileNetV2(11, 0.35, inverted_residual_setting=blocks)
-
-
-def mobilenet_v3() -> nn.Module:
-    """ReLU and hard-swish, with and without squeeze-excite, both kernels and strides."""
-    block = mobilenetv3.InvertedResidualConfig
-    blocks = [
-        block(16, 3, 16, 16, True, "RE", 2, 1, 1.0),
-        block(16, 5, 48, 24, False, "HS", 2, 1, 1.0),
-        block(24, 5, 48, 24, True, "HS", 1, 1, 1.0),
-    ]
-    return torchvision.models.MobileNetV3(blocks, 64, 11)
-
-
-NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "mobilenet_v2": mobilenet_v2,
-    "mobilenet_v3": mobilenet_v3,
-    "resnet": lambda: torchvision.models.ResNet(BasicBlock, [1, 1, 1, 1], 11),
+NETWORKS = {
+    "mobilenet_v2": FAMILIES["mobilenet_v2"],
+    "mobilenet_v3": FAMILIES["mobilenet_v3_small"],
+    "resnet": FAMILIES["resnet18"],
 }
 
 

@@ -37,6 +37,14 @@ def artifacts(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture(scope="module")
+def halved(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mobilenet_fp16")
+    arguments = ["--target", "all", "--precision", "fp16", "-o", str(folder), "--quiet"]
+    assert main([str(checkpoint), *arguments]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
 def network(checkpoint: Path) -> torch.nn.Module:
     """Torchvision's own module and loading: the independent truth."""
     module = torchvision.models.mobilenet_v2()
@@ -97,14 +105,12 @@ def test_the_manifest_says_what_was_found(artifacts: Path) -> None:
 
 @pytest.mark.parametrize("target", ["onnx", "tflite", "coreml", "executorch"])
 def test_half_precision_still_sees_the_cat(
-    target: str, checkpoint: Path, network: torch.nn.Module, tmp_path: Path
+    target: str, halved: Path, network: torch.nn.Module
 ) -> None:
-    arguments = ["-t", target, "--precision", "fp16", "-o", str(tmp_path), "--quiet"]
-    assert main([str(checkpoint), *arguments]) == 0
     image = photo("chelsea")
     with torch.no_grad():
         expected = torch.softmax(network(image), 1)[0].numpy()
     with quiet():
-        session = load_target(target).load(tmp_path / (STEM + TARGETS[target].suffix))
+        session = load_target(target).load(halved / (STEM + TARGETS[target].suffix))
         (logits,) = session({"x": image.numpy()}).values()
     assert np.abs(softmax(logits[0]) - expected).max() < 0.02

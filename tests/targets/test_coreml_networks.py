@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from families import FAMILIES
 from torch import nn
 
 from cnn_export.program.program import capture
@@ -42,14 +43,16 @@ def relative_error(got, network, x):
     return np.abs(got - wanted).max() / np.sqrt(np.mean(wanted**2))
 
 
-NAMES = ["mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "resnet18", "squeezenet1_1"]
+NAMES = ["mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "resnet18"]
+NETWORKS = {name: FAMILIES[name] for name in NAMES}
+NETWORKS["squeezenet1_1"] = torchvision.models.squeezenet1_1
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=list(NETWORKS))
 def captured(request):
     """A network with its program, traced once for both precisions."""
     torch.manual_seed(3)
-    network = randomize_batch_norm(torchvision.models.get_model(request.param, weights=None))
+    network = randomize_batch_norm(NETWORKS[request.param]())
     x = torch.randn(1, 3, HEIGHT, WIDTH)
     return network, capture(network, (x,)), x
 

@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import networks
 import numpy as np
 import pytest
 import torch
-import torchvision
+from families import FAMILIES
 from torch import nn
 
-from cnn_export import export
+from cnn_export import Artifact, export
 from cnn_export.job.quiet import quiet
-from cnn_export.models.skipnet import skipnet
 from cnn_export.proof.splitmix64 import uniform
 from cnn_export.targets import TARGETS, load_target
 
 SIZE = (96, 64)
-NETWORKS = {
-    "mobilenet_v2": lambda: torchvision.models.mobilenet_v2(width_mult=0.35, num_classes=11),
-    "mobilenet_v3_small": lambda: torchvision.models.mobilenet_v3_small(num_classes=11),
-    "shufflenet_v2_x0_5": lambda: torchvision.models.shufflenet_v2_x0_5(num_classes=11),
-    "resnet18": lambda: torchvision.models.resnet18(num_classes=11),
-    "skipnet": lambda: skipnet(width=0.25, classes=11),
-}
 # Two bytes and the graph. XNNPACK's serializer keeps the weights of convolutions in float32 when
 # the arithmetic is float16, so a .pte only halves its fully connected layers.
 FP16_BYTES_PER_WEIGHT = {"onnx": 2.5, "tflite": 2.5, "coreml": 2.5, "executorch": 3.9}
+
+
+Exported = Callable[..., tuple[nn.Module, Artifact]]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Return a network and its artifact for a target; one job makes those of every target."""
+
+    @functools.cache
+    def job(
+        name: str, size: tuple[int, int], settings: tuple[tuple[str, str], ...]
+    ) -> tuple[nn.Module, dict[str, Artifact]]:
+        torch.manual_seed(1)
+        module = networks.seeded(_Renamed(FAMILIES[name]()))
+        shapes = {"image": (1, 3, *size)}
+        folder = tmp_path_factory.mktemp(name)
+        done = export(module, list(TARGETS), output=folder, shapes=shapes, **dict(settings))
+        return module, {each.manifest.target: each for each in done.artifacts}
+
+    def of(
+        name: str, target: str, size: tuple[int, int] = SIZE, **settings: str
+    ) -> tuple[nn.Module, Artifact]:
+        module, artifacts = job(name, size, tuple(settings.items()))
+        return module, artifacts[target]
+
+    return of
 
 
 def outside_check(module: nn.Module, target: str, path: Path, shape: tuple[int, ...]) -> float:
@@ -42,21 +63,16 @@ def outside_check(module: nn.Module, target: str, path: Path, shape: tuple[int, 
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
-@pytest.mark.parametrize("name", list(NETWORKS))
-def test_network(name: str, target: str, out: Path) -> None:
-    torch.manual_seed(1)
-    module = networks.seeded(_Renamed(NETWORKS[name]()))
-    artifact = export(module, target, output=out, shapes={"image": (1, 3, *SIZE)}).artifact
+@pytest.mark.parametrize("name", list(FAMILIES))
+def test_network(name: str, target: str, exported: Exported) -> None:
+    module, artifact = exported(name, target)
     assert outside_check(module, target, artifact.path, (1, 3, *SIZE)) < 1e-5
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "skipnet"])
-def test_network_in_half_precision(name: str, target: str, out: Path) -> None:
-    torch.manual_seed(2)
-    module = networks.seeded(_Renamed(NETWORKS[name]()))
-    shapes = {"image": (1, 3, *SIZE)}
-    artifact = export(module, target, output=out, shapes=shapes, precision="fp16").artifact
+def test_network_in_half_precision(name: str, target: str, exported: Exported) -> None:
+    module, artifact = exported(name, target, precision="fp16")
     assert outside_check(module, target, artifact.path, (1, 3, *SIZE)) < 1e-2
     weights = sum(p.numel() for p in module.parameters())
     assert artifact.manifest.artifact_bytes < FP16_BYTES_PER_WEIGHT[target] * weights
@@ -80,11 +96,8 @@ def test_several_inputs_and_outputs(target: str, out: Path) -> None:
 
 @pytest.mark.parametrize("target", list(TARGETS))
 @pytest.mark.parametrize("batch", [1, 5])
-def test_dynamic_batch(target: str, batch: int, out: Path) -> None:
-    torch.manual_seed(6)
-    module = networks.seeded(_Renamed(NETWORKS["mobilenet_v3_small"]()))
-    shapes = {"image": (1, 3, 64, 32)}
-    artifact = export(module, target, output=out, shapes=shapes, batch="dynamic").artifact
+def test_dynamic_batch(target: str, batch: int, exported: Exported) -> None:
+    module, artifact = exported("mobilenet_v3_small", target, (64, 32), batch="dynamic")
     assert artifact.manifest.inputs[0].shape == [-1, 3, 64, 32]
     assert outside_check(module, target, artifact.path, (batch, 3, 64, 32)) < 2e-5
 
