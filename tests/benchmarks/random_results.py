@@ -22,22 +22,28 @@ from cnn_export.benchmarks.results.record_types import (
 
 HASHES = [made.sha256(f"{name}.tflite") for name in "abc"]
 PHONE = made.DEVICE.model_copy(update={"id": "R58", "kind": "adb", "api_level": 34})
+FORMATS = ["tflite", "tflite", "onnx"]
+"""Of each artifact; mixed, in one file of five."""
+RUNTIMES = {"tflite": "ai-edge-litert", "onnx": "onnxruntime"}
 FLAGS = ("clock_moved", "others_busy", "throttled")
 
 
-def random_results(seed: int) -> list[Record]:
-    """Lines as runs write them, one run after the other."""
-    dice = random.Random(seed)  # noqa: S311 - no secret
-    return [
-        record
-        for number in range(dice.randint(1, 4))
-        for record in _lines(dice, f"{number + 1:x}" * 16)
-    ]
+def random_results(seed: int, *, again: int = 0) -> list[Record]:
+    """Lines as runs write them, one run after the other; ``again`` only measures anew."""
+    planning = random.Random(seed)  # noqa: S311 - no secret
+    dice = random.Random(f"{seed} {again}")  # noqa: S311
+    formats = planning.choice([FORMATS[:1] * 3] * 4 + [FORMATS])
+    runs: list[Run] = []
+    for number in range(planning.randint(1, 4)):
+        run_id = f"{8 * again + number + 1:x}" * 16
+        drawn = _run(planning, run_id)
+        runs.append(_like(planning, planning.choice(runs), drawn) if runs else drawn)
+    return [record for run in runs for record in _lines(dice, run, formats)]
 
 
-def _lines(dice: random.Random, run_id: str) -> list[Record]:
-    run = _run(dice, run_id)
-    lines: list[Record] = [run, *(_artifact(each, run_id) for each in dict.fromkeys(run.artifacts))]
+def _lines(dice: random.Random, run: Run, formats: list[str]) -> list[Record]:
+    described = (_artifact(each, run.run_id, formats) for each in dict.fromkeys(run.artifacts))
+    lines: list[Record] = [run, *described]
     version = dice.choice(["2.3.0", "2.3.0", "2.4.0"])
     parts = planned_parts(run)
     cut_short = dice.random() < 0.5
@@ -51,7 +57,7 @@ def _lines(dice: random.Random, run_id: str) -> list[Record]:
     dice.shuffle(measured)
     measured.sort(key=lambda each: each[1])
     for position, (part, number) in enumerate(measured):
-        lines.append(_measured(dice, run, part, version, number, position))
+        lines.append(_measured(dice, run, part, version, number, position, formats))
     if not cut_short or dice.random() < 0.7:  # else it was killed, and nobody told an end
         lines += [_ending(dice, part, kept[part], planned) for part, planned in parts.items()]
     return lines
@@ -81,29 +87,49 @@ def _run(dice: random.Random, run_id: str) -> Run:
     )
 
 
-def _artifact(sha256: str, run_id: str) -> Artifact:
-    name = f"{'abc'[HASHES.index(sha256)]}.tflite"
-    return made.artifact(name, run_id, delegate="XNNPACK")
+def _like(dice: random.Random, earlier: Run, drawn: Run) -> Run:
+    """Mostly the plan of an earlier run with one thing changed, so that some are one series."""
+    if dice.random() < 0.3:
+        return drawn
+    kept = {"device", "artifacts", "compare", "repeats", "threads", "cpus", "runtime_args"}
+    changed = dice.choice(["device", "repeats", "threads", "cpus", "runtime_args"])
+    return drawn.model_copy(
+        update={name: getattr(earlier, name) for name in kept if name != changed}
+    )
+
+
+def _artifact(sha256: str, run_id: str, formats: list[str]) -> Artifact:
+    number = HASHES.index(sha256)
+    name = f"{'abc'[number]}.{formats[number]}"
+    return made.artifact(name, run_id, sha256=sha256, target=formats[number], delegate="XNNPACK")
 
 
 def _measured(
-    dice: random.Random, run: Run, part: PartKey, version: str, number: int, position: int
+    dice: random.Random,
+    run: Run,
+    part: PartKey,
+    version: str,
+    number: int,
+    position: int,
+    formats: list[str],
 ) -> Record:
+    runtimes = tuple(RUNTIMES[formats[HASHES.index(each)]] for each in part.artifacts)
     fields: dict[str, Any] = {"run_id": run.run_id, "threads": part.threads}
     if part.kind == "memory":
         peak = dice.randrange(10**6, 10**8)
-        return made.memory(peak, artifact=part.artifacts[0], runtime_version=version, **fields)
+        fields |= {"runtime": runtimes[0], "runtime_version": version}
+        return made.memory(peak, artifact=part.artifacts[0], **fields)
     flags = [flag for flag in FLAGS if dice.random() < 0.3]
     fields |= {"conditions": Conditions(flags=flags), "position": position}
     fields |= {"runtime_args": run.runtime_args}
     factors = [1 + 0.04 * HASHES.index(each) for each in part.artifacts]
     count = dice.randint(16, 40)
     if part.kind == "pair":
-        fields |= {"runtime_versions": (version, version)}
+        fields |= {"runtimes": runtimes, "runtime_versions": (version, version)}
         fields |= {"a": part.artifacts[0], "b": part.artifacts[1]}
         return made.pair(number, *(_times(dice, count, each) for each in factors), **fields)
     fields |= {"load_ns": dice.randrange(10**6, 10**7), "first_ns": dice.randrange(10**6, 10**7)}
-    fields |= {"artifact": part.artifacts[0], "runtime_version": version}
+    fields |= {"artifact": part.artifacts[0], "runtime": runtimes[0], "runtime_version": version}
     return made.repeat(number, _times(dice, count, factors[0]), **fields)
 
 

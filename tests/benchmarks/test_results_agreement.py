@@ -10,6 +10,7 @@ import dataclasses
 import io
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ from cnn_export.benchmarks.results.missing_parts import missing_lines
 from cnn_export.benchmarks.results.protocol import End, PairSample
 from cnn_export.benchmarks.results.read_series import results_of
 from cnn_export.benchmarks.results.record_types import Memory, Pair, Record, Repeat, Run
-from cnn_export.benchmarks.results.series import Results
+from cnn_export.benchmarks.results.series import PairedTimes, Results, Series
 from cnn_export.benchmarks.selfcheck.selfcheck import against_itself
 from cnn_export.benchmarks.statistics.intervals import Interval
 from cnn_export.benchmarks.tables import run_document, run_table
@@ -81,49 +82,99 @@ def cells(table: Table | None) -> list[list[str]]:
 
 
 def gated(results: Results) -> dict[str, Any] | None:
-    """The gate's document; ``None`` where it refuses to choose between several bases."""
+    """The gate's document; ``None`` where it refuses a base, or to choose between several."""
     try:
         regressions = Regressions(results, None)
         verdict = judge(
             candidates_of(results), parse_budgets(BUDGETS), regressions, shortfalls_of(results)
         )
     except InputRefused as refusal:
-        if "took turns with several artifacts" in str(refusal):
+        if "took turns with " in str(refusal):
             return None
         raise
     return json.loads(gate_json(verdict))
 
 
-def grouped(records: Sequence[Record]) -> dict[tuple[Any, ...], list[Repeat | Pair]]:
-    """Processes by the facts that part series, found without any code of the product's."""
+def grouped(records: Sequence[Record]) -> dict[frozenset[tuple[str, int]], list[Repeat | Pair]]:
+    """Processes by the facts that part series, found without any code of the product's.
+
+    Each group is in the order of its runs and processes, and is named by these.
+    """
     runs = {each.run_id: each for each in records if isinstance(each, Run)}
     groups: dict[tuple[Any, ...], list[Repeat | Pair]] = {}
     for each in records:
         if isinstance(each, Repeat | Pair):
-            of = (each.artifact,) if isinstance(each, Repeat) else (each.a, each.b)
             version = each.runtime_version if isinstance(each, Repeat) else each.runtime_versions
+            runtimes = (each.runtime,) if isinstance(each, Repeat) else each.runtimes
             run = runs[each.run_id]
             where = (run.device.to_line(), each.threads, tuple(sorted(run.cpus)))
-            key = (of, *where, version, tuple(each.runtime_args.items()))
-            groups.setdefault(key, []).append(each)
-    return groups
+            # The only argument drawn is LiteRT's.
+            arguments = tuple(each.runtime_args.items()) if "ai-edge-litert" in runtimes else ()
+            groups.setdefault((_hashes(each), *where, version, arguments), []).append(each)
+    order = list(runs)
+    return {
+        frozenset((each.run_id, each.position) for each in group): sorted(
+            group, key=lambda each: (order.index(each.run_id), each.position)
+        )
+        for group in groups.values()
+    }
+
+
+def _hashes(record: Repeat | Pair | Memory) -> tuple[str, ...]:
+    return (record.a, record.b) if isinstance(record, Pair) else (record.artifact,)
+
+
+def group_of(series: Series, groups: dict[frozenset[tuple[str, int]], Any]) -> Any:
+    return groups[frozenset((each.run_id, each.position) for each in series.processes)]
 
 
 def test_series_are_those_of_the_plain_records(records: list[Record]) -> None:
     results = read(records)
     groups = grouped(records)
-    single = [each for key, each in groups.items() if len(key[0]) == 1]
-    shared = [each for key, each in groups.items() if len(key[0]) == 2]
-    assert len(results.timed) == len(single)
-    assert len(results.pairs) == len(shared)
-    truth = sorted(
-        (len(each), float(np.median([np.median(p.samples_ns) for p in each]))) for each in single
-    )
-    found = [(each.summary.processes, each.summary.p50.value) for each in results.timed]
-    assert sorted(found) == truth
-    assert sorted(each.comparison.processes[0] for each in results.pairs) == sorted(
-        map(len, shared)
-    )
+    assert len(groups) == len(results.timed) + len(results.pairs)
+    for series in results.timed:
+        medians = [np.median(each.samples_ns) for each in group_of(series, groups)]
+        assert series.summary.processes == len(medians)
+        assert series.summary.p50.value == np.median(medians)
+    for paired in results.pairs:
+        plain = group_of(paired.new, groups)
+        assert paired.comparison.processes == (len(plain),) * 2
+        sides = ([each.a_ns for each in plain], [each.b_ns for each in plain])
+        alone = PairedTimes(
+            *(list(map(np.asarray, side)) for side in sides),
+            [each.b_loaded_first for each in plain],
+        )
+        same, _ = against_itself(alone)
+        told = paired.comparison
+        assert (told.ratio, told.p_value, told.processes) == (
+            same.ratio,
+            same.p_value,
+            same.processes,
+        )
+        if told.verdict != same.verdict:
+            assert (told.verdict, paired.complete) == ("undecided", False)
+
+
+def test_completeness_is_that_of_the_plain_records(records: list[Record]) -> None:
+    """Of each series and pair, and what compare says of it, as all others do by the tests below."""
+    results = read(records)
+    short = {
+        (hashes, device, threads)
+        for kind, hashes, device, threads in lacking(records)
+        if kind != "memory"
+    }
+    for series in results.timed:
+        setting = series.setting
+        key = ((series.artifact.sha256,), setting.device.id, setting.threads)
+        assert series.complete == (key not in short)
+    compared = json.loads(as_json(of_pairs(results)))["comparisons"]
+    for paired, told in zip(results.pairs, compared, strict=True):
+        setting = paired.new.setting
+        hashes = (paired.base.artifact.sha256, paired.new.artifact.sha256)
+        whole = (hashes, setting.device.id, setting.threads) not in short
+        assert paired.complete == whole
+        judged = paired.times.compared().verdict
+        assert told["verdict"] == (judged if whole or judged == "slower" else "undecided")
 
 
 def test_times_are_told_alike(records: list[Record]) -> None:
@@ -193,6 +244,10 @@ def test_comparisons_are_told_alike(records: list[Record]) -> None:
             f"{ratio['value']:.3f} {ratio['low']:.3f} to {ratio['high']:.3f} {run['told']}" in table
         )
         alone = dataclasses.replace(results, series=[], pairs=[paired])
+        if paired.base.setting.runtime != paired.new.setting.runtime:
+            with pytest.raises(InputRefused, match="other model, target or precision"):
+                Regressions(alone, None)(candidates_of(alone)[0])
+            continue
         estimate = Regressions(alone, None)(candidates_of(alone)[0])
         assert estimate is not None
         assert estimate.comparison is not None
@@ -200,11 +255,27 @@ def test_comparisons_are_told_alike(records: list[Record]) -> None:
         assert estimate.comparison.repeats_needed == needed
         assert estimate.interval.value == 100 * (ratio["value"] - 1)
         assert estimate.processes == both["processes"][0]
-        same, _ = against_itself(paired.times)
-        assert same.ratio.value == ratio["value"]
-        assert same.processes == tuple(both["processes"])
-        expected = same.verdict if paired.complete or same.verdict == "slower" else "undecided"
-        assert run["comparison"]["verdict"] == expected
+
+
+def test_a_baseline_is_compared_alike() -> None:
+    """Of two files: by ``compare BASE NEW`` and, where it does not refuse, by the gate."""
+    judged = 0
+    for seed in SEEDS:
+        base, new = read(random_results(seed)), read(random_results(seed, again=1))
+        rows = of_series(base, new).rows
+        told = {(row.new.sha256, row.setting): row.comparison for row in rows}
+        regressions = Regressions(new, base)
+        for candidate in candidates_of(new):
+            try:
+                estimate = regressions(candidate)
+            except InputRefused:
+                continue
+            if estimate is not None:
+                comparison = told[candidate.artifact.sha256, candidate.setting]
+                assert estimate.comparison == comparison
+                assert estimate.interval.low == 100 * (comparison.ratio.low - 1)
+                judged += 1
+    assert judged > 9
 
 
 def test_verdicts_are_told_alike(records: list[Record], tmp_path: Path) -> None:
@@ -243,31 +314,34 @@ def test_what_is_missing_is_told_alike(records: list[Record]) -> None:
     if (document := gated(results)) is not None:
         judged = [each for each in document["judgements"] if each["bound"] == PROCESSES]
         assert len(judged) == len(told)
-    assert len(told) == lacking(records)
+    assert len(told) == len(lacking(records))
 
 
-def lacking(records: Sequence[Record]) -> int:
-    """Parts with fewer processes than their plan, counted without any code of the product's."""
-    lines = [each for each in records if isinstance(each, Repeat | Pair | Memory)]
-    kept = {
-        (each.cnn_bench, each.run_id, each.b if isinstance(each, Pair) else each.artifact,
-         each.threads): 0
-        for each in lines
-    }  # fmt: skip
-    for each in lines:
-        of = each.b if isinstance(each, Pair) else each.artifact
-        kept[each.cnn_bench, each.run_id, of, each.threads] += 1
-    count = 0
+def lacking(records: Sequence[Record]) -> list[tuple[str, tuple[str, ...], str, int]]:
+    """Parts with fewer processes than their plan, found without any code of the product's.
+
+    Kind, SHA-256 of the artifacts, device and threads of each.
+    """
+    kept = Counter(
+        (each.cnn_bench, each.run_id, _hashes(each), each.threads)
+        for each in records
+        if isinstance(each, Repeat | Pair | Memory)
+    )
+    found: list[tuple[str, tuple[str, ...], str, int]] = []
     for run in (each for each in records if isinstance(each, Run)):
-        kinds = [("pair", run.repeats)] if run.compare else [("repeat", run.repeats), ("memory", 1)]
-        timed = run.artifacts[1:] if run.compare else run.artifacts
-        for kind, planned in kinds:
-            for of in timed:
-                for threads in run.threads:
-                    count += kept.get((kind, run.run_id, of, threads), 0) < planned
-                    # Of a device that was lost before its run began, nothing is there.
-                    count += run.group is not None
-    return count
+        if run.compare:
+            parts = [("pair", (run.artifacts[0], each), run.repeats) for each in run.artifacts[1:]]
+        else:
+            each_once = [("repeat", run.repeats), ("memory", 1)]
+            parts = [(kind, (of,), count) for of in run.artifacts for kind, count in each_once]
+        for kind, of, planned in parts:
+            for threads in run.threads:
+                if kept[kind, run.run_id, of, threads] < planned:
+                    found.append((kind, of, run.device.id, threads))
+                # Of a device that was lost before its run began, nothing is there.
+                lost = [each for each in run.group_devices or () if each != run.device.id]
+                found += [(kind, of, device, threads) for device in lost]
+    return found
 
 
 def test_the_commands_say_what_their_functions_say(
