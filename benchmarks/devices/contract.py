@@ -119,6 +119,6 @@ class Device(Protocol):
         """
         ...
 
-    def stop(self) -> None:
-        """End what another thread runs, or will run, on the device."""
+    def stop(self, why: str) -> None:
+        """End what another thread runs, or will run, on the device; ``why`` it is told."""
         ...

@@ -42,8 +42,8 @@ def perform(
     checked = side_by_side(
         {each.name: functools.partial(check, request, each) for each in devices}, devices
     )
-    if checked.interrupted:
-        raise Interrupted("interrupted; nothing was run")
+    if checked.interrupted is not None:
+        raise Interrupted(f"{checked.interrupted}; nothing was run")
     if not checked.values:
         raise next(iter(checked.errors.values()))
     names = [device.name for device in devices]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from cnn_export.benchmarks.devices.contract import Device
+from cnn_export.command_line import signals
 from cnn_export.errors import ExportError
 
 _Value = TypeVar("_Value")
@@ -16,12 +18,15 @@ _POLL_S = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
-class Results(Generic[_Value]):
-    """What the devices came to, by name; ``interrupted`` if the user stopped them."""
+class ByDevice(Generic[_Value]):
+    """What the devices came to, by name.
+
+    ``interrupted`` is the word of the signal by which the user stopped them, ``None`` without.
+    """
 
     values: Mapping[str, _Value]
     errors: Mapping[str, ExportError]
-    interrupted: bool
+    interrupted: str | None
 
 
 class _Work(threading.Thread, Generic[_Value]):
@@ -49,7 +54,7 @@ class _Work(threading.Thread, Generic[_Value]):
 
 def side_by_side(
     work: Mapping[str, Callable[[], _Value]], devices: Sequence[Device]
-) -> Results[_Value]:
+) -> ByDevice[_Value]:
     """Let all ``work``, by the device's name, come to its end; what fails stops no other.
 
     An interruption stops ``devices``, and their work then ends by itself.
@@ -58,15 +63,15 @@ def side_by_side(
         Exception: what is no :class:`ExportError` of one of them, once all have ended.
     """
     threads = [_Work(name, each) for name, each in work.items()]
-    interrupted = False
+    interrupted: str | None = None
     try:
         for thread in threads:
             thread.start()
         _join(threads)
-    except KeyboardInterrupt:
-        interrupted = True
+    except KeyboardInterrupt as signalled:
+        interrupted = str(signalled) or signals.word(signal.SIGINT)
         for device in devices:
-            device.stop()
+            device.stop(interrupted)
         _join(thread for thread in threads if thread.ident is not None)
     errors: dict[str, ExportError] = {}
     for thread in threads:
@@ -75,7 +80,7 @@ def side_by_side(
         elif thread.error is not None:
             raise thread.error
     values = {thread.name: thread.value for thread in threads if thread.value is not None}
-    return Results(values, errors, interrupted)
+    return ByDevice(values, errors, interrupted)
 
 
 def _join(threads: Iterable[_Work[_Value]]) -> None:

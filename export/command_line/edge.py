@@ -5,6 +5,7 @@ click loads inside: ``cnn-export`` forks off the process that it watches before.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -47,7 +48,9 @@ def outcome(load: Callable[[], click.Command], name: str, arguments: Sequence[st
     """
     try:
         # click's own main() reads a job's EOFError as Ctrl-C, and ends the process by itself.
-        with load().make_context(name, _without_debug(arguments)) as context:
+        command = load()
+        _complete_if_asked(command, name)
+        with command.make_context(name, _without_debug(arguments)) as context:
             context.command.invoke(context)
         sys.stdout.flush()  # here, where a failure can be told
         code = 0
@@ -83,6 +86,16 @@ def _say(name: str, error: BaseException, *, debug: bool) -> int:
             tell(printable(traceback.format_exc()).rstrip("\n"))
         tell(line_of(name, message))
     return code
+
+
+def _complete_if_asked(command: click.Command, name: str) -> None:
+    """Answer the shell, which asks by a variable what may follow on the line."""
+    variable = f"_{name}_COMPLETE".replace("-", "_").upper()
+    if instruction := os.environ.get(variable):
+        from click.exceptions import Exit
+        from click.shell_completion import shell_complete
+
+        raise Exit(shell_complete(command, {}, name, variable, instruction))
 
 
 def _without_debug(arguments: Sequence[str]) -> list[str]:

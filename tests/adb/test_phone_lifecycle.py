@@ -283,10 +283,11 @@ def test_stop_ends_what_another_thread_does(phone: FakePhone) -> None:
     thread = threading.Thread(target=run)
     thread.start()
     assert _soon(lambda: any("sleep" in _words(pid) for pid in phone.processes()))
-    lifecycle.stop()
+    lifecycle.stop("terminated")
     thread.join(20)
     assert not thread.is_alive()
     assert isinstance(ended[0], Interrupted)
+    assert str(ended[0]) == "terminated"
     assert _restored(phone)
 
 

@@ -64,18 +64,20 @@ class ScriptedDevice:
         self.answers: dict[int, Answer | BaseException] = answers or {}
         self._unfit = unfit
         self.stopped = threading.Event()
+        self.why_stopped = ""
 
     @property
     def name(self) -> str:
         return self.facts.id
 
-    def stop(self) -> None:
+    def stop(self, why: str) -> None:
+        self.why_stopped = why
         self.stopped.set()
 
     def until_stopped(self, _: Job) -> Outcome:
         """A job without end."""
         assert self.stopped.wait(20)
-        raise Interrupted("interrupted")
+        raise Interrupted(self.why_stopped)
 
     def require_runtime(self, package: str) -> None:
         del package

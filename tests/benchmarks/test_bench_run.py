@@ -330,9 +330,12 @@ def test_a_file_that_cannot_be_read_again_hides_no_ending(
     assert last in ending
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated"), (signal.SIGHUP, "hung up")],
+)
 def test_an_interrupted_process_keeps_what_it_has(
-    affine_onnx: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int
+    affine_onnx: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: int, word: str
 ) -> None:
     out = tmp_path / "r.jsonl"
     arguments = [
@@ -362,7 +365,7 @@ def test_an_interrupted_process_keeps_what_it_has(
     assert "Latency per inference" in shown.decode()
     torn, failure = err.decode().splitlines()
     assert torn == f"a torn last line of {out} is now in {out}.torn"
-    assert failure.startswith("cnn-bench: interrupted; ")
+    assert failure.startswith(f"cnn-bench: {word}; ")
     assert err.decode().endswith(f"are kept in {out}; go on with the same command and --resume\n")
     assert _run(capsys, *arguments, "--resume")[0] == 0
     keys = [repeat.repeat for repeat in _records(out, record_types.Repeat)]

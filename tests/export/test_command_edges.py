@@ -14,6 +14,8 @@ from pathlib import Path
 import made_results as made
 import pytest
 
+from cnn_export.__main__ import main as export_main
+from cnn_export.benchmarks.cli import main as bench_main
 from cnn_export.command_line.edge import is_debug
 
 COMMANDS = {"cnn-export": "cnn_export", "cnn-bench": "cnn_export.benchmarks"}
@@ -224,6 +226,22 @@ def test_a_signal(command: str, number: int, word: str, folder: Path) -> None:
     assert (process.returncode, shown) == (128 + number, b"")
     assert said.decode().startswith(f"{command}: {word}")
     assert said.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(("command", "option"), [("cnn-export", "--tar"), ("cnn-bench", "--he")])
+def test_a_shell_is_told_what_may_follow(
+    command: str,
+    option: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    variable = f"_{command.replace('-', '_').upper()}_COMPLETE"
+    for name, value in ((variable, "bash_complete"), ("COMP_WORDS", f"{command} {option}")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMP_CWORD", "1")
+    main: Callable[[list[str]], int] = {"cnn-export": export_main, "cnn-bench": bench_main}[command]
+    assert main([]) == 0
+    assert capsys.readouterr().out.startswith(f"plain,{option}")
 
 
 def test_debug_behind_two_dashes_is_an_argument() -> None:

@@ -69,9 +69,9 @@ class AdbDevice:
         """Return its serial."""
         return self._phone.name
 
-    def stop(self) -> None:
+    def stop(self, why: str) -> None:
         """End what another thread runs, or will run, on the phone; waits end too."""
-        self._lifecycle.stop()
+        self._lifecycle.stop(why)
 
     def require_runtime(self, package: str) -> None:
         """Check that the app has a runtime for the phone's ABI.

@@ -40,6 +40,7 @@ class HostDevice:
         self._patience_s = patience_s
         self._command = tuple(command)
         self._stopping = threading.Event()
+        self._why_stopped = ""
         self._end_process = _nothing
 
     @property
@@ -47,8 +48,9 @@ class HostDevice:
         """Return what results call it."""
         return HOST
 
-    def stop(self) -> None:
+    def stop(self, why: str) -> None:
         """End the process that another thread runs, now and from now on."""
+        self._why_stopped = why
         self._stopping.set()
         self._end_process()
 
@@ -107,7 +109,7 @@ class HostDevice:
             return self._measured(job)
         except ExportError:
             if self._stopping.is_set():
-                raise Interrupted("interrupted") from None
+                raise Interrupted(self._why_stopped) from None
             raise
         finally:
             self._end_process = _nothing  # the process's number may be another's by now

@@ -26,7 +26,7 @@ _MEASURES = {
     "partitions": ("partitions", 1),
     REGRESSION: ("regression-percent", 1),
 }
-"""Estimate → slug of the measure, and its units per unit of the figure."""
+"""Name of a figure → slug of the measure, and its units per unit of the figure."""
 
 
 def as_bmf(candidates: Sequence[Candidate], verdict: Verdict) -> str:

@@ -68,6 +68,7 @@ class PhoneLifecycle:
         self._guard: SettingsGuard | None = None
         self._running: Running | None = None
         self._stopping = threading.Event()
+        self._why_stopped = ""
         self._seen = (-math.inf, State())
         """When the phone was last looked at after a process, and what it was like."""
         self._in_vain = False
@@ -121,7 +122,7 @@ class PhoneLifecycle:
             return self._persistently(work, cpus)
         except ExportError:
             if self._stopping.is_set():
-                raise Interrupted("interrupted") from None
+                raise Interrupted(self._why_stopped) from None
             raise
 
     def _persistently(self, work: Work, cpus: Sequence[int]) -> Outcome:
@@ -138,7 +139,7 @@ class PhoneLifecycle:
                 if losses == LOSSES_MAX - 1:
                     raise DeviceUnfit(f"lost {LOSSES_MAX} times in one process: {error}") from error
                 self._regain(error)
-        raise Interrupted("interrupted")
+        raise Interrupted(self._why_stopped)
 
     def started(self, running: Running) -> None:
         """Take note of the process that :meth:`stop` has to end."""
@@ -146,8 +147,9 @@ class PhoneLifecycle:
         if self._stopping.is_set():
             running.close()
 
-    def stop(self) -> None:
+    def stop(self, why: str) -> None:
         """End what another thread waits for or runs, now and from now on."""
+        self._why_stopped = why
         self._stopping.set()
         if self._running is not None:
             self._running.close()
