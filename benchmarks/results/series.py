@@ -10,6 +10,7 @@ plan the number of processes. Pure.
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -95,6 +96,11 @@ class Series:
     def load(self) -> Interval:
         """Nanoseconds of loading, over processes."""
         return median_interval(self.load_ns)
+
+    @property
+    def first(self) -> float:
+        """Nanoseconds of the first inference, the median over processes."""
+        return statistics.median(self.first_ns)
 
     @property
     def peak_memory(self) -> Memory | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 from typing import Any
 
 from cnn_export.benchmarks.results import cross_check_rows
@@ -39,7 +38,7 @@ def _series_record(series: Series) -> dict[str, Any]:
         **dataclasses.asdict(series.summary),
         "delegate": series.delegate,
         "load_ns": series.load.value,
-        "first_ns": statistics.median(series.first_ns),
+        "first_ns": series.first,
         "memory": None if memory is None else memory.model_dump(include=_MEMORY_FIELDS),
         "flags": series.flag_counts,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -123,7 +122,7 @@ def _cost_table(rows: Sequence[Series], *, several: bool) -> Table:
             "" if row.delegate is None else str(row.artifact.partitions),
             str(row.setting.threads),
             _milliseconds(row.load.value),
-            _milliseconds(statistics.median(row.first_ns)),
+            _milliseconds(row.first),
             _millions(None if memory is None else memory.peak_rss_bytes),
             _millions(
                 None if memory is None else memory.peak_rss_bytes - memory.baseline_rss_bytes
