@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from cnn_export.artifact_files.formats import PLANNED
 from cnn_export.artifact_files.inspection import Inspection, inspect
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
@@ -20,7 +21,6 @@ from cnn_export.manifest.embedded import require_same_story
 from cnn_export.manifest.fields import Partitions
 from cnn_export.manifest.manifest import Manifest, wrong_field
 
-_PLANNED = ".tflite"
 _PLANNER = "ai-edge-litert"
 """Plans a ``.tflite``'s partitions when it loads it: of another version, it may plan others."""
 
@@ -58,7 +58,7 @@ def require_agreement(path: Path, manifest: Manifest, found: Inspection) -> None
         InputRefused: names the field and both values.
     """
     require_same_story(manifest, found.metadata)
-    planned_alike = path.suffix != _PLANNED or _plans_alike(manifest.versions)
+    planned_alike = path.suffix != PLANNED or _plans_alike(manifest.versions)
     if found.split is not None and planned_alike:
         _require_same_split(path, manifest.partitions, found.split)
 

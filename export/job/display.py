@@ -114,8 +114,8 @@ def _relative(path: str) -> str:
 
 
 def _show_report(console: Console, result: ExportResult) -> None:
-    texts = ["reparameterization: switched off"]
+    stage = "reparameterization: switched off"
     if result.report is not None:
-        texts = [explanation(result.report), *legalization_explanations(result.forms)]
-    for text in texts:
+        stage = explanation(result.report)
+    for text in (stage, *legalization_explanations(result.forms)):
         console.print(f"{text}\n", markup=False, highlight=False)

@@ -21,6 +21,8 @@ _PLACES_SHOWN = 5
 _REASONS_SHOWN = 4
 _MILLION = 1e6
 _NAME_COLUMNS = 48
+_ROUNDS = "HalfPrecision"
+"""The pass whose rounding its proof leaves out."""
 
 
 def explanation(report: Report, title: str = "Reparameterization") -> str:
@@ -55,7 +57,9 @@ def _verdict(report: Report, title: str) -> str:
     if report.proof is None:
         return f"{title}: {rounds}, not proven\n"
     error, limit = report.proof.relative_error, report.proof.tolerance
-    return f"{title}: {rounds}, error {error:.1e} of RMS in float64 (limit {limit:.0e})\n"
+    rounded = any(each.name == _ROUNDS and each.rewrites for each in report.passes)
+    but = ", but for rounding to float16" if rounded else ""
+    return f"{title}: {rounds}, error {error:.1e} of RMS in float64{but} (limit {limit:.0e})\n"
 
 
 def _costs(report: Report) -> list[str]:

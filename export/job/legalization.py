@@ -76,7 +76,8 @@ def legalize(
     passes run that converters need, unproven: parity alone judges them.
 
     Raises:
-        InputRefused, ParityError: as :func:`reparameterize`.
+        InputRefused, ParityError: as :func:`reparameterize`; the latter as well of what
+            float16 cannot hold.
     """
     probes = functools.cache(functools.partial(make_probes, program.graph_module))
 
@@ -88,9 +89,9 @@ def legalize(
         return _narrowed(legalized, legalization.half, prove_equal=reparam)
 
     try:
-        results = {each: made(each) for each in set(legalizations.values())}
+        results = {each: made(each) for each in dict.fromkeys(legalizations.values())}
     except ReparameterizationError as error:
-        raise _refused(error) from error
+        raise _refused(error, reparam=reparam) from error
     return {name: results[each] for name, each in legalizations.items()}
 
 
@@ -113,9 +114,12 @@ def _legalized(
 
 def _narrowed(given: Legalized, half: LegalizationPass, *, prove_equal: bool) -> Legalized:
     graph_module = copied(given.program.graph_module)
-    report = narrow_graph(
-        graph_module, half.program_pass, dtype=torch.float16, prove_equal=prove_equal
-    )
+    try:
+        report = narrow_graph(
+            graph_module, half.program_pass, dtype=torch.float16, prove_equal=prove_equal
+        )
+    except ReparameterizationError as error:
+        raise ParityError(f"float16: {one_line(error)}; use --precision fp32") from error
     return Legalized(
         given.program.with_graph(graph_module) if report.modified else given.program,
         report if given.report is None else joined(given.report, report),
@@ -138,9 +142,10 @@ def _obstacles(
     )
 
 
-def _refused(error: ReparameterizationError) -> InputRefused | ParityError:
+def _refused(error: ReparameterizationError, *, reparam: bool = True) -> InputRefused | ParityError:
     kind = InputRefused if error.pass_name is None else ParityError
-    return kind(f"reparameterization: {one_line(error)}; --no-reparam exports the graph as traced")
+    advice = "--no-reparam exports the graph as traced" if reparam else "choose another target"
+    return kind(f"reparameterization: {one_line(error)}; {advice}")
 
 
 def _stage_probe(reference: Reference) -> Probe:

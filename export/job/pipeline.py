@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from cnn_export.artifact_files.formats import refusing_whatever_happens
 from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
 from cnn_export.job.approximation import approximate, described
@@ -211,6 +212,8 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
     figures = _measured(target, prepared, staged, tolerance)
     judge(figures, target.name, options.precision)
     legalized = prepared.legalized[target.name]
+    with refusing_whatever_happens(staged):
+        partitions = target.partitions(staged)
     try:
         return build_manifest(
             path=staged,
@@ -224,7 +227,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
             figures=figures,
             uniform=prepared.uniform,
             tolerance=tolerance,
-            partitions=target.partitions(staged),
+            partitions=partitions,
             shared_versions={"torch": metadata.version("torch")},
             approximation=prepared.approximation,
         )

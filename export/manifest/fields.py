@@ -95,7 +95,11 @@ Tensors = Annotated[list[Tensor], Field(min_length=1, max_length=256)]
 
 
 class Pass(_Model):
-    """One reparameterization pass: how often it fired and what it refused."""
+    """One pass, of the reparameterization or a legalization: its rewrites, and what it refused.
+
+    Each is proven equal, but for those that converters need where the export was made with
+    ``--no-reparam``: the parity figures alone judge them.
+    """
 
     name: str
     rewrites: Count

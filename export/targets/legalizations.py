@@ -54,7 +54,6 @@ _CARRIED = LegalizationPass(
 _HALF = LegalizationPass(
     HalfPrecision(),
     "last: the converter has no precision of its own, and takes the graph's dtypes as they are",
-    always=True,
     required=True,
 )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import onnx
 import pytest
 
 from cnn_export.artifact_files import bounded_readers, inspection
+from cnn_export.artifact_files.onnx.reader import OnnxFile
 from cnn_export.errors import InputRefused
 
 pytestmark = pytest.mark.skipif(
@@ -80,3 +83,12 @@ def test_the_process_that_fails_blames_no_single_file(
     both = re.escape(f"one of {paths[0]}, {paths[1]} ")
     with pytest.raises(InputRefused, match=f"^{both}"):
         inspection.read_graphs(paths)
+
+
+def test_a_reader_ends_with_its_last_use(tmp_path: Path) -> None:
+    file = OnnxFile(_file(tmp_path / "a.onnx"))
+    assert file.graph() is file.graph()
+    end = weakref.ref(file)
+    del file
+    gc.collect()
+    assert end() is None

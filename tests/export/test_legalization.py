@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import torch
 from torch import nn
 
 from cnn_export import export
-from cnn_export.errors import OperatorRefused, ParityError
+from cnn_export.errors import InputRefused, OperatorRefused, ParityError
 from cnn_export.job import legalization
-from cnn_export.job.display import as_json
+from cnn_export.job.display import as_json, show
 from cnn_export.job.explain import legalization_explanations
 from cnn_export.job.legalization import legalize
 from cnn_export.manifest.manifest import Manifest
@@ -158,7 +159,9 @@ def _fired(manifest: Manifest) -> dict[str, int]:
     return {each.name: each.rewrites for each in manifest.passes}
 
 
-def test_without_the_stage_only_what_converters_need_runs(out: Path) -> None:
+def test_without_the_stage_only_what_converters_need_runs(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     module = nn.Sequential(_Shortcut(), nn.Hardsigmoid()).eval()
     options: dict[str, Any] = {"output": out, "example_inputs": [torch.randn(1, 3, 16, 16)]}
     result = export(module, ["onnx", "executorch"], reparam=False, **options)
@@ -166,6 +169,10 @@ def test_without_the_stage_only_what_converters_need_runs(out: Path) -> None:
     assert result.forms["executorch"].proof is None
     told = {each.manifest.target: _fired(each.manifest) for each in result.artifacts}
     assert told == {"onnx": {}, "executorch": {"FloatHardSigmoid": 1}}
+    show(result, explain=True)
+    shown = capsys.readouterr().out
+    assert "reparameterization: switched off\n" in shown
+    assert re.search(r"Legalization for executorch: \d rounds?, not proven", shown)
 
 
 def test_half_precision_is_told_and_proven_with_the_rest(out: Path) -> None:
@@ -176,8 +183,43 @@ def test_half_precision_is_told_and_proven_with_the_rest(out: Path) -> None:
     assert report.passes[-1].name == "HalfPrecision"
     assert report.proof is not None
     assert report.proof.probes == 3
+    (told,) = legalization_explanations(result.forms)
+    assert "in float64, but for rounding to float16 (limit" in told
     single = legalize(_program(), LEGALIZATIONS)["onnx"]
+    assert single.report is not None
+    assert "rounding" not in legalization_explanations({"onnx": single.report})[0]
     assert result.artifact.manifest.parameter_bytes == single.cost.parameter_bytes
+
+
+def test_weights_beyond_float16_are_told_to_stay_float32() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3))
+    nn.init.constant_(module[0].weight, 1e5)
+    with pytest.raises(ParityError, match=r"^float16: .*not finite.*; use --precision fp32$"):
+        legalize(_program(module=module), {"onnx": LEGALIZATIONS["onnx"]}, "fp16")
+
+
+@pytest.mark.parametrize("reparam", [True, False])
+def test_only_what_helps_is_advised(reparam: bool) -> None:
+    class Failing(ProgramPass):
+        def rewrite(self, graph_module: Any) -> PassResult:
+            raise ValueError("no")
+
+    failing = Legalization((LegalizationPass(Failing(), "to fail", always=True),))
+    with pytest.raises(ParityError, match="Failing failed") as caught:
+        legalize(_program(), {"onnx": failing}, reparam=reparam)
+    assert ("--no-reparam" in str(caught.value)) is reparam
+
+
+def test_a_refusal_while_partitions_are_told_names_the_file(
+    monkeypatch: pytest.MonkeyPatch, out: Path
+) -> None:
+    def damaged(self: Any, path: Path) -> Any:
+        raise InputRefused("it is damaged")
+
+    monkeypatch.setattr(type(load_target("onnx")), "partitions", damaged)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3)).eval()
+    with pytest.raises(InputRefused, match=r"\.onnx: it is damaged"):
+        export(module, ["onnx"], output=out, example_inputs=[torch.randn(1, 3, 9, 9)])
 
 
 def test_what_a_required_pass_refuses_is_an_operator_with_its_line() -> None:

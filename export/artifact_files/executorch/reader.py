@@ -68,7 +68,6 @@ class ExecuTorchFile:
         with refusing_malformed("ExecuTorch program"):
             self._program = PteProgram(data)
 
-    @functools.cache  # noqa: B019 - lives for one file
     def graph(self) -> OpGraph:
         """Return the operators of method ``forward``, a delegate's in place of its call.
 
@@ -77,6 +76,10 @@ class ExecuTorchFile:
         Raises:
             InputRefused: damaged, no ``forward``, or a delegate other than XNNPACK.
         """
+        return self._graph
+
+    @functools.cached_property
+    def _graph(self) -> OpGraph:
         with refusing_malformed("ExecuTorch program"):
             return _Reader(self._program, self._forward()).graph()
 

@@ -36,7 +36,6 @@ class OnnxFile:
         with refusing_malformed("ONNX model"):
             self._model = _load(path)
 
-    @functools.cache  # noqa: B019 - lives for one file, and to infer shapes edits the model
     def graph(self) -> OpGraph:
         """Return the nodes in order; symbolic sizes of inputs (the batch) count as 1.
 
@@ -45,6 +44,10 @@ class OnnxFile:
         Raises:
             InputRefused: damaged, its weights are missing, or a shape is unknown.
         """
+        return self._graph
+
+    @functools.cached_property  # to infer shapes edits the model
+    def _graph(self) -> OpGraph:
         graph = self._model.graph
         with refusing_malformed("ONNX model"):
             constants = {c.name: _constant(c, self._folder) for c in graph.initializer}

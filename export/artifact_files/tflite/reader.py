@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 from pathlib import Path
 from typing import Any
@@ -107,6 +106,7 @@ class _Reader:
         self._op_names = _names(vendor.BuiltinOperator)
         self._dtypes = _names(vendor.TensorType)
         self._indices = range(self._graph.TensorsLength())
+        self._kinds: dict[int, str] = {}
         batch = self._traced_batch()
         self._tensors = {str(index): self._tensor(index, batch) for index in self._indices}
 
@@ -172,8 +172,12 @@ class _Reader:
             self._tensors,
         )
 
-    @functools.cache  # noqa: B019 - a reader lives for one file
     def _kind(self, index: int) -> str:
+        if index not in self._kinds:
+            self._kinds[index] = self._kind_of_code(index)
+        return self._kinds[index]
+
+    def _kind_of_code(self, index: int) -> str:
         code = self._model.OperatorCodes(index)
         # Codes above 127 do not fit the older field.
         name = self._op_names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
