@@ -20,6 +20,7 @@ from cnn_export.artifact_files.formats import (
 )
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.cost.reading import cost_of, read_costs
+from cnn_export.job.legalization import legalize
 from cnn_export.job.quiet import quiet
 from cnn_export.program.program import capture
 from cnn_export.targets import TARGETS, load_target
@@ -42,9 +43,10 @@ def lowered(
     """Write a network in one format and return the file."""
     torch.manual_seed(0)
     program = capture(module.eval(), (torch.randn(shape),), dynamic_batch=batch)
-    path = folder / f"network{SUFFIX[target]}"
+    chosen, path = load_target(target), folder / f"network{SUFFIX[target]}"
+    taken = legalize(program, {target: chosen.legalization}, reparam=False)[target].program
     with quiet():
-        load_target(target).export(program, TargetOptions(), path)
+        chosen.export(taken, TargetOptions(), path)
     return path
 
 
