@@ -9,7 +9,6 @@ except for ExecuTorch.
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
@@ -20,6 +19,7 @@ import numpy as np
 
 from cnn_export.benchmarks.run.plan import interleaved
 from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
+from cnn_export.benchmarks.worker.timing_loop import no_collections
 
 WARM_UP_ROUNDS = 5
 _THREADS = 1
@@ -36,13 +36,13 @@ def alternate(
     image = np.random.default_rng(seed).standard_normal(tuple(shape), dtype=np.float32)
     models = {p: runtime_of(p).load(p, {name: image}, (), _THREADS) for p in paths}
     samples: dict[str, list[int]] = {path.name: [] for path in paths}
-    gc.disable()  # a collection inside an inference would be timed with it
-    for turn, path in enumerate(interleaved(paths, WARM_UP_ROUNDS + rounds, seed)):
-        start = time.process_time_ns()
-        models[path].infer()
-        elapsed = time.process_time_ns() - start
-        if turn >= WARM_UP_ROUNDS * len(paths):
-            samples[path.name].append(elapsed)
+    with no_collections():
+        for turn, path in enumerate(interleaved(paths, WARM_UP_ROUNDS + rounds, seed)):
+            start = time.process_time_ns()
+            models[path].infer()
+            elapsed = time.process_time_ns() - start
+            if turn >= WARM_UP_ROUNDS * len(paths):
+                samples[path.name].append(elapsed)
     return samples
 
 

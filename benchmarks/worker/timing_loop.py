@@ -82,7 +82,7 @@ _Run = Callable[[float, int, int], tuple[Series, ...]]
 
 
 def _warm_then_timed(run: _Run, min_time_s: float, clock_ns: Clock) -> Timed:
-    with _no_collections():
+    with no_collections():
         count, settled = _warm_up(run, min_time_s, clock_ns)
         count += len(run(0.0, LEAD_IN_INFERENCES, LEAD_IN_INFERENCES)[0])
         return Timed(run(min_time_s, MINIMUM_SAMPLES, MAXIMUM_SAMPLES), count, settled)
@@ -149,7 +149,7 @@ def _alternate_for(
 
 
 @contextlib.contextmanager
-def _no_collections() -> Generator[None]:
+def no_collections() -> Generator[None]:
     """Hold the garbage collector: a collection inside an inference would be timed with it."""
     enabled = gc.isenabled()
     gc.disable()

@@ -24,6 +24,12 @@ from cnn_export.benchmarks.worker.timing_loop import (
 MS = 1_000_000
 
 
+@pytest.fixture(autouse=True)
+def _collecting() -> None:
+    """A process starts with its garbage collector on, whatever another test left."""
+    gc.enable()
+
+
 class _Clock:
     """Advances by the next duration on every inference, and logs who inferred."""
 

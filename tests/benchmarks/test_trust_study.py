@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
 
+from cnn_export.benchmarks.results.series import PairedTimes
 from cnn_export.benchmarks.selfcheck.noise import recorded
 from cnn_export.benchmarks.studies import cache_mixing, own_loops, trust_study
 
@@ -91,7 +92,7 @@ def test_a_recording_is_added_to_the_file(
     affine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process with fewer pairs than asked for ends in zeros, which are not drawn."""
-    pairs = [((1, 2, 3), (10, 20, 30)), ((4, 5), (40, 50))]
+    pairs = PairedTimes([(1, 2, 3), (40, 50)], [(10, 20, 30), (4, 5)], [False, True])
     monkeypatch.setattr(trust_study, "measure_against_itself", lambda *_, **__: pairs)
     out = tmp_path / "noise.npz"
     np.savez_compressed(out, earlier=np.ones((2, 1, 1), np.uint32))
