@@ -67,7 +67,7 @@ def test_a_time(java: JavaTests, options: Options, name: str, runtime: str, vers
     assert (session.hello.runtime, session.hello.version) == (runtime, version)
     assert session.hello.load_ns > 0
     assert session.hello.first_ns > 0
-    assert sum(session.samples_ns) >= 0.9 * 0.02e9
+    assert len(session.samples_ns) == session.end.count >= 10  # how many fit in is the machine's
     assert session.end.warm_up >= 6
     assert session.before is not None
     assert session.after is not None
