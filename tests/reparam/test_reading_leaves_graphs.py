@@ -1,8 +1,8 @@
-"""No helper that is named for reading edits a graph.
+"""No helper that is named for reading edits a graph, or a value that it stores.
 
-Every function of ``reparam`` and of the targets that takes a graph or a node, and is not named as a
-change, is called on every node of graphs that hold what passes look for. New ones are found by
-their annotations.
+Functions of ``reparam`` and of the targets that take graphs and nodes alone, and are not named as a
+change, are called on every node of graphs that hold what passes look for. New ones are found by
+their annotations; those that take more than graphs and nodes are not called.
 """
 
 from __future__ import annotations
@@ -134,8 +134,11 @@ def _calls(graph_module: fx.GraphModule, needed: list[Any]) -> Iterator[tuple[An
             yield tuple(given[each] if each in given else next(chosen) for each in needed)
 
 
-def _state(graph_module: fx.GraphModule) -> tuple[str, dict[str, int], list[list[str]]]:
-    tensors = {name: id(t) for name, t in graph_module.state_dict(keep_vars=True).items()}
+def _state(
+    graph_module: fx.GraphModule,
+) -> tuple[str, dict[str, tuple[int, bytes]], list[list[str]]]:
+    stored = graph_module.state_dict(keep_vars=True)
+    tensors = {name: (id(t), t.detach().numpy().tobytes()) for name, t in stored.items()}
     metas = [sorted(node.meta) for node in graph_module.graph.nodes]
     return str(graph_module.graph), tensors, metas
 
@@ -186,3 +189,11 @@ def test_a_helper_that_edits_under_a_reading_name_is_found(
     monkeypatch.setattr(approximate_shortcuts, "_sums_inside", sums_inside, raising=False)
     helper, needed = helpers()[f"{approximate_shortcuts.__name__}._sums_inside"]
     assert changed_by(helper, needed, graphs[0])
+
+
+def test_a_helper_that_edits_a_stored_value_is_found(graphs: list[fx.GraphModule]) -> None:
+    def largest_weight(graph_module: fx.GraphModule) -> float:
+        values = [parameter.data for parameter in graph_module.parameters()]
+        return max(float(value.abs_().max()) for value in values)
+
+    assert changed_by(largest_weight, [fx.GraphModule], graphs[0])
