@@ -9,9 +9,13 @@ from __future__ import annotations
 import dataclasses
 
 from cnn_export.reparam.pass_pipeline import PipelinePass
+from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
+    AveragePoolsAsConvolutions,
+)
 from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
 from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
 from cnn_export.reparam.passes.legalize.half_precision import HalfPrecision
+from cnn_export.reparam.passes.legalize.hard_sigmoid_in_layer import HardSigmoidInLayer
 from cnn_export.reparam.passes.legalize.squeeze_reshapes import SqueezeReshapes
 from cnn_export.reparam.passes.legalize.zero_padded_pools import ZeroPaddedPools
 from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
@@ -127,3 +131,34 @@ COREML = Legalization(
         _SHORTENED,
     )
 )
+
+INT8 = Legalization(
+    (
+        LegalizationPass(
+            ExplicitCeilPools(("avg",)),
+            "before AveragePoolsAsConvolutions, which takes windows of one divisor only",
+        ),
+        LegalizationPass(
+            AveragePoolsAsConvolutions(),
+            "by itself: pools that share a scale have ties, and ties differ between runtimes",
+            always=True,
+        ),
+        LegalizationPass(
+            HardSigmoidInLayer(),
+            "by itself: a clip behind a layer is integer, a hard sigmoid an island of floats",
+            always=True,
+        ),
+        _CARRIED,
+        LegalizationPass(
+            SqueezeReshapes(),
+            "as for TFLite; what it refuses, the other formats still take",
+            always=True,
+        ),
+        LegalizationPass(
+            ZeroPaddedPools(),
+            "after the others: what stands beside a pool decides, as for TFLite",
+            always=True,
+        ),
+    )
+)
+"""For ``--precision int8``, one for every format: there is one graph, and one decision on it."""
