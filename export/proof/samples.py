@@ -6,29 +6,22 @@ import math
 import os
 import zipfile
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import numpy as np
-import torch
 from numpy.lib.format import read_array
 from numpy.lib.npyio import NpzFile
 
 from cnn_export.errors import InputRefused, UsageError
 from cnn_export.program.normalization import Normalization
 from cnn_export.program.program import BATCH_MAX, Program
-from cnn_export.program.tensors import Array, Tensors, TensorSpec
+from cnn_export.program.tensors import Tensors, TensorSpec
+from cnn_export.proof.images import image_form, read_image
 from cnn_export.proof.probes import Probe
+from cnn_export.proof.sample_values import converted, read_failure
 from cnn_export.untrusted.regular_file import opened
 
-_IMAGE_CHANNELS = (1, 3)
-_IMAGE_RANK = 4
-_RGB = 3
-_WHITE = 255.0
-_IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
-"""Of what Pillow opens; some other formats start programs."""
 _ELEMENT_BYTES_MAX, _HEADER_BYTES_MAX = 16, 65_536
-_REAL_KINDS = "biuf"
-"""NumPy's letters for truth values, integers and floats."""
 
 
 def sample_probe(
@@ -43,13 +36,14 @@ def sample_probe(
         InputRefused: the file is unreadable or does not fit the network's inputs.
     """
     try:
-        inputs = _read_sample(path, program.inputs, None if pixels else normalization, pixels)
+        inputs = _read_sample(path, program.inputs, normalization, pixels)
     except (InputRefused, UsageError):
         raise
     # Damage shows as whatever the zip, deflate, NumPy or image reader stumbles over.
     except Exception as error:
         raise InputRefused(
-            f"cannot read the sample {path}: {_reason(error)}; give an image, .npy or .npz file"
+            f"cannot read the sample {path}: {read_failure(error)};"
+            " give an image, .npy or .npz file"
         ) from error
     for spec in program.inputs:
         _require_fit(path, spec, inputs)
@@ -67,8 +61,8 @@ def _read_sample(
         if suffix == ".npy":
             _require_modest(path, specs[0], os.fstat(file.fileno()).st_size)
             return {specs[0].name: read_array(file, allow_pickle=False)}
-        values = _image(path, file, specs[0], normalization)
-    return {specs[0].name: np.round(values * _WHITE) if pixels else values}
+        form = image_form(path, specs[0], normalization, pixels=pixels)
+        return {specs[0].name: read_image(file, form).values}
 
 
 def _archived(path: Path, archive: NpzFile, specs: tuple[TensorSpec, ...]) -> Tensors:
@@ -94,29 +88,6 @@ def _require_modest(path: Path, spec: TensorSpec, held_bytes: int) -> None:
         )
 
 
-def _image(
-    path: Path, file: BinaryIO, spec: TensorSpec, normalization: Normalization | None
-) -> Array:
-    from PIL import Image
-
-    if len(spec.shape) != _IMAGE_RANK or spec.shape[1] not in _IMAGE_CHANNELS:
-        raise InputRefused(
-            f"the sample {path} is read as an image, but {spec.name!r} takes {list(spec.shape)}; "
-            "give a .npy or .npz file"
-        )
-    channels, height, width = spec.shape[1:]
-    with Image.open(file, formats=_IMAGE_FORMATS) as image:
-        converted = image.convert("RGB" if channels == _RGB else "L")
-        pixels = np.asarray(converted.resize((width, height), Image.Resampling.BILINEAR))
-    values = pixels.reshape(height, width, -1).transpose(2, 0, 1)[None] / 255.0
-    if normalization is not None:
-        mean, std = (
-            np.reshape(each, (1, -1, 1, 1)) for each in (normalization.mean, normalization.std)
-        )
-        values = (values - mean) / std
-    return np.ascontiguousarray(values, dtype=np.float32)
-
-
 def _require_fit(path: Path, spec: TensorSpec, inputs: Tensors) -> None:
     if spec.name not in inputs:
         raise InputRefused(f"the sample {path} has no array named {spec.name!r}")
@@ -129,27 +100,4 @@ def _require_fit(path: Path, spec: TensorSpec, inputs: Tensors) -> None:
             f"the sample {path} has shape {list(value.shape)} for {spec.name!r}; "
             f"the network takes {list(spec.shape)}"
         )
-    inputs[spec.name] = _converted(path, spec, value)
-
-
-def _converted(path: Path, spec: TensorSpec, value: Array) -> Array:
-    """Return the sample in the input's dtype, where that keeps its values."""
-    if value.dtype.kind not in _REAL_KINDS:
-        raise InputRefused(f"the sample {path} holds {value.dtype}, not real numbers")
-    with np.errstate(over="ignore", invalid="ignore"):
-        result = np.ascontiguousarray(value, dtype=_numpy_dtype(spec))
-    if not np.isfinite(result).all():
-        raise InputRefused(f"the sample {path} holds NaN, infinity or more than float32 can")
-    if not spec.dtype.is_floating_point and not np.array_equal(result, value):
-        raise InputRefused(
-            f"the sample {path} holds values that {spec.name!r}, {spec.dtype_name}, cannot take"
-        )
-    return result
-
-
-def _reason(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-
-
-def _numpy_dtype(spec: TensorSpec) -> np.dtype[np.generic]:
-    return torch.empty(0, dtype=spec.dtype).numpy().dtype
+    inputs[spec.name] = converted(f"the sample {path}", spec, value)

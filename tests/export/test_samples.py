@@ -82,6 +82,17 @@ def test_array_samples_of_any_real_dtype(dtype: str, tmp_path: Path, program: Pr
         assert np.array_equal(value, given)
 
 
+def test_images_that_a_conversion_would_change_silently(tmp_path: Path, program: Program) -> None:
+    """Pillow clips 16 bits of grey to white, and takes the first of several frames."""
+    Image.fromarray(PICTURE[..., 0] * np.uint16(257)).save(tmp_path / "deep.png")
+    with pytest.raises(InputRefused, match=r"deep.png: its grey values have more than 8 bits"):
+        sample_probe(tmp_path / "deep.png", program, None)
+    frames = [Image.fromarray(np.roll(PICTURE, shift, axis=0)) for shift in (0, 5)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputRefused, match=r"moving.gif: it holds 2 frames"):
+        sample_probe(tmp_path / "moving.gif", program, None)
+
+
 def test_samples_of_any_batch_where_it_is_dynamic(tmp_path: Path) -> None:
     np.save(tmp_path / "five.npy", np.zeros((5, 3, 13, 18)))
     dynamic = image_program(3, dynamic_batch=True)
