@@ -141,7 +141,7 @@ def test_what_docstrings_and_comments_name_exists() -> None:
     ("text", "dead"),
     [
         ("`proof/parity.py` and `gone.py`", ["gone.py"]),
-        ("`export/proof/`, `nowhere/`, `tests/targets/test_mil_*.py`", ["nowhere/"]),
+        ("`export/proof/`, `nowhere/`, `tests/targets/coreml/test_mil_*.py`", ["nowhere/"]),
         ("`/data/local/tmp/x.py`, `passes/merge_relu.py`", []),
     ],
 )

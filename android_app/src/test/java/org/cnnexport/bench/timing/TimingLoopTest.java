@@ -13,7 +13,7 @@ import org.cnnexport.bench.runtime.Model;
 import org.cnnexport.bench.tensor.TensorBuffer;
 import org.junit.jupiter.api.Test;
 
-/** The cases of {@code tests/benchmarks/test_timing_loop.py}, with the same numbers. */
+/** The cases of {@code tests/benchmarks/worker/test_timing_loop.py}, with the same numbers. */
 final class TimingLoopTest {
     private static final long MS = 1_000_000;
 

@@ -19,7 +19,7 @@ from file_sets import FILE_SETS
 from cnn_export.atomic_commit import settle
 
 _HERE = Path(__file__).parent
-_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(_HERE)}
+_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(_HERE.parent)}
 _STRIDE = 1 if len(seeds(5)) == 5 else 23
 """Of about 11,000 moments, each 23rd by default."""
 

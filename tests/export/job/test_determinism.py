@@ -14,7 +14,7 @@ import networks
 import pytest
 import torch
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 USERS = {"quillfeather": ("fp32", "fp16"), "brambleworth": ("fp16", "fp32")}
 """User names that are words of no format, and the precisions in the order of each."""
 COMMANDS = """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ROOMS = {"export": "cnn_export"} | {
     room: f"cnn_export.{room}" for room in ("reparam", "models", "benchmarks")
 }

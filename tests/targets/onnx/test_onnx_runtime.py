@@ -45,7 +45,7 @@ def test_the_users_own_choice_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("file", ["export/targets", "benchmarks"], ids=["exporter", "harness"])
 def test_nobody_imports_it_another_way(file: str) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     sources = [
         path for path in (root / file).rglob("*.py") if path.parts[-2:] != ("onnx", "runtime.py")
     ]

@@ -91,7 +91,7 @@ def test_executorch_wheel_has_no_tracer_and_says_what_to_do(exported: dict[str, 
 
 def test_only_the_litert_that_the_extra_installs_is_profiled(exported: dict[str, Path]) -> None:
     """The library's structures are private: those of another version may lie elsewhere."""
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     pinned = f"ai-edge-litert=={KNOWN_VERSION}*"
     assert pinned in project["project"]["optional-dependencies"]["bench"]
     with pytest.raises(TargetUnavailable, match=re.escape(f"pip install '{pinned}'")):

@@ -14,7 +14,7 @@ from command_checks import REFUSED, SMALL, USAGE, one_line, refusal, start
 from file_sets import FILE_SETS
 
 INTERNAL = 1
-_HERE = Path(__file__).parent
+_HELPERS = Path(__file__).parents[1]
 
 JOB = """
 import os, signal, sys
@@ -44,7 +44,7 @@ sys.exit(supervised(job, tell))
 def supervise(out: Path, step: str, ending: str) -> tuple[int, str]:
     """Run a job that ends in a way of its own; return exit code and line."""
     command = [sys.executable, "-c", JOB, str(out), step, ending]
-    environment = {**os.environ, "PYTHONPATH": str(_HERE)}
+    environment = {**os.environ, "PYTHONPATH": str(_HELPERS)}
     ended = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ended.stdout == ""
     return ended.returncode, ended.stderr
