@@ -29,6 +29,10 @@ class ParityError(ExportError):
     exit_code: ClassVar[int] = 3
 
 
+class AccuracyRefused(ParityError):
+    """An artifact computes what was decided, but that is not what the checkpoint answers."""
+
+
 class InputRefused(ExportError):
     """The checkpoint, its shape, an operator or the destination cannot be accepted."""
 
