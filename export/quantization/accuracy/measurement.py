@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+import torch
 
 from cnn_export.program.tensors import Tensors
 from cnn_export.quantization.accuracy.figures import OutputFigures, OutputMeter
@@ -48,6 +49,19 @@ def measure(
             f"{position} samples, labels for {position if truth is None else len(truth)}"
         )
     return tuple(meter.figures() for meter in meters.values())
+
+
+def module_run(
+    module: Callable[..., Sequence[torch.Tensor]], inputs: Sequence[str], outputs: Sequence[str]
+) -> Run:
+    """Return how to run a graph, or an emulation of one, on arrays by name."""
+
+    def run(values: Tensors) -> Tensors:
+        with torch.no_grad():
+            results = module(*(torch.from_numpy(values[name]) for name in inputs))
+        return {name: each.numpy() for name, each in zip(outputs, results, strict=True)}
+
+    return run
 
 
 def answers(fp32: Run, int8: Run, batches: Iterable[Tensors]) -> Iterable[tuple[Tensors, Tensors]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from cnn_export.errors import AccuracyRefused
 from cnn_export.quantization.accuracy.calibrated_twice import CalibratedTwice
-from cnn_export.quantization.accuracy.sensitivity import LayerSensitivity
+from cnn_export.quantization.accuracy.float_layers.sensitivity import LayerSensitivity
 from cnn_export.quantization.accuracy.verdict import Verdict
 
 _NAMED = 3

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from cnn_export.errors import InputRefused
 from cnn_export.program.tensors import Tensors
@@ -123,6 +124,11 @@ class CalibrationData:
                 group = []
         if group:
             yield _stacked(group)
+
+    def tensors(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        """Yield the batches as tensors, in the order of the network's inputs."""
+        for batch in self.batches():
+            yield tuple(torch.from_numpy(value) for value in batch.values())
 
     def part(self, indices: Sequence[int]) -> CalibrationData:
         """Return those of the samples; ``whole_batches`` leaves out an incomplete last one."""

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from cnn_export.quantization.accuracy.keep_float import choose_float, relative_cost
+from cnn_export.program.program import capture
+from cnn_export.quantization.accuracy.float_layers.keep_float import choose_float, relative_cost
+from cnn_export.quantization.accuracy.float_layers.layer_costs import layer_costs
+from cnn_export.quantization.accuracy.float_layers.sensitivity import LayerCost, measure_sensitivity
 from cnn_export.quantization.accuracy.output_error import output_error
-from cnn_export.quantization.accuracy.sensitivity import LayerCost, measure_sensitivity
 
 
 def layers(count: int) -> list[LayerCost]:
@@ -55,6 +57,23 @@ def test_as_many_networks_as_allowed(evaluations: int) -> None:
         assert found[0].gain == pytest.approx(9)
     again = measure_sensitivity(Additive(errors), layers(53), evaluations)
     assert found == again, "nothing depends on the clock"
+
+
+def test_layers_cost_what_they_multiply_and_hold() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(4, 6, (3, 5), stride=2, groups=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(6 * 4 * 5, 7),
+    )
+    program = capture(network, [torch.zeros(1, 4, 9, 13)])
+    first, second = layer_costs(program.graph_module, {"linear": "head"})
+    assert first == LayerCost("conv2d", 4 * 5 * 6 * 2 * 3 * 5, 3 * 6 * 2 * 3 * 5)
+    assert second == LayerCost("head", 120 * 7, 3 * 120 * 7)
+    many = capture(network, [torch.zeros(1, 4, 9, 13)], dynamic_batch=True)
+    assert [each.macs for each in layer_costs(many.graph_module)] == [first.macs, second.macs]
+    fixed = capture(network, [torch.zeros(3, 4, 9, 13)])
+    assert [each.macs for each in layer_costs(fixed.graph_module)] == [first.macs, second.macs]
 
 
 def test_no_layers() -> None:

@@ -10,9 +10,9 @@ import pytest
 from cnn_export.errors import AccuracyRefused, ParityError
 from cnn_export.quantization.accuracy.bounds import Bounds
 from cnn_export.quantization.accuracy.calibrated_twice import calibrated_twice
+from cnn_export.quantization.accuracy.float_layers.sensitivity import LayerCost, LayerSensitivity
 from cnn_export.quantization.accuracy.measurement import measure
 from cnn_export.quantization.accuracy.refusal import require_accuracy, require_same_twice
-from cnn_export.quantization.accuracy.sensitivity import LayerCost, LayerSensitivity
 from cnn_export.quantization.accuracy.verdict import Verdict, judge
 from cnn_export.quantization.decision import Decision, TensorScale
 

@@ -37,6 +37,9 @@ def test_rows_of_several_inputs(tmp_path: Path, save: Callable[..., None], dtype
         assert read.dtype == np.float32
         assert np.array_equal(read, image.astype(np.float32))
         assert np.array_equal(np.concatenate([b["tokens"] for b in batches]), tokens)
+    (first, *_) = data.tensors()
+    assert [tuple(each.shape) for each in first] == [(4, 3, 9, 14), (4, 5)]
+    assert np.array_equal(first[0].numpy(), batches[0]["image"])
     record = data.record
     assert (record.kind, record.count, record.order) == ("tensors", 11, "as stored")
     assert data.names[10] == "sample 10"

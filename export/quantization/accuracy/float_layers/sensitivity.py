@@ -59,7 +59,7 @@ def measure_sensitivity(
     """Return the layers, those whose float form helps most first.
 
     ``error_with`` returns the network's error with the named layers float, on samples that the
-    final figures are not taken from (:func:`output_error`). ``layers`` are in the graph's order,
+    final figures are not taken from (``output_error.py``). ``layers`` are in the graph's order,
     in which neighbours are alike.
     """
     error = error_with(frozenset())

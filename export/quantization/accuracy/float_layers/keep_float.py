@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from cnn_export.quantization.accuracy.sensitivity import LayerSensitivity
+from cnn_export.quantization.accuracy.float_layers.sensitivity import LayerSensitivity
 
 Meets = Callable[[frozenset[str]], bool]
 """Whether the network with these layers in float meets the accuracy bound."""
