@@ -1,0 +1,1 @@
+"""Chooses what of a network becomes integers, and at which scales."""

@@ -1,0 +1,1 @@
+"""What tensors hold on calibration data, and the range that is made of it."""
