@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import torch
 from torch import fx
 
 from cnn_export.reparam.graph.operators import arguments, has_tensor, operator_name
@@ -39,7 +40,10 @@ EVERYTHING = Bounds()
 
 
 def read_clip(graph_module: fx.GraphModule, node: fx.Node) -> tuple[fx.Node, Bounds] | None:
-    """Read ``min(max(x, low), high)`` as ``(x, bounds)``; ``None`` for anything else."""
+    """Read ``min(max(x, low), high)`` as ``(x, bounds)``; ``None`` for anything else.
+
+    The bounds are float32 numbers, as the operator has them that clips float32 values.
+    """
     name = operator_name(node)
     if name not in ("relu", "relu6", "hardtanh", "clamp", "clamp_min", "clamp_max"):
         return None
@@ -54,6 +58,6 @@ def read_clip(graph_module: fx.GraphModule, node: fx.Node) -> tuple[fx.Node, Bou
         value = default if given is None else scalar(graph_module, given)
         if value is None:
             return None
-        ends.append(value)
+        ends.append(torch.tensor(value, dtype=torch.float32).item())
     low, high = ends
     return (bound["self"], Bounds(low, high)) if low <= high else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from torch import fx
 
-from cnn_export.quantization.insertion.clips import EVERYTHING, Bounds
+from cnn_export.quantization.insertion.clips import EVERYTHING, Bounds, read_clip
 from cnn_export.quantization.scheme.observation.ranges import Range, choose_range
 from cnn_export.quantization.scheme.observation.scales import scale_of
 from cnn_export.quantization.scheme.observation.statistics import Statistics
@@ -37,8 +37,16 @@ def group_ranges(
         ValueError: the statistics lack one of the tensors.
     """
     readers = reader_bounds(graph_module)
-    clips = {each.output: each.clip for each in placement.operators if each.clip is not None}
-    return [_group_range(group, readers, clips, statistics, options) for group in placement.groups]
+    return [
+        _group_range(group, readers, _clips(graph_module, group), statistics, options)
+        for group in placement.groups
+    ]
+
+
+def _clips(graph_module: fx.GraphModule, group: Sequence[fx.Node]) -> dict[fx.Node, Bounds]:
+    """Return the clips that the group's steps may do: those of what is not integer before."""
+    clips = {node: read_clip(graph_module, node) for node in group}
+    return {node: clip[1] for node, clip in clips.items() if clip and clip[0] not in group}
 
 
 def _group_range(
