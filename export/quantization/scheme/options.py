@@ -13,7 +13,7 @@ class SchemeOptions:
     """How ranges are chosen, and what stays float.
 
     ``percentile`` is the share of values, in percent, that the method of that name keeps inside.
-    ``keep_float`` names layers as :func:`layer_names` shows them. ``per_tensor_weights`` gives a
+    ``keep_float`` names layers as ``placement/layer_names.py`` does. ``per_tensor_weights`` gives a
     layer one weight scale instead of one per output channel: worse, and there to show it.
     """
 
