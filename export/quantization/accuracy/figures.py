@@ -42,7 +42,8 @@ class OutputFigures:
     it more than :data:`SURE` (None: no classes, or never sure). ``cosine`` is the mean over samples
     and ``cosine_worst`` the smallest. ``snr_db`` is the power of fp32 over that of the difference,
     over all samples. ``explained`` is 1 − (difference's power) / (fp32's variance over samples):
-    below 0, a constant would do better (None: fp32 does not vary).
+    below 0, a constant would do better (None: fp32 does not vary). ``saturated`` is the share of
+    fp32's values that int8 cannot reach (None: not asked for): calibration has not seen their like.
     """
 
     name: str
@@ -55,12 +56,15 @@ class OutputFigures:
     snr_db: float
     explained: float | None
     true_classes: TrueClasses | None
+    saturated: float | None
 
 
 class OutputMeter:
     """Adds up the figures of one output, batch by batch; holds as many numbers as one sample."""
 
-    def __init__(self, name: str, kind: OutputKind) -> None:
+    def __init__(
+        self, name: str, kind: OutputKind, limits: tuple[float, float] | None = None
+    ) -> None:
         self._name = name
         self._kind: OutputKind = kind
         self._count = self._same = self._sure = self._sure_same = 0
@@ -69,6 +73,7 @@ class OutputMeter:
         self._signal = self._noise = 0.0
         self._mean: Array = np.zeros(())
         self._spread = 0.0
+        self._limits, self._values, self._beyond = limits, 0, 0
 
     def add(self, fp32: Array, int8: Array, labels: Array | None = None) -> None:
         """Add a batch: outputs (batch, …), and the true classes (batch,) if known.
@@ -111,6 +116,7 @@ class OutputMeter:
             10 * math.log10(self._signal / self._noise) if self._noise else math.inf,
             1 - self._noise / self._spread if self._spread else None,
             self._true_classes() if self._labelled else None,
+            None if self._limits is None else self._beyond / self._values,
         )
 
     def _true_classes(self) -> TrueClasses:
@@ -125,6 +131,10 @@ class OutputMeter:
 
     def _add_errors(self, expected: Array, got: Array) -> None:
         self._signal += float((expected**2).sum())
+        self._values += expected.size
+        if self._limits is not None:
+            low, high = self._limits
+            self._beyond += int(((expected < low) | (expected > high)).sum())
         self._noise += float(((expected - got) ** 2).sum())
         for cosine in _cosines(expected, got).tolist():
             self._cosine_sum += cosine

@@ -19,11 +19,13 @@ def measure(
     pairs: Iterable[tuple[Tensors, Tensors]],
     kinds: Mapping[str, OutputKind] | None = None,
     labels: Sequence[int] | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> tuple[OutputFigures, ...]:
     """Return the figures of each output over pairs of (fp32 outputs, int8 outputs).
 
     ``kinds`` overrides what the first batch's values tell. ``labels`` are the true classes, a
-    sample each, and belong to every output that holds classes.
+    sample each, and belong to every output that holds classes. ``limits`` are the smallest and
+    largest value that int8 has for an output.
 
     Raises:
         InputRefused: fp32 outputs that are not finite, or hardly ever those of the labels.
@@ -36,7 +38,8 @@ def measure(
             raise ValueError(f"outputs {list(expected)} against {list(got)}")
         for name, value in expected.items():
             if name not in meters:
-                meters[name] = OutputMeter(name, (kinds or {}).get(name, output_kind(value)))
+                kind = (kinds or {}).get(name, output_kind(value))
+                meters[name] = OutputMeter(name, kind, (limits or {}).get(name))
         count = len(next(iter(expected.values())))
         part = None if truth is None else truth[position : position + count]
         position += count

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from cnn_export.quantization.calibration.record import (
     sample_digest,
 )
 from cnn_export.quantization.calibration.sample_source import Reader, SampleSource, UnusableSample
+from cnn_export.quantization.calibration.scan import ValueSpan
 
 KEPT_BYTES_MAX = 128 * 2**20
 """Decoded samples kept between passes: photographs take longer to decode than to quantize."""
@@ -72,7 +73,7 @@ class CalibrationData:
     """Some samples of a source, in its order.
 
     ``batch`` is how many make a batch; the last one may hold fewer, unless ``whole_batches``.
-    ``skipped`` and ``notes`` are those of the source.
+    ``skipped``, ``notes`` and ``spans`` (of the inputs' values) are those of the source.
     """
 
     store: SampleStore
@@ -81,6 +82,7 @@ class CalibrationData:
     whole_batches: bool = False
     skipped: tuple[SkippedSample, ...] = ()
     notes: tuple[str, ...] = ()
+    spans: Mapping[str, ValueSpan] = dataclasses.field(default_factory=dict[str, ValueSpan])
 
     def __len__(self) -> int:
         return len(self.indices)

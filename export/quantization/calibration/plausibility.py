@@ -13,6 +13,9 @@ _SLACK = 0.02
 _COVERED_MIN = 0.5
 """A collection of images, however dull, covers more than half of what pixels can be."""
 
+_WIDER_MAX = 2.0
+"""Between two collections of the same kind of data."""
+
 _WHITE = 255.0
 
 
@@ -32,6 +35,23 @@ def span_notes(
     return tuple(note for note in notes if note)
 
 
+def spans_apart(
+    calibration: Mapping[str, ValueSpan], evaluation: Mapping[str, ValueSpan]
+) -> tuple[str, ...]:
+    """Return which inputs take values in evaluation that calibration is far from, a sentence each.
+
+    An image brighter than all others is no reason; data of another normalization is.
+    """
+    pairs = ((name, calibration[name], span) for name, span in evaluation.items())
+    return tuple(
+        f"{name!r} takes values from {judged.low:.4g} to {judged.high:.4g} in evaluation, from"
+        f" {span.low:.4g} to {span.high:.4g} in calibration: are both of one normalization? What"
+        " lies outside saturates"
+        for name, span, judged in pairs
+        if judged.width > _WIDER_MAX * span.width or span.width > _WIDER_MAX * judged.width
+    )
+
+
 def _expected(normalization: Normalization | None, *, pixels: bool) -> ValueSpan | None:
     if pixels:
         return ValueSpan(0.0, _WHITE)
@@ -44,11 +64,11 @@ def _expected(normalization: Normalization | None, *, pixels: bool) -> ValueSpan
 
 
 def _note(name: str, span: ValueSpan, expected: ValueSpan) -> str:
-    width = expected.high - expected.low
+    width = expected.width
     outside = max(expected.low - span.low, span.high - expected.high)
     if outside > _SLACK * width:
         how = "outside"
-    elif span.high - span.low < _COVERED_MIN * width:
+    elif span.width < _COVERED_MIN * width:
         how = "in a small part of"
     else:
         return ""

@@ -55,6 +55,7 @@ def read_calibration(
         static > 1,
         found.skipped,
         notes,
+        found.spans,
     )
     return data.part(data.indices)
 

@@ -32,6 +32,11 @@ class ValueSpan:
     low: float
     high: float
 
+    @property
+    def width(self) -> float:
+        """How far apart they are."""
+        return self.high - self.low
+
     def joined(self, values: Tensors, name: str) -> ValueSpan:
         """Return the span of this one and one more sample."""
         value = values[name]

@@ -12,6 +12,7 @@ import math
 
 from cnn_export.errors import InputRefused, UsageError
 from cnn_export.quantization.calibration.data import CalibrationData
+from cnn_export.quantization.calibration.plausibility import spans_apart
 from cnn_export.quantization.calibration.scan import SAMPLES_MIN
 
 HELD_BACK_SHARE = 0.25
@@ -56,11 +57,15 @@ def split(data: CalibrationData, held_back_share: float = HELD_BACK_SHARE) -> Sp
 def separate(calibration: CalibrationData, evaluation: CalibrationData) -> Split:
     """Calibrate on all of one source and judge by another, without what both hold.
 
+    Where their values are far apart, the record of what judges has a note on it.
+
     Raises:
         InputRefused: fewer than :data:`SAMPLES_MIN` samples of the evaluation are its own.
     """
     shared = frozenset(calibration.digests)
     held_back = _without(evaluation, shared)
+    apart = spans_apart(calibration.spans, evaluation.spans)
+    held_back = dataclasses.replace(held_back, notes=(*held_back.notes, *apart))
     repeated = len(evaluation) - len(held_back)
     if len(set(held_back.digests)) < SAMPLES_MIN:
         raise InputRefused(

@@ -108,6 +108,14 @@ def test_outputs_that_cannot_be_compared() -> None:
     assert np.isnan(figures.snr_db)
 
 
+def test_values_that_int8_cannot_reach() -> None:
+    fp32 = scores(1)
+    pairs = batched(fp32, fp32, sizes=(7, 34))
+    (figures,) = measure(pairs, limits={"y": (-1.0, 0.75)})
+    assert figures.saturated == pytest.approx(((fp32 < -1) | (fp32 > 0.75)).mean())
+    assert measure(pairs)[0].saturated is None
+
+
 def test_labels_of_another_network() -> None:
     right = scores(1).argmax(1)
     measure(

@@ -85,3 +85,14 @@ def test_copies_of_calibration_samples_do_not_judge(tmp_path: Path) -> None:
     assert len(parts.calibration) == 25
     with pytest.raises(InputRefused, match=r"25 of 25 samples are also in .*and 0 are left"):
         separate(calibration, calibration)
+
+
+def test_evaluation_of_another_normalization_is_said(tmp_path: Path) -> None:
+    values = rows(40, shape=(3,))
+    calibration = data_of(tmp_path, values[:20])
+    assert separate(calibration, data_of(tmp_path, values[20:], "b")).held_back.notes == ()
+    for name, scale in (("c", 60), ("d", 0.1)):
+        (note,) = separate(calibration, data_of(tmp_path, values * scale, name)).held_back.notes
+        assert "are both of one normalization?" in note
+        assert f"{values.min() * scale:.4g}" in note
+        assert f"{values[:20].max():.4g}" in note
