@@ -1,0 +1,1 @@
+"""A decision computed in floats: what it changes, layer by layer."""
