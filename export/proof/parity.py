@@ -135,10 +135,10 @@ def measure(
     figures: list[OutputParity] = []
     for reference in expected:
         raw = session(to_artifact(reference.probe.inputs, program.inputs, layout))
-        _require_names(raw, program.outputs)
+        require_names(raw, program.outputs)
         actual = from_artifact(raw, program.outputs, layout)
         for name, exact in reference.outputs.items():
-            _require_form(name, actual[name], exact)
+            require_form(name, actual[name], exact)
             whole = name in program.whole_outputs
             limit = tolerance.limit(reference.float32_floor[name])
             figures.append(_figure(reference, name, actual[name], 0.0 if whole else limit, whole))
@@ -229,7 +229,12 @@ def _rms(exact: Array) -> float:
     return float(np.sqrt(np.mean(np.square(exact.astype(np.float64))))) if exact.size else 0.0
 
 
-def _require_names(actual: Tensors, outputs: tuple[TensorSpec, ...]) -> None:
+def require_names(actual: Tensors, outputs: tuple[TensorSpec, ...]) -> None:
+    """Check that an artifact returns the program's outputs and no others.
+
+    Raises:
+        ParityError: names both.
+    """
     expected = [spec.name for spec in outputs]
     if sorted(actual) != sorted(expected):
         raise ParityError(
@@ -238,8 +243,12 @@ def _require_names(actual: Tensors, outputs: tuple[TensorSpec, ...]) -> None:
         )
 
 
-def _require_form(name: str, actual: Array, exact: Array) -> None:
-    """Check shape and dtype: float32 for floating outputs; integers may be narrower."""
+def require_form(name: str, actual: Array, exact: Array) -> None:
+    """Check shape and dtype: float32 for floating outputs; integers may be narrower.
+
+    Raises:
+        ParityError: names the output, and what it is in both.
+    """
     floating = np.issubdtype(exact.dtype, np.floating)
     if floating != (actual.dtype == np.float32):
         raise ParityError(
