@@ -84,7 +84,7 @@ def legalize(
     def made(legalization: Legalization) -> Legalized:
         passes = [each for each in legalization.passes if reparam or each.always]
         legalized = _legalized(program, passes, probes if reparam else None)
-        if precision == "fp32" or legalization.half is None:
+        if precision != "fp16" or legalization.half is None:
             return legalized
         return _narrowed(legalized, legalization.half, prove_equal=reparam)
 

@@ -14,7 +14,7 @@ import sysconfig
 import traceback
 import warnings
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -66,8 +66,21 @@ class Program:
         return tuple(t[:1] if self.dynamic_batch else t for t in self.example_inputs)
 
     def with_graph(self, graph_module: fx.GraphModule) -> Program:
-        """Return the same program over a rewritten graph (names and shapes unchanged)."""
-        return dataclasses.replace(self, graph_module=graph_module)
+        """Return the same program over a rewritten graph (names and shapes unchanged).
+
+        Its inputs and outputs may have other dtypes: a quantized graph may take integers.
+        """
+        given = _values(graph_module.graph.find_nodes(op="placeholder"))
+        return dataclasses.replace(
+            self,
+            graph_module=graph_module,
+            inputs=_with_dtypes(self.inputs, given),
+            outputs=_with_dtypes(self.outputs, _output_values(graph_module)),
+            example_inputs=tuple(
+                tensor.to(value.dtype)
+                for tensor, value in zip(self.example_inputs, given, strict=True)
+            ),
+        )
 
     @functools.cached_property
     def exported(self) -> ExportedProgram:
@@ -219,7 +232,20 @@ def _output_names(exported: ExportedProgram, count: int) -> list[str]:
 
 def _output_values(graph_module: fx.GraphModule) -> list[torch.Tensor]:
     nodes: Any = graph_module.graph.output_node().args[0]
+    return _values(nodes)
+
+
+def _values(nodes: Iterable[fx.Node]) -> list[torch.Tensor]:
     return [node.meta["val"] for node in nodes]
+
+
+def _with_dtypes(
+    specs: Sequence[TensorSpec], values: Sequence[torch.Tensor]
+) -> tuple[TensorSpec, ...]:
+    return tuple(
+        dataclasses.replace(spec, dtype=value.dtype)
+        for spec, value in zip(specs, values, strict=True)
+    )
 
 
 def _require_distinct(names: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
 """Values by input or output name, in the program's order."""
 
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "int8"]
 Layout = Literal["nchw", "nhwc"]
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session
+from cnn_export.quantization.spelling import Spelling
 from cnn_export.targets.legalizations import Legalization
 from cnn_export.targets.options import TargetOptions
 
@@ -42,6 +43,8 @@ class Target(Protocol):
     """What :meth:`load` executes the artifact with, e.g. ``onnxruntime``."""
     legalization: Legalization
     """Passes that give the proven network the form this format takes, see :mod:`.legalizations`."""
+    spelling: Spelling
+    """How an int8 decision is written into the graph that :meth:`export` takes."""
 
     def versions(self) -> dict[str, str]:
         """Return the vendor packages' versions.

@@ -16,9 +16,14 @@ from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session, Tensors
+from cnn_export.quantization.spelling import Spelling
+from cnn_export.reparam.graph.copies import copied
+from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
 from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
+from cnn_export.targets.executorch.uint8_borders import spell_uint8_borders
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
+from cnn_export.targets.quantized import is_quantization, require_quantized
 
 _INPUT_NAMES = METADATA_PREFIX + "input_names"
 _OUTPUT_NAMES = METADATA_PREFIX + "output_names"
@@ -32,6 +37,7 @@ class ExecuTorch:
     suffix = ".pte"
     runtime = "executorch"
     legalization = legalizations.EXECUTORCH
+    spelling = Spelling(activations="int8", weights="constant", biases="float")
 
     def versions(self) -> dict[str, str]:
         """Return the version of ExecuTorch (exporter, delegate and runtime are one wheel)."""
@@ -45,13 +51,17 @@ class ExecuTorch:
         """Return the operators outside core ATen, which is all that ExecuTorch lowers."""
         graph = program.exported.run_decompositions().graph
         return diagnosis.unknown_operators(
-            graph, lambda op: torch.Tag.core in op.tags, "it is not in ExecuTorch's core ATen set"
+            graph,
+            lambda op: torch.Tag.core in op.tags or is_quantization(op),
+            "it is not in ExecuTorch's core ATen set",
         )
 
     def export(self, program: Program, options: TargetOptions, path: Path) -> None:
         """Lower to XNNPACK and write; the same program gives the same bytes."""
+        require_quantized(program, options)
+        given = _respelled(program, options)
         try:
-            lowered = _lower(program, options)
+            lowered = _lower(given, options)
             manager = lowered.to_executorch()
         except Exception as error:
             raise OperatorRefused(f"ExecuTorch cannot lower it{diagnosis.plain(error)}") from error
@@ -83,6 +93,20 @@ class ExecuTorch:
 
 def _names(program: Any, method: str) -> list[str]:
     return json.loads(program.load_method(method).execute([])[0])
+
+
+def _respelled(program: Program, options: TargetOptions) -> Program:
+    """Return a quantized program with hard sigmoids left in floats, and uint8, spelled out.
+
+    Only now: int8 has one graph for all formats, and a decision on its nodes.
+    """
+    if options.precision != "int8":
+        return program
+    graph_module = copied(program.graph_module)
+    FloatHardSigmoid()(graph_module)
+    spell_uint8_borders(graph_module)
+    graph_module.recompile()
+    return program.with_graph(graph_module)
 
 
 def _lower(program: Program, options: TargetOptions) -> Any:

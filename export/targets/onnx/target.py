@@ -13,10 +13,12 @@ from cnn_export.command_line.packages import require
 from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session, Tensors
+from cnn_export.quantization.spelling import Spelling
 from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
+from cnn_export.targets.quantized import require_quantized
 
 OPSETS = range(18, 24)
 """Opsets that torch's exporter writes and ONNX Runtime's CPU kernels cover."""
@@ -31,6 +33,7 @@ class Onnx:
     suffix = ".onnx"
     runtime = "onnxruntime"
     legalization = legalizations.ONNX
+    spelling = Spelling(activations="uint8", weights="constant", biases="int32")
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the exporter's packages and the runtime."""
@@ -58,9 +61,14 @@ class Onnx:
         )
 
     def export(self, program: Program, options: TargetOptions, path: Path) -> None:
-        """Convert, simplify, check and write; the same program gives the same bytes."""
+        """Convert, simplify, check and write; the same program gives the same bytes.
+
+        A quantized graph is not simplified: folding constants would dequantize its weights.
+        """
+        require_quantized(program, options)
         model = _convert(program, options)
-        model = model_proto.simplified(model, _feeds(program))
+        if options.precision != "int8":
+            model = model_proto.simplified(model, _feeds(program))
         model_proto.finish(model, options.metadata, options.ir_version)
         path.write_bytes(model.SerializeToString(deterministic=True))
 

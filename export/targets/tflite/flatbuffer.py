@@ -1,0 +1,102 @@
+"""A TFLite file as the vendor's objects, edits of them, and the bytes of it again.
+
+The schema's generated classes have no types: they are ``Any`` here.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+INT8, FLOAT32 = "int8", "float32"
+_FILE_IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16
+"""Of every buffer, as in files that the converter writes: runtimes read int32 biases in place."""
+
+_INT8_VERSION = 2
+"""Since this version of theirs, ``QUANTIZE`` and ``DEQUANTIZE`` take int8."""
+_UINT8_OFFSET = 128
+_LAST_OLD_CODE = 127
+
+
+def read_model(content: bytes) -> Any:
+    """Return the file as a ``ModelT``."""
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    return flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+
+
+def written(model: Any) -> bytes:
+    """Return a ``ModelT`` as the content of a file; the same model gives the same bytes."""
+    import flatbuffers
+
+    vendor: Any = flatbuffers
+
+    class Aligned(vendor.Builder):
+        """Honours the ``force_align`` of buffers, which generated Python leaves out."""
+
+        def CreateNumpyVector(self, x: Any) -> Any:
+            self.Prep(_ALIGNMENT, x.nbytes)
+            return super().CreateNumpyVector(x)
+
+    builder = Aligned(1024)
+    builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+class SubgraphEditor:
+    """One subgraph of a ``ModelT``: reads its operators, adds tensors and conversions."""
+
+    def __init__(self, model: Any, subgraph: Any) -> None:
+        from ai_edge_litert import schema_py_generated
+
+        self._schema: Any = schema_py_generated
+        self._model, self.subgraph = model, subgraph
+        codes = vars(self._schema.BuiltinOperator)
+        self._names = {code: name for name, code in codes.items() if isinstance(code, int)}
+
+    @property
+    def operators(self) -> list[Any]:
+        """The operators in the order they run."""
+        return self.subgraph.operators
+
+    def name(self, operator: Any) -> str:
+        """Return the operator's kind, e.g. ``CONV_2D``."""
+        return self._names[self._model.operatorCodes[operator.opcodeIndex].builtinCode]
+
+    def is_int8(self, tensor: int) -> bool:
+        """Whether a tensor holds int8; −1 is an optional one that is absent."""
+        return tensor >= 0 and self.subgraph.tensors[tensor].type == self._schema.TensorType.INT8
+
+    def beside(self, tensor: int, kind: str) -> int:
+        """Add a tensor like an int8 one, in ``float32`` or ``uint8``, and return its index."""
+        like, new = self.subgraph.tensors[tensor], self._schema.TensorT()
+        new.shape, new.shapeSignature, new.hasRank = like.shape, like.shapeSignature, like.hasRank
+        new.type = getattr(self._schema.TensorType, kind.upper())
+        new.name = like.name + f"_{kind}".encode()
+        if kind != FLOAT32:
+            new.quantization = copy.copy(like.quantization)
+            points = like.quantization.zeroPoint
+            new.quantization.zeroPoint = [int(each) + _UINT8_OFFSET for each in points]
+        self.subgraph.tensors.append(new)
+        return len(self.subgraph.tensors) - 1
+
+    def call(self, name: str, source: int, result: int) -> Any:
+        """Return a new operator of one input and one output, which is not in its place yet."""
+        operator = self._schema.OperatorT()
+        operator.opcodeIndex = self._code(name)
+        operator.inputs, operator.outputs = [source], [result]
+        return operator
+
+    def _code(self, name: str) -> int:
+        """Return the place of a kind among those that the model declares."""
+        wanted = getattr(self._schema.BuiltinOperator, name)
+        for index, code in enumerate(self._model.operatorCodes):
+            if code.builtinCode == wanted:
+                return index
+        code = self._schema.OperatorCodeT()
+        # Old readers know the first 127 kinds by another field.
+        code.builtinCode, code.deprecatedBuiltinCode = wanted, min(wanted, _LAST_OLD_CODE)
+        code.version = _INT8_VERSION
+        self._model.operatorCodes.append(code)
+        return len(self._model.operatorCodes) - 1
