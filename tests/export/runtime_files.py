@@ -90,25 +90,22 @@ def traced(module: nn.Module, inputs: torch.Tensor, *, dynamic_batch: bool = Fal
     return capture(module.eval(), (inputs,), dynamic_batch=dynamic_batch)
 
 
-def onnx_session(program: Program, threads: int = 1) -> Run:
-    """Convert with torch's exporter and load in ONNX Runtime."""
-    batch = {0: torch.export.Dim.AUTO} if program.dynamic_batch else None
+def onnx_bytes(program: Program) -> bytes:
+    """Convert with torch's exporter."""
     converted = torch.onnx.export(
-        program.graph_module if batch else program.exported,
-        program.example_inputs if batch else (),
-        dynamo=True,
-        verbose=False,
-        opset_version=20,
-        dynamic_shapes=(batch,) if batch else None,
+        program.exported, (), dynamo=True, verbose=False, opset_version=20
     )
     assert converted is not None
+    return converted.model_proto.SerializeToString()
+
+
+def onnx_session(program: Program, threads: int = 1) -> Run:
+    """Load what torch's exporter writes in ONNX Runtime."""
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
-    session = ort.InferenceSession(
-        converted.model_proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = ort.InferenceSession(onnx_bytes(program), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda x: [torch.from_numpy(each) for each in session.run(None, {name: x.numpy()})]
 

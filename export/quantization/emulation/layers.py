@@ -68,12 +68,13 @@ def _products(layer: Layer, values: torch.Tensor, weight: torch.Tensor) -> torch
     if layer.operator == "linear":
         return F.linear(values, weight)
     if layer.operator == "conv2d":
-        return _convolution(values, weight, **_spatial(layer.options))
+        return _convolution(values, weight, **spatial_options(layer.options))
     function: Any = getattr(torch.ops.aten, layer.operator)
     return function(values.double(), weight.double(), None, **layer.options)
 
 
-def _spatial(options: dict[str, Any]) -> dict[str, Any]:
+def spatial_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return ``conv2d``'s stride, padding and dilation as pairs, and its groups."""
     pairs = {name: expand_list(options[name], 2) for name in ("stride", "padding", "dilation")}
     return {**pairs, "groups": options["groups"]}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -15,6 +16,7 @@ from cnn_export.quantization.emulation.float32_arithmetic import (
 )
 from cnn_export.quantization.emulation.grid import Grid, float32
 from cnn_export.quantization.emulation.requantization import requantized_layer
+from cnn_export.quantization.emulation.saturation import saturating_layer
 
 
 def _quantize(real: torch.Tensor, grid: Grid) -> torch.Tensor:
@@ -74,3 +76,8 @@ ONNX_RUNTIME = Arithmetic(
     floats={"hardswish": _hard_swish, "hardsigmoid": _hard_sigmoid, "mean": _mean},
 )
 """ONNX Runtime on x86-64 with AVX2 and VNNI: sums of products are exact."""
+
+ONNX_RUNTIME_WITHOUT_VNNI = dataclasses.replace(
+    ONNX_RUNTIME, name="ONNX Runtime without VNNI", layer=saturating_layer
+)
+"""ONNX Runtime on x86-64 with AVX2 but no VNNI: two neighbouring products saturate at 16 bits."""
