@@ -37,8 +37,17 @@ def group_ranges(
         ValueError: the statistics lack one of the tensors.
     """
     readers = reader_bounds(graph_module)
+    answers = frozenset(graph_module.graph.output_node().all_input_nodes)
+    keep_all = dataclasses.replace(options, ranges="minmax")
     return [
-        _group_range(group, readers, _clips(graph_module, group), statistics, options)
+        _group_range(
+            group,
+            readers,
+            _clips(graph_module, group),
+            statistics,
+            # The rare large values of an answer are what it says: nothing of it is cut off.
+            options if answers.isdisjoint(group) else keep_all,
+        )
         for group in placement.groups
     ]
 

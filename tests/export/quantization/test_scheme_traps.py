@@ -170,6 +170,13 @@ def test_a_hard_sigmoid_is_read_from_minus_3_to_3(ranges):
     assert scale == case.decision.tensors["max_pool2d"]
 
 
+def test_the_peaks_of_an_answer_are_not_cut_off():
+    case = _case(lambda net, y: F.relu(y), ranges="percentile", percentile=90.0)
+    for name, is_cut in (("conv2d_1", False), ("relu", True)):
+        high, seen = case.decision.tensors[name].high, case.statistics.tensors[name].high
+        assert (high < 0.97 * seen) == is_cut, name
+
+
 def test_a_concatenation_shares_the_widest_range():
     def joined(net, y):
         return torch.cat([F.relu(y), 5 * net.second(y)], 1)

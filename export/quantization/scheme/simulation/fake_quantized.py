@@ -39,16 +39,30 @@ class FakeQuantized(fx.Interpreter):
         kwargs: dict[str, Any] = dict(given)
         for position, key in ((1, "weight"), (2, "bias")):
             arguments[position] = kwargs.pop(key, arguments[position])
-        scales = torch.tensor(weights.scales)
-        zeros, dim = torch.zeros(len(scales), dtype=torch.int32), weight_channel_dim(layer)
+        weight = arguments[1]
+        scales = torch.tensor(weights.scales, device=weight.device)
+        zeros, dim = torch.zeros_like(scales, dtype=torch.int32), weight_channel_dim(layer)
         arguments[1] = torch.fake_quantize_per_channel_affine(
-            arguments[1], scales, zeros, dim, -WEIGHT_MAX, WEIGHT_MAX
+            weight, scales, zeros, dim, -WEIGHT_MAX, WEIGHT_MAX
         )
-        if weights.bias_correction:
-            correction = torch.tensor(weights.bias_correction)
-            arguments[2] = correction if arguments[2] is None else arguments[2] + correction
+        arguments[2] = self._bias(layer, arguments[2], scales)
         target: Any = node.target
         return target(*arguments, **kwargs)
+
+    def _bias(
+        self, layer: LinearOperator, bias: torch.Tensor | None, scales: torch.Tensor
+    ) -> torch.Tensor | None:
+        """Return the corrected bias, on the grid that it has beside integer activations."""
+        correction = self.decision.weights[layer.node.name].bias_correction
+        if correction:
+            shift = torch.tensor(correction, device=scales.device)
+            bias = shift if bias is None else bias + shift
+        input_scale = self.decision.tensors.get(layer.input.name)
+        if bias is None or input_scale is None:
+            return bias
+        steps = scales.double() * input_scale.scale
+        on_grid = ((bias.detach().double() / steps).round() * steps).to(bias.dtype)
+        return bias + (on_grid - bias.detach())
 
 
 def rounded(value: torch.Tensor, scale: TensorScale) -> torch.Tensor:
