@@ -15,7 +15,9 @@ from cnn_export.targets.coreml.decomposed import decompose, unconverted
 from cnn_export.targets.coreml.vendor import coremltools, quiet
 from cnn_export.targets.options import TargetOptions
 
-DEFAULT_DEPLOYMENT_TARGET = "iOS16"
+_DEPLOYMENT_TARGET = "iOS16"
+_INT8_DEPLOYMENT_TARGET = "iOS17"
+"""The first system with ``quantize`` and ``dequantize``."""
 
 _COLOR_LAYOUTS = {1: "GRAYSCALE", 3: "RGB"}
 _INEXACT_PASSES = {"common::fuse_elementwise_to_batchnorm"}
@@ -32,14 +34,13 @@ def convert(program: Program, options: TargetOptions) -> tuple[Any, Path | None]
     exported = decompose(program)
     if refused := unconverted(exported):
         raise OperatorRefused("; ".join(map(str, refused)), map(str, refused))
-    target = options.minimum_deployment_target or DEFAULT_DEPLOYMENT_TARGET
     try:
         with quiet():
             model = ct.convert(
                 exported,
                 inputs=[_image_type(ct, program.inputs[0])] if options.image_input else None,
                 convert_to="mlprogram",
-                minimum_deployment_target=getattr(ct.target, target),
+                minimum_deployment_target=getattr(ct.target, deployment_target(options)),
                 compute_precision=_precision(ct, options),
                 pass_pipeline=_passes(ct),
                 skip_model_load=True,
@@ -50,6 +51,12 @@ def convert(program: Program, options: TargetOptions) -> tuple[Any, Path | None]
     spec = model.get_spec()
     _refuse_fixed_batch(program, spec)
     return spec, Path(model.weights_dir) if model.weights_dir else None
+
+
+def deployment_target(options: TargetOptions) -> str:
+    """Return the oldest system that the package runs on: the one asked for, or the default."""
+    default = _INT8_DEPLOYMENT_TARGET if options.precision == "int8" else _DEPLOYMENT_TARGET
+    return options.minimum_deployment_target or default
 
 
 def _passes(ct: Any) -> Any:

@@ -68,11 +68,22 @@ def _operations(operations: Iterable[Any], blobs: Blobs) -> Iterator[Operation]:
         yield Operation(
             kind=operation.type,
             arguments={
-                parameter: tuple(_bindings(parameter, argument, blobs))
-                for parameter, argument in operation.inputs.items()
+                **_stored(operation, blobs),
+                **{
+                    parameter: tuple(_bindings(parameter, argument, blobs))
+                    for parameter, argument in operation.inputs.items()
+                },
             },
             outputs=tuple(value_type(named) for named in operation.outputs),
         )
+
+
+def _stored(operation: Any, blobs: Blobs) -> dict[str, tuple[Constant, ...]]:
+    """Return what an op on stored weights has as attributes; of others these name it only."""
+    if not operation.type.startswith("constexpr_"):
+        return {}
+    attributes = {key: value for key, value in operation.attributes.items() if key != "name"}
+    return {key: (decode(key, value, blobs),) for key, value in attributes.items()}
 
 
 def _bindings(parameter: str, argument: Any, blobs: Blobs) -> Iterator[Reference | Constant]:

@@ -18,9 +18,14 @@ from cnn_export.command_line.packages import require
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError, nearest
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session
+from cnn_export.quantization.spelling import Spelling
 from cnn_export.targets import legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
+from cnn_export.targets.quantized import require_quantized
+
+_WITHOUT_INT8 = ("iOS15", "iOS16", "macOS12", "macOS13", "tvOS15", "tvOS16", "watchOS8", "watchOS9")
+"""Those whose Core ML quantizes no activations."""
 
 DEPLOYMENT_TARGETS = (
     *("iOS15", "iOS16", "iOS17", "iOS18", "iOS26"),
@@ -49,6 +54,7 @@ class CoreML:
     suffix = ".mlpackage"
     runtime = "Core ML" if _ON_MACOS else "MIL reference evaluator"
     legalization = legalizations.COREML
+    spelling = Spelling(activations="int8", weights="constant", biases="float")
 
     def versions(self) -> dict[str, str]:
         """Return coremltools' version.
@@ -62,7 +68,8 @@ class CoreML:
         """Refuse what Core ML has no counterpart for.
 
         Raises:
-            UsageError: NHWC layout, an ONNX version, or an unknown deployment target.
+            UsageError: NHWC layout, an ONNX version, an unknown deployment target, or one whose
+                systems lack int8.
         """
         refuse_foreign_options(options, self.name)
         deployment = options.minimum_deployment_target
@@ -70,6 +77,11 @@ class CoreML:
             raise UsageError(
                 f"unknown minimum deployment target {deployment!r} for coreml "
                 f"(iOS15 or later).{nearest(deployment, DEPLOYMENT_TARGETS)}"
+            )
+        if options.precision == "int8" and deployment in _WITHOUT_INT8:
+            raise UsageError(
+                f"Core ML of {deployment} has no int8 activations; take iOS17, macOS14, tvOS17 or "
+                "watchOS10 or later for --minimum-deployment-target"
             )
 
     def refusals(self, program: Program, options: TargetOptions) -> list[OpRefusal]:
@@ -91,6 +103,7 @@ class CoreML:
         from cnn_export.targets.coreml.package import describe, write_package
 
         self.refuse_options(options)
+        require_quantized(program, options)
         inputs = [spec.name for spec in program.inputs]
         outputs = [spec.name for spec in program.outputs]
         refuse_names([*inputs, *outputs])

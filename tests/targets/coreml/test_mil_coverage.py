@@ -10,6 +10,7 @@ import test_mil_linear
 import test_mil_newer_systems
 import test_mil_normalization
 import test_mil_pooling
+import test_mil_quantization
 import test_mil_reduction
 import test_mil_resizing
 import test_mil_unary
@@ -26,6 +27,7 @@ TABLES = [
     test_mil_linear.CASES,
     test_mil_normalization.CASES,
     test_mil_pooling.CASES,
+    test_mil_quantization.CASES,
     test_mil_reduction.CASES,
     test_mil_resizing.CASES,
     test_mil_unary.CASES,
