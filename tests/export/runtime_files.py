@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -18,11 +17,12 @@ from cnn_export.quantization.emulation.emulate import emulate
 from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME
 from cnn_export.quantization.emulation.xnnpack import XNNPACK
 from cnn_export.quantization.insertion.quantized_graph import quantized_graph
-from cnn_export.quantization.spelling import Spelling
 from cnn_export.reparam.graph.linear_operators import read_linear_operator
+from cnn_export.targets.base import Target
 from cnn_export.targets.executorch.target import ExecuTorch
-from cnn_export.targets.onnx.runtime import import_onnxruntime
+from cnn_export.targets.onnx.target import Onnx
 from cnn_export.targets.options import TargetOptions
+from cnn_export.targets.tflite.target import TFLite
 
 FUSED = ("relu", "relu6", "hardtanh", "clamp")
 """How the names of nodes begin that a layer or sum before them computes as well."""
@@ -90,93 +90,50 @@ def traced(module: nn.Module, inputs: torch.Tensor, *, dynamic_batch: bool = Fal
     return capture(module.eval(), (inputs,), dynamic_batch=dynamic_batch)
 
 
-def onnx_bytes(program: Program) -> bytes:
-    """Convert with torch's exporter."""
-    converted = torch.onnx.export(
-        program.exported, (), dynamo=True, verbose=False, opset_version=20
-    )
-    assert converted is not None
-    return converted.model_proto.SerializeToString()
-
-
-def onnx_session(program: Program, threads: int = 1) -> Run:
-    """Load what torch's exporter writes in ONNX Runtime."""
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(onnx_bytes(program), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: [torch.from_numpy(each) for each in session.run(None, {name: x.numpy()})]
-
-
-def executorch_session(program: Program) -> Run:
-    """Lower to XNNPACK and load in ExecuTorch."""
-    target, name = ExecuTorch(), program.inputs[0].name
-    path = Path(tempfile.mkdtemp()) / "network.pte"
-    target.export(program, TargetOptions(), path)
-    session = target.load(path)
-    return lambda x: [torch.from_numpy(each) for each in session({name: x.numpy()}).values()]
-
-
-def tflite_session(program: Program, threads: int = 1) -> Run:
-    """Convert with litert-torch and load in LiteRT with XNNPACK; integers at both ends.
-
-    What the float ends of the graph do beside is done here: quantize by x·(1/s), dequantize.
-    """
-    import litert_torch
-    from ai_edge_litert.interpreter import Interpreter
-    from litert_torch.progress import config
-    from litert_torch.quantize import pt2e_quantizer, quant_config
-
-    config.show_progress = False
-    recipe = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True)
-    # A quantizer switches the converter's reading of quantize and dequantize to static.
-    quantizer = pt2e_quantizer.PT2EQuantizer().set_global(recipe)
-    model = litert_torch.convert(
-        program.graph_module,
-        program.example_inputs,
-        quant_config=quant_config.QuantConfig(pt2e_quantizer=quantizer),
-    )
-    interpreter = Interpreter(model_content=model._exporter.to_bytes(), num_threads=threads)
-    runner = interpreter.get_signature_runner()
-    (name, source), results = *runner.get_input_details().items(), runner.get_output_details()
-
-    def run(x: torch.Tensor) -> list[torch.Tensor]:
-        scale, zero = source["quantization"]
-        steps = np.rint(x.numpy() * (np.float32(1) / np.float32(scale))) + zero
-        outputs = runner(**{name: steps.clip(-128, 127).astype(np.int8)})
-        ordered = sorted(results, key=lambda output: int(output.removeprefix("output_")))
-        return [_real(outputs[each], *results[each]["quantization"]) for each in ordered]
-
-    return run
-
-
-def _real(integers: np.ndarray, scale: float, zero: int) -> torch.Tensor:
-    real = (integers.astype(np.float32) - np.float32(zero)) * np.float32(scale)
-    return torch.from_numpy(real)
-
-
 @dataclasses.dataclass(frozen=True)
 class Runtime:
-    """How a converter wants its graph, how its file is made and run, and its arithmetic."""
+    """A format, and the arithmetic of what runs it."""
 
-    spelling: Spelling
-    session: Callable[..., Run]
+    target: Target
     arithmetic: Arithmetic
 
 
 RUNTIMES = {
-    "onnxruntime": Runtime(Spelling("uint8"), onnx_session, ONNX_RUNTIME),
-    "executorch": Runtime(Spelling(biases="float"), executorch_session, XNNPACK),
-    "tflite": Runtime(Spelling(weights="requantized", biases="float"), tflite_session, XNNPACK),
+    "onnxruntime": Runtime(Onnx(), ONNX_RUNTIME),
+    "executorch": Runtime(ExecuTorch(), XNNPACK),
+    "tflite": Runtime(TFLite(), XNNPACK),
 }
 
 
+def written(target: Target, program: Program) -> Path:
+    """Export a quantized program into a folder of its own."""
+    path = Path(tempfile.mkdtemp()) / f"network{target.suffix}"
+    target.export(program, TargetOptions(precision="int8"), path)
+    return path
+
+
+def session(target: Target, program: Program) -> Run:
+    """Export a quantized program and load the file in its runtime."""
+    run, names = target.load(written(target, program)), [spec.name for spec in program.outputs]
+    name = program.inputs[0].name
+
+    def outputs(x: torch.Tensor) -> list[torch.Tensor]:
+        results = run({name: x.numpy()})
+        return [torch.from_numpy(results[each]) for each in names]
+
+    return outputs
+
+
 def both(
-    runtime: Runtime, program: Program, decision: Decision, inputs: torch.Tensor, **options: int
+    runtime: Runtime, program: Program, decision: Decision, inputs: torch.Tensor
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """Return what the runtime and its emulation compute, output by output."""
-    graph_module = quantized_graph(program.graph_module, decision, runtime.spelling)
-    run = runtime.session(program.with_graph(graph_module), **options)
-    return run(inputs), list(emulate(graph_module, (inputs,), runtime.arithmetic))
+    quantized = spelled(runtime, program, decision)
+    emulated = emulate(quantized.graph_module, (inputs,), runtime.arithmetic)
+    return session(runtime.target, quantized)(inputs), list(emulated)
+
+
+def spelled(runtime: Runtime, program: Program, decision: Decision) -> Program:
+    """Return the program with the decision in its graph, as the format wants it."""
+    spelling = runtime.target.spelling
+    return program.with_graph(quantized_graph(program.graph_module, decision, spelling))

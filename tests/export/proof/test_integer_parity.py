@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from runtime_files import Network, decided, onnx_session, traced
+from runtime_files import RUNTIMES, Network, decided, session, spelled, traced
 from torch import nn
 from torch.nn import functional as F
 
@@ -38,13 +38,13 @@ def case():
     inputs = torch.randn(2, 3, 37, 23)
     program = traced(network, inputs)
     decision = _in_powers_of_two(decided(program, inputs))
-    graph_module = quantized_graph(program.graph_module, decision, SPELLING)
-    run = onnx_session(program.with_graph(graph_module))
+    onnx = RUNTIMES["onnxruntime"]
+    run = session(onnx.target, spelled(onnx, program, decision))
 
-    def session(values):
+    def runs(values):
         return {program.outputs[0].name: run(torch.from_numpy(values["x"]))[0].numpy()}
 
-    return program, decision, session, inputs
+    return program, decision, runs, inputs
 
 
 def _in_powers_of_two(decision):

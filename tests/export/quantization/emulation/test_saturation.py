@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from runtime_files import Network, decided, onnx_bytes, traced
+from runtime_files import RUNTIMES, Network, decided, spelled, traced, written
 from torch import nn
 from torch.nn import functional as F
 
@@ -17,8 +17,6 @@ from cnn_export.quantization.emulation.host import cpu_flags, saturates
 from cnn_export.quantization.emulation.layers import Layer
 from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME, ONNX_RUNTIME_WITHOUT_VNNI
 from cnn_export.quantization.emulation.saturation import saturating_layer
-from cnn_export.quantization.insertion.quantized_graph import quantized_graph
-from cnn_export.quantization.spelling import Spelling
 
 QEMU = shutil.which("qemu-x86_64")
 
@@ -55,8 +53,7 @@ def quantized():
         inputs = torch.rand(batch, 8, 7, 5, generator=torch.Generator().manual_seed(1)) * 3 - 0.2
         program = traced(_networks(), inputs)
         decision = decided(program, inputs)
-        graph_module = quantized_graph(program.graph_module, decision, Spelling("uint8"))
-        made[batch] = program.with_graph(graph_module), inputs
+        made[batch] = spelled(RUNTIMES["onnxruntime"], program, decision), inputs
     return made
 
 
@@ -86,7 +83,7 @@ for stem in sys.argv[1:]:
 )
 def test_onnx_runtime_on_an_emulated_processor(quantized, processor, arithmetic, tmp_path):
     for batch, (program, inputs) in quantized.items():
-        (tmp_path / f"{batch}.onnx").write_bytes(onnx_bytes(program))
+        written(RUNTIMES["onnxruntime"].target, program).rename(tmp_path / f"{batch}.onnx")
         np.save(tmp_path / f"{batch}.npy", inputs.numpy())
     stems = [str(tmp_path / str(batch)) for batch in quantized]
     command = [str(QEMU), "-cpu", processor, sys.executable, "-c", RUN, *stems]
