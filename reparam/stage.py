@@ -14,6 +14,7 @@ from cnn_export.reparam.graph.errors import ReparameterizationError
 from cnn_export.reparam.graph.precision import cast, default_dtype, promoted_default, working_dtype
 from cnn_export.reparam.pass_pipeline import DEFAULT_PASSES
 from cnn_export.reparam.program_pass import Decision, PassResult, ProgramPass
+from cnn_export.reparam.proof.input_map import prove_input_map
 from cnn_export.reparam.proof.narrowing import prove_narrowed
 from cnn_export.reparam.proof.one_thread import one_thread
 from cnn_export.reparam.proof.probe import Probe, make_probes
@@ -115,12 +116,46 @@ def narrow_graph(
     Raises:
         ReparameterizationError: the pass failed or did more, or nothing can be proven.
     """
+
+    def prove_it(original: fx.GraphModule) -> Proof:
+        return prove_narrowed(original, graph_module, narrowing, dtype)
+
+    return _change_graph(graph_module, narrowing, prove_it if prove_equal else None)
+
+
+@one_thread()
+def map_input(
+    graph_module: fx.GraphModule,
+    mapping: ProgramPass,
+    caller: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    prove_equal: bool = True,
+) -> Report:
+    """Run in place a pass that does to the graph's input what its ``caller`` did.
+
+    Proven is that it does nothing else, see :mod:`.proof.input_map`.
+
+    Raises:
+        ReparameterizationError: the pass failed, or did something else.
+    """
+
+    def prove_it(original: fx.GraphModule) -> Proof:
+        return prove_input_map(original, graph_module, mapping, caller)
+
+    return _change_graph(graph_module, mapping, prove_it if prove_equal else None)
+
+
+def _change_graph(
+    graph_module: fx.GraphModule,
+    change: ProgramPass,
+    prove_it: Callable[[fx.GraphModule], Proof] | None,
+) -> Report:
+    """Run in place a pass that is to change the function, proven by a rule of its own."""
     original = copied(graph_module)
-    report = rewrite_graph(graph_module, [narrowing])
-    if not report.modified or not prove_equal:
+    report = rewrite_graph(graph_module, [change])
+    if not report.modified or prove_it is None:
         return report
-    proof = prove_narrowed(original, graph_module, narrowing, dtype)
-    return dataclasses.replace(report, proof=proof)
+    return dataclasses.replace(report, proof=prove_it(original))
 
 
 def _report(

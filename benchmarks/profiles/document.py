@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cnn_export.benchmarks.results.record_types import MAX_NS, Count, Sha256, Threads
+from cnn_export.benchmarks.results.record_types import MAX_NS, Count, Threads
 from cnn_export.errors import InputRefused
+from cnn_export.manifest.fields import Sha256
 from cnn_export.untrusted.regular_file import read_bytes
 
 SCHEMA_VERSION = 1

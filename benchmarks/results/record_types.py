@@ -16,6 +16,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cnn_export.manifest.fields import Sha256
 from cnn_export.proof.tolerances import EXACT_MAX
 
 SCHEMA_VERSION = 3
@@ -40,7 +41,6 @@ ToolNanoseconds = Annotated[float, Field(ge=0.001, le=MAX_NS)]
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 Part = Literal["time", "pair", "memory"]
 """What the processes of a part of a plan do."""
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Strict(BaseModel):

@@ -56,6 +56,9 @@ def as_json(result: ExportResult) -> str:
             }
             for artifact in result.artifacts
         ],
+        "normalization": (
+            None if result.normalization is None else dataclasses.asdict(result.normalization)
+        ),
         "report": None if result.report is None else dataclasses.asdict(result.report),
         "forms": {name: dataclasses.asdict(each) for name, each in result.forms.items()},
         "refusals": {name: list(texts) for name, texts in result.refusals.items()},
@@ -114,8 +117,10 @@ def _relative(path: str) -> str:
 
 
 def _show_report(console: Console, result: ExportResult) -> None:
-    stage = "reparameterization: switched off"
+    stage = ["reparameterization: switched off"]
     if result.report is not None:
-        stage = explanation(result.report)
-    for text in (stage, *legalization_explanations(result.forms)):
+        stage = [explanation(result.report)]
+    if result.normalization is not None:
+        stage.insert(0, explanation(result.normalization, "Normalization"))
+    for text in (*stage, *legalization_explanations(result.forms)):
         console.print(f"{text}\n", markup=False, highlight=False)

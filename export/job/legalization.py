@@ -9,15 +9,24 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from cnn_export.errors import InputRefused, OperatorRefused, ParityError, one_line
+from cnn_export.program.normalization import Normalization
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Precision
-from cnn_export.proof.parity import Reference
+from cnn_export.proof.parity import Reference, references
 from cnn_export.reparam import Probe, ReparameterizationError, Report, make_probes
 from cnn_export.reparam.cost import Cost
 from cnn_export.reparam.cost import measure as measure_cost
 from cnn_export.reparam.graph.copies import copied
+from cnn_export.reparam.passes.affine.normalize_pixels import NormalizePixels
 from cnn_export.reparam.report import joined
-from cnn_export.reparam.stage import narrow_graph, reparameterize_graph, rewrite_graph
+from cnn_export.reparam.stage import (
+    map_input,
+    narrow_graph,
+    reparameterize_graph,
+    rewrite_graph,
+)
+from cnn_export.source.pixels import FromPixels, rounded_caller_of, scale_and_offset
+from cnn_export.source.source_model import SourceModel
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.diagnosis import source_line
 from cnn_export.targets.legalizations import Legalization, LegalizationPass
@@ -37,6 +46,34 @@ def reparameterize(program: Program, expected: Sequence[Reference]) -> Report:
         )
     except ReparameterizationError as error:
         raise _refused(error) from error
+
+
+def normalize(program: Program, normalization: Normalization, *, prove_equal: bool) -> Report:
+    """Let the program's graph take raw pixels, in place.
+
+    Raises:
+        ParityError: the pass failed, or did something else.
+    """
+    mapping = NormalizePixels(*scale_and_offset(normalization))
+    caller = rounded_caller_of(normalization)
+    try:
+        return map_input(program.graph_module, mapping, caller, prove_equal=prove_equal)
+    except ReparameterizationError as error:
+        raise _refused(error, reparam=prove_equal) from error
+
+
+def rounded_references(
+    source: SourceModel, program: Program, expected: Sequence[Reference]
+) -> Sequence[Reference]:
+    """Return what the checkpoint answers where pixels are normalized by the numbers stored.
+
+    In float64 those differ from the statistics themselves by more than a rewrite may.
+    """
+    inside = source.normalization_inside
+    if inside is None:
+        return expected
+    network = FromPixels(source.module, rounded_caller_of(inside))
+    return references(network, [each.probe for each in expected], program.outputs)
 
 
 @dataclasses.dataclass(frozen=True)

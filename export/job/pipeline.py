@@ -20,7 +20,13 @@ from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
 from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
-from cnn_export.job.legalization import Legalized, legalize, reparameterize
+from cnn_export.job.legalization import (
+    Legalized,
+    legalize,
+    normalize,
+    reparameterize,
+    rounded_references,
+)
 from cnn_export.job.quiet import VendorLog, quiet
 from cnn_export.job.request import Artifact, ExportRequest, ExportResult, Step, silent_step
 from cnn_export.manifest.builder import build_manifest, embedded_metadata
@@ -51,10 +57,16 @@ class _Prepared:
     source: SourceModel
     program: Program
     expected: list[Reference]
+    normalization: Report | None
     report: Report | None
     legalized: Mapping[str, Legalized]
     options: TargetOptions
     approximation: Approximation | None
+
+    @property
+    def reports(self) -> tuple[Report | None, ...]:
+        """What was done to the graph for all targets, in order."""
+        return self.normalization, self.report
 
     @property
     def uniform(self) -> Reference:
@@ -98,7 +110,15 @@ def _result(
 ) -> ExportResult:
     forms = {name: each.report for name, each in prepared.legalized.items() if each.report}
     notes = (*settled, *prepared.source.notes)
-    return ExportResult(artifacts, prepared.report, notes, refusals, prepared.approximation, forms)
+    return ExportResult(
+        artifacts,
+        prepared.report,
+        notes,
+        refusals,
+        prepared.approximation,
+        forms,
+        prepared.normalization,
+    )
 
 
 def _target_names(request: ExportRequest) -> list[str]:
@@ -113,9 +133,13 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
         source = load(request.source)
     with step("trace"):
         program = trace(source)
+    normalization, inside = None, source.normalization_inside
+    if inside is not None:
+        with step("normalize"):
+            normalization = normalize(program, inside, prove_equal=request.reparam)
     with step("reference"):
         probes = _probes(source, program, request.samples, request.options.precision)
-        expected = references(source.module, probes, program.outputs)
+        expected = references(source.as_called, probes, program.outputs)
     wanted, approximation = source.approximated_multiplier, None
     if wanted is not None:
         with step("approximate"):
@@ -126,11 +150,14 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
     report, options = None, request.options
     if request.reparam:
         with step("reparameterize"):
-            report = reparameterize(program, expected)
+            exact = expected if approximation else rounded_references(source, program, expected)
+            report = reparameterize(program, exact)
     with step("legalize"):
         legalizations = {target.name: target.legalization for target in targets}
         legalized = legalize(program, legalizations, options.precision, reparam=request.reparam)
-    return _Prepared(source, program, expected, report, legalized, options, approximation)
+    return _Prepared(
+        source, program, expected, normalization, report, legalized, options, approximation
+    )
 
 
 def _probes(
@@ -222,7 +249,7 @@ def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Mani
             options=options,
             source=prepared.source,
             program=prepared.program,
-            reports=[each for each in (prepared.report, legalized.report) if each is not None],
+            reports=[each for each in (*prepared.reports, legalized.report) if each is not None],
             cost=prepared.cost(target),
             figures=figures,
             uniform=prepared.uniform,

@@ -57,7 +57,8 @@ class ExportResult:
 
     ``refusals`` names, per target, operators without a lowering (filled on a dry run only; a real
     run ends with an error instead). ``approximation`` is set where the artifacts were asked to
-    compute another function than the checkpoint. ``report`` tells of the passes that all targets
+    compute another function than the checkpoint. ``normalization`` is set where they take raw
+    pixels and normalize them. ``report`` tells of the passes that all targets
     share, ``forms`` per target of its legalization: without the stage, only of what it needs.
     """
 
@@ -67,6 +68,7 @@ class ExportResult:
     refusals: Mapping[str, tuple[str, ...]]
     approximation: Approximation | None = None
     forms: Mapping[str, Report] = dataclasses.field(default_factory=dict[str, "Report"])
+    normalization: Report | None = None
 
     @property
     def artifact(self) -> Artifact:

@@ -51,8 +51,8 @@ def load(request: SourceRequest) -> SourceModel:
     named = known.module if request.normalize else module
     model, size = known.origin.model, known.input_size
     examples = program_inputs(request, named, model, size, known.examples)
-    if request.normalize is not None:
-        refuse_no_image(request.normalize, examples)
+    if inside is not None:
+        refuse_no_image(inside, examples)
     return SourceModel(
         module=module,
         origin=known.origin,
@@ -117,7 +117,7 @@ def _wants_pixels(request: SourceRequest) -> bool:
 def _taking_pixels(
     known: _Known, request: SourceRequest
 ) -> tuple[nn.Module, Normalization | None, tuple[str, ...]]:
-    """Return the network with the normalization inside, where pixels are asked for, and notes.
+    """Return the network, the normalization to put inside where pixels are asked for, and notes.
 
     ``normalize`` states it; an image package else does what is known of the checkpoint, and takes
     pixels as they are where nothing is.
@@ -130,7 +130,7 @@ def _taking_pixels(
         notes.append(
             f"{known.normalization.text} is known of the checkpoint and not used: check --normalize"
         )
-    return FromPixels(known.module, normalization).eval(), normalization, tuple(notes)
+    return FromPixels(known.module).eval(), normalization, tuple(notes)
 
 
 def _first_input(network: nn.Module) -> str:

@@ -1,16 +1,15 @@
-"""A network that takes raw pixels: the checkpoint's normalization as part of the network.
-
-network(x)  ⇒  network((x / 255 − mean) / std)
+"""Raw pixels for a network that expects normalized ones: which normalization, and of which image.
 
 An image package is fed whole pixels by the system's camera and photo interfaces, and ``normalize``
-asks for the same of any artifact: what a caller would have computed has to be inside. Artifact and
-reference both start from this module; the reparameterization stage folds it into what follows.
+asks for the same of any artifact: what a caller would have computed has to be inside. The graph
+gets it from :class:`~cnn_export.reparam.passes.affine.normalize_pixels.NormalizePixels`; the
+reference does not: there the checkpoint is called as its own callers do.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -22,31 +21,54 @@ _WHITE = 255.0
 _IMAGE_RANK = 4
 
 
+Caller = Callable[[torch.Tensor], torch.Tensor]
+"""What is done to an image before the network sees it."""
+
+
 class FromPixels(nn.Module):
-    """Normalizes an image of shape (batch, channels, height, width), values 0 to 255."""
+    """network(image), or network(caller(image)); its one argument is called ``image``."""
 
     network: nn.Module
-    scale: torch.Tensor
-    offset: torch.Tensor
 
-    def __init__(self, network: nn.Module, normalization: Normalization) -> None:
+    def __init__(self, network: nn.Module, caller: Caller | None = None) -> None:
         super().__init__()
-        scale, offset = _scale_and_offset(normalization.mean, normalization.std)
         self.network = network
-        self.register_buffer("scale", scale.reshape(1, -1, 1, 1))
-        self.register_buffer("offset", offset.reshape(1, -1, 1, 1))
+        self.caller = caller
 
     def forward(self, image: torch.Tensor) -> object:
-        """Return what the network returns for the normalized image."""
-        return self.network(image * self.scale + self.offset)
+        """Return what the network returns."""
+        return self.network(image if self.caller is None else self.caller(image))
 
 
-def _scale_and_offset(
-    mean: Sequence[float], std: Sequence[float]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ``1 / (255 std)`` and ``−mean / std``, float32, for (pixel / 255 − mean) / std."""
-    means, stds = (torch.tensor(each, dtype=torch.float32) for each in (mean, std))
-    return 1 / (_WHITE * stds), -means / stds
+def caller_of(normalization: Normalization) -> Caller:
+    """Return ``(image / 255 − mean) / std``, in the image's dtype: what the checkpoint expects."""
+    mean, std = (
+        torch.tensor(each, dtype=torch.float64).reshape(1, -1, 1, 1)
+        for each in (normalization.mean, normalization.std)
+    )
+
+    def normalized(image: torch.Tensor) -> torch.Tensor:
+        return (image / _WHITE - mean.to(image.dtype)) / std.to(image.dtype)
+
+    return normalized
+
+
+def rounded_caller_of(normalization: Normalization) -> Caller:
+    """Return the same with the numbers that an artifact stores: ``image·scale + offset``."""
+    scale, offset = (each.reshape(1, -1, 1, 1) for each in scale_and_offset(normalization))
+
+    def normalized(image: torch.Tensor) -> torch.Tensor:
+        return image * scale + offset
+
+    return normalized
+
+
+def scale_and_offset(normalization: Normalization) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ``1 / (255 std)`` and ``−mean / std`` in float32, as an artifact stores them."""
+    mean, std = (
+        torch.tensor(each, dtype=torch.float32) for each in (normalization.mean, normalization.std)
+    )
+    return 1 / (_WHITE * std), -mean / std
 
 
 def usable_normalization(text: str) -> Normalization:
@@ -64,15 +86,15 @@ def usable_normalization(text: str) -> Normalization:
         fault = "is not finite"
     elif min(std) <= 0:
         fault = "has a standard deviation that is not above 0"
-    elif not _is_representable(mean, std):
+    elif not _is_representable(normalization):
         fault = "is too large or too small for float32"
     else:
         return normalization
     raise UsageError(f"normalize {text!r} {fault}; give 'imagenet' or 'MEAN,…/STD,…'")
 
 
-def _is_representable(mean: Sequence[float], std: Sequence[float]) -> bool:
-    scale, offset = _scale_and_offset(mean, std)
+def _is_representable(normalization: Normalization) -> bool:
+    scale, offset = scale_and_offset(normalization)
     return bool(scale.isfinite().all() and scale.all() and offset.isfinite().all())
 
 

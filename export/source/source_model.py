@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from cnn_export.program.normalization import Normalization
 from cnn_export.program.program import Program, capture
+from cnn_export.source.pixels import FromPixels, caller_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class SourceModel:
     """The original network, which every artifact is compared with; ready to be traced.
 
     ``examples`` are its inputs. ``normalization`` is what a caller has to do,
-    ``normalization_inside`` what the module does itself to raw pixels. ``shortcut_multiplier`` is
+    ``normalization_inside`` what an artifact does itself to raw pixels. ``shortcut_multiplier`` is
     the part of the channels that its shortcuts add, as it was trained, and None where the network
     itself gives something that is none; ``approximated_multiplier`` is what the user wants
     instead. ``input_name`` is what its one input is called, where that is not the module's own.
@@ -50,9 +51,15 @@ class SourceModel:
     approximated_multiplier: Fraction | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def as_called(self) -> nn.Module:
+        """The network after what its callers do to the pixels that an artifact takes."""
+        inside = self.normalization_inside
+        return self.module if inside is None else FromPixels(self.module, caller_of(inside))
+
 
 def trace(model: SourceModel) -> Program:
-    """Return the network's graph; an input keeps the network's own name.
+    """Return the network's graph, of normalized images; an input keeps the network's own name.
 
     Raises:
         InputRefused: as :func:`~cnn_export.program.program.capture`.

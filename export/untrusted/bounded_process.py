@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,17 +74,33 @@ def run_reader(
     job = _job(reader, arguments, limits) | {"descriptors": list(descriptors), "first": list(first)}
     command = [sys.executable, "-I", "-S", str(_CHILD), json.dumps(job)]
     with _process(command, descriptors) as process:
-        late = threading.Event()
-        watchdog = threading.Timer(limits.wall_s, _end, [process, late])
-        watchdog.daemon = True
-        watchdog.start()
-        try:
+        with watchdog(process.kill, path, limits):
             text = _answer(process, limits.answer_bytes)
-        finally:
-            watchdog.cancel()
-        if late.is_set():
-            raise InputRefused(f"{path} takes more than {limits.wall_s} s to read")
         return judged(text, process.returncode, path, limits)
+
+
+@contextlib.contextmanager
+def watchdog(kill: Callable[[], None], path: Path, limits: Limits) -> Generator[None]:
+    """End a reader that waits: ``kill`` is called where the body takes more than the wall time.
+
+    Raises:
+        InputRefused: it was called, after the body. Names ``path``.
+    """
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        kill()
+
+    timer = threading.Timer(limits.wall_s, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise InputRefused(f"{path} takes more than {limits.wall_s} s to read")
 
 
 def _job(reader: str, arguments: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
@@ -136,11 +152,6 @@ def not_started(error: OSError) -> ExportError:
     """Return the failure of a system that starts no further process."""
     reason = error.strerror or error
     return ExportError(f"no process can be started to read a file in ({reason}); end others first")
-
-
-def _end(process: subprocess.Popen[bytes], late: threading.Event) -> None:
-    late.set()
-    process.kill()
 
 
 def _answer(process: subprocess.Popen[bytes], most: int) -> bytes:

@@ -6,19 +6,19 @@ crash or its answer, and this process then does the same with the same bytes, or
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cnn_export.command_line import signals
-from cnn_export.errors import ExportError, InputRefused
+from cnn_export.errors import ExportError
 from cnn_export.untrusted import bounded_child, parent_death
-from cnn_export.untrusted.bounded_process import Limits, judged, not_started
+from cnn_export.untrusted.bounded_process import Limits, judged, not_started, watchdog
 
 COPIES = sys.platform == "linux"
 """Only Linux promises that a copy of a process with threads is good for anything."""
@@ -59,21 +59,17 @@ def in_copy(work: Callable[[], Any], *, path: Path, limits: Limits) -> Any:
         raise not_started(error) from error
     finally:
         os.close(sender)
-    late = threading.Event()
-    watchdog = threading.Timer(limits.wall_s, _end, [process, late])
-    watchdog.daemon = True
-    watchdog.start()
     try:
-        with os.fdopen(receiver, "rb") as stream:
+        with (
+            watchdog(functools.partial(os.kill, process, signal.SIGKILL), path, limits),
+            os.fdopen(receiver, "rb") as stream,
+        ):
             text = stream.read(limits.answer_bytes + 1)
     except BaseException:
         os.kill(process, signal.SIGKILL)
         raise
     finally:
-        watchdog.cancel()
         code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    if late.is_set():
-        raise InputRefused(f"{path} takes more than {limits.wall_s} s to read")
     return judged(text, code, path, limits)
 
 
@@ -117,8 +113,3 @@ def _compute_on_one_thread() -> None:
     """Let torch start no work on threads: a copy has none of them, and would wait for ever."""
     if (torch := sys.modules.get("torch")) is not None:
         torch.set_num_threads(1)
-
-
-def _end(process: int, late: threading.Event) -> None:
-    late.set()
-    os.kill(process, signal.SIGKILL)

@@ -28,7 +28,20 @@ from cnn_export.reparam.passes.partial_shortcuts import approximate_shortcuts
 
 CHANGES = {
     *("adopt", "approximate", "bypass", "call", "carry", "cast", "convert", "detach", "drop"),
-    *("fold", "give", "infer", "insert", "keep", "let", "merge", "move", "narrow", "own", "pad"),
+    *(
+        "fold",
+        "give",
+        "infer",
+        "insert",
+        "keep",
+        "let",
+        "lift",
+        "merge",
+        "move",
+        "narrow",
+        "own",
+        "pad",
+    ),
     *("put", "redirect", "register", "repeat", "replace", "resize", "respell"),
     *(
         "reparameterize",

@@ -23,15 +23,16 @@ def decompose(program: Program) -> ExportedProgram:
     """Return the program in the operators that coremltools converts, without aliases.
 
     Operators that coremltools converts stay whole; the others are replaced by torch's own
-    decomposition where there is one.
+    decomposition where there is one. The aliases are those that torch's decomposition writes, so
+    no pass over the program's own graph, which stays as it is, could remove them.
     """
     with quiet():
-        exported = program.exported.run_decompositions(_decompositions())
-    for node in list(exported.graph.nodes):
+        own_copy = program.exported.run_decompositions(_decompositions())
+    for node in list(own_copy.graph.nodes):
         if _is_no_op(node):
-            _bypass(exported, node)
-    exported.graph_module.recompile()
-    return exported
+            _bypass(own_copy, node)
+    own_copy.graph_module.recompile()
+    return own_copy
 
 
 def unconverted(exported: ExportedProgram) -> list[OpRefusal]:

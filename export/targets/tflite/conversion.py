@@ -33,7 +33,7 @@ def converted(program: Program, options: TargetOptions) -> bytes:
     level = logging.getLogger().level
     try:
         model: Any = litert_torch.convert(
-            _named_graph(program, options.layout),
+            _calling_convention_copy(program, options.layout),
             sample_kwargs=samples,
             quant_config=_static_integers() if options.precision == "int8" else None,
             dynamic_shapes=_batch_of(samples) if program.dynamic_batch else None,
@@ -59,10 +59,12 @@ def _static_integers() -> Any:
     return QuantConfig(pt2e_quantizer=vendor.PT2EQuantizer().set_global(per_channel))
 
 
-def _named_graph(program: Program, layout: Layout) -> fx.GraphModule:
-    """Return the program with inputs and outputs by name, images in ``layout``.
+def _calling_convention_copy(program: Program, layout: Layout) -> fx.GraphModule:
+    """Return a copy of the program with inputs and outputs by name, images in ``layout``.
 
-    litert-torch takes names from the arguments of ``forward`` and the keys of a returned dict.
+    litert-torch takes names from the arguments of ``forward`` and the keys of a returned dict, and
+    has no option for either. The copy is another function of other tensors than the graph proven,
+    so it is no pass: parity hands the file images in its layout.
     """
     graph = fx.Graph()
     values: dict[fx.Node, Any] = {}

@@ -18,11 +18,19 @@ from torch import nn
 
 import cnn_export
 from cnn_export.__main__ import main
-from cnn_export.errors import UsageError
+from cnn_export.errors import ParityError, UsageError
+from cnn_export.job import legalization
+from cnn_export.job.explain import explanation
 from cnn_export.job.quiet import quiet
 from cnn_export.manifest.manifest import Manifest, read_manifest
-from cnn_export.program.normalization import parse_normalization
-from cnn_export.source.pixels import FromPixels, usable_normalization
+from cnn_export.program.normalization import Normalization, parse_normalization
+from cnn_export.source import pixels
+from cnn_export.source.pixels import (
+    caller_of,
+    rounded_caller_of,
+    scale_and_offset,
+    usable_normalization,
+)
 from cnn_export.targets import load_target
 
 EGYPTIAN_CAT = 285
@@ -131,11 +139,50 @@ def test_without_the_stage_the_graph_normalizes(tmp_path: Path) -> None:
 def test_one_value_stands_for_all_channels() -> None:
     image = torch.randint(0, 256, (1, 3, 5, 7)).double()
     one, three = (
-        FromPixels(nn.Identity(), parse_normalization(text)).double()(image)
+        rounded_caller_of(parse_normalization(text))(image)
         for text in ("0.4/0.25", "0.4,0.4,0.4/0.25,0.25,0.25")
     )
     assert torch.equal(one, three)
     torch.testing.assert_close(one, (image / 255 - 0.4) / 0.25, rtol=1e-6, atol=1e-6)
+
+
+def test_the_checkpoint_is_called_with_the_usual_preprocessing() -> None:
+    pixels = torch.randint(0, 256, (1, 3, 5, 7)).double()
+    statistics = parse_normalization(STATISTICS)
+    mean = torch.tensor([0.1, 0.45, 0.8]).double().reshape(1, 3, 1, 1)
+    std = torch.tensor([0.3, 0.25, 0.6]).double().reshape(1, 3, 1, 1)
+    expected = (pixels / 255 - mean) / std
+    torch.testing.assert_close(caller_of(statistics)(pixels), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        rounded_caller_of(statistics)(pixels), expected, rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("reparam", [True, False])
+def test_the_pass_is_named_and_proven(reparam: bool, tmp_path: Path) -> None:
+    result = cnn_export.export(
+        Stem(), "onnx", output=tmp_path, input_size=(13, 18), normalize=STATISTICS, reparam=reparam
+    )
+    assert result.artifact.manifest.passes[0].name == "NormalizePixels"
+    assert result.artifact.manifest.passes[0].rewrites == 1
+    assert result.normalization is not None
+    assert (result.normalization.proof is not None) == reparam
+    text = explanation(result.normalization, "Normalization")
+    assert "NormalizePixels\n  fired at image" in text
+
+
+def test_wrong_numbers_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint is called with the statistics themselves: what is stored cannot excuse it."""
+
+    def wrong(normalization: Normalization) -> tuple[torch.Tensor, torch.Tensor]:
+        scale, offset = scale_and_offset(normalization)
+        return scale, 1.001 * offset
+
+    monkeypatch.setattr(pixels, "scale_and_offset", wrong)
+    monkeypatch.setattr(legalization, "scale_and_offset", wrong)
+    error = refused(Stem(), "onnx", tmp_path, input_size=(13, 18), normalize=STATISTICS)
+    assert isinstance(error, ParityError)
+    assert "of its RMS" in str(error)
 
 
 @pytest.fixture(scope="module")

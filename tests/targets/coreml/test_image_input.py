@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage
-import torch
 from PIL import Image
 
 from cnn_export.__main__ import main
@@ -16,7 +15,6 @@ from cnn_export.errors import UsageError
 from cnn_export.job.quiet import quiet
 from cnn_export.manifest.manifest import read_manifest
 from cnn_export.program.normalization import parse_normalization
-from cnn_export.source.pixels import FromPixels
 from cnn_export.targets import load_target
 
 EGYPTIAN_CAT = 285
@@ -38,15 +36,6 @@ def test_raw_pixels_of_the_photo_are_enough(out: Path, tmp_path: Path) -> None:
         session = load_target("coreml").load(package)
         (logits,) = session({manifest.inputs[0].name: pixels.transpose(2, 0, 1)[None]}).values()
     assert logits.argmax() == EGYPTIAN_CAT
-
-
-def test_the_wrapper_is_the_usual_preprocessing() -> None:
-    pixels = torch.randint(0, 256, (1, 3, 5, 7)).double()
-    mean = torch.tensor([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1).double()
-    std = torch.tensor([0.5, 0.25, 2.0]).reshape(1, 3, 1, 1).double()
-    statistics = parse_normalization("0.1,0.2,0.3/0.5,0.25,2.0")
-    wrapped = FromPixels(torch.nn.Identity(), statistics).double()
-    torch.testing.assert_close(wrapped(pixels), (pixels / 255 - mean) / std, rtol=1e-6, atol=1e-6)
 
 
 def test_a_bad_normalization_is_refused() -> None:
