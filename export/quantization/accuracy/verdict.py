@@ -10,6 +10,9 @@ from cnn_export.quantization.accuracy.bounds import FIGURES, REASONS, Bounds, Fi
 from cnn_export.quantization.accuracy.figures import OutputFigures
 from cnn_export.quantization.accuracy.share import Share
 
+_SATURATED_MIN = 0.01
+"""Ranges cut off single values on purpose, never one in a hundred."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
@@ -40,11 +43,19 @@ def judge(figures: Iterable[OutputFigures], bounds: Bounds | None = None) -> tup
     """
     limits = bounds or Bounds()
     return tuple(
-        verdict
+        _with_saturation(verdict, each.saturated)
         for each in figures
         for figure in FIGURES[each.kind]
         if (verdict := _verdict(each, figure, limits)) is not None
     )
+
+
+def _with_saturation(verdict: Verdict, saturated: float | None) -> Verdict:
+    """Say of a missed bound that the values are not those that calibration has seen."""
+    if verdict.met or saturated is None or saturated < _SATURATED_MIN:
+        return verdict
+    said = f"{verdict.text} ({saturated:.1%} of its values saturate: is calibration like them?)"
+    return dataclasses.replace(verdict, text=said)
 
 
 def _verdict(figures: OutputFigures, figure: Figure, bounds: Bounds) -> Verdict | None:
@@ -56,7 +67,8 @@ def _verdict(figures: OutputFigures, figure: Figure, bounds: Bounds) -> Verdict 
         case "accuracy lost":
             return _of_classes(figures, bounds.accuracy_loss)
         case "cosine":
-            return _of_number(figures, figure, figures.cosine, bounds.cosine)
+            bound = bounds.map_cosine if figures.kind == "map" else bounds.embedding_cosine
+            return _of_number(figures, figure, figures.cosine, bound)
         case "variance explained":
             # fp32 that never varies: its one value is all there is to keep.
             exact = 1.0 if figures.snr_db == math.inf else -math.inf

@@ -118,6 +118,18 @@ def test_a_bound_that_float_does_not_meet_either() -> None:
     assert choose_float(sensitivity, lambda _kept: False) is None
 
 
+def test_a_cheap_layer_that_is_not_needed_in_the_end_is_given_back() -> None:
+    """By gain per cost the small one comes first; the large one alone is enough."""
+    network = Additive({"small": 2, "large": 9, "other": 0})
+    costs = [LayerCost("small", 1, 1), LayerCost("large", 900, 900), LayerCost("other", 100, 100)]
+    sensitivity = measure_sensitivity(network, costs)
+    large, small, _ = (each.gain / relative_cost(each, sensitivity) for each in sensitivity)
+    assert small > large
+    chosen = choose_float(sensitivity, lambda kept: network(kept) <= 2)
+    assert chosen is not None
+    assert chosen.names == ("large",)
+
+
 def test_gains_that_do_not_add_up_are_tried_as_a_whole() -> None:
     """Two layers of which each hides the other's error: neither alone helps."""
 

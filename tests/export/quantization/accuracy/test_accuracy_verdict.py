@@ -40,7 +40,7 @@ def verdicts(
 
 @pytest.mark.parametrize(
     ("flips_sure", "flips_unsure", "sure", "overall"),
-    [(0, 0, True, True), (3, 47, True, True), (4, 0, False, True), (0, 51, True, False)],
+    [(0, 0, True, True), (3, 67, True, True), (4, 0, False, True), (0, 71, True, False)],
 )
 def test_classes(flips_sure: int, flips_unsure: int, sure: bool, overall: bool) -> None:
     found = verdicts(flips_sure, flips_unsure)
@@ -59,7 +59,7 @@ def test_a_verdict_says_whether_the_samples_are_enough() -> None:
 
 
 def test_networks_that_are_never_sure_are_judged_overall() -> None:
-    pair = {"y": classes([0] * 40, [False] * 40)}, {"y": classes([1] * 11 + [0] * 29, [False] * 40)}
+    pair = {"y": classes([0] * 40, [False] * 40)}, {"y": classes([1] * 15 + [0] * 25, [False] * 40)}
     (only,) = judge(measure([pair]))
     assert (only.figure, only.met) == ("agreement", False)
 
@@ -97,6 +97,14 @@ def test_other_kinds() -> None:
             assert (found.figure, found.met) == (figure, met), (kind, found)
 
 
+def test_maps_may_turn_further_than_embeddings() -> None:
+    fp32 = np.eye(16)
+    int8 = fp32 + 0.1  # cosine 1.1 / sqrt(1.1² + 15 · 0.1²) = 0.943
+    kinds = ("map", "embedding")
+    met = [judge(measure([({"y": fp32}, {"y": int8})], {"y": kind}))[0].met for kind in kinds]
+    assert met == [True, False]
+
+
 def test_a_constant_regression_is_kept_or_not() -> None:
     fp32 = np.full((20, 1), 3.0)
     (same,) = judge(measure([({"y": fp32}, {"y": fp32})]))
@@ -113,6 +121,16 @@ def test_a_high_cosine_does_not_pass_classes() -> None:
     assert figures.snr_db > 30
     assert figures.cosine > 0.999
     assert not judge([figures])[0].met
+
+
+def test_saturation_is_said_where_a_bound_is_missed() -> None:
+    fp32 = np.random.default_rng(0).standard_normal((30, 8))
+    for reach, met, said in ((0.2, False, True), (9.0, False, False), (0.2, True, False)):
+        int8 = fp32 if met else -fp32
+        pair = ({"y": fp32}, {"y": int8})
+        (found,) = judge(measure([pair], {"y": "embedding"}, limits={"y": (-reach, reach)}))
+        assert found.met is met
+        assert ("of its values saturate" in found.text) is said
 
 
 SENSITIVITY = (
