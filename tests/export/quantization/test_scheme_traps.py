@@ -178,16 +178,13 @@ def test_the_peaks_of_an_answer_are_not_cut_off():
 
 
 def test_a_concatenation_shares_the_widest_range():
-    def joined(net, y):
-        return torch.cat([F.relu(y), 5 * net.second(y)], 1)
-
-    case = _case(joined, channels=12)
+    case = _case(lambda net, y: torch.cat([y, F.relu(net.second(y))], 1), channels=12)
     scales = case.decision.tensors
     assert scales["relu"] == scales["cat"]
     assert scales["cat"].low <= case.statistics.tensors["cat"].low * 0.99
     assert scales["cat"].high >= case.statistics.tensors["cat"].high * 0.99
     # -1 is in reach of the steps, so saturating is no ReLU: the ReLU has to be computed.
-    assert scales["conv2d"] == scales["relu"]
+    assert scales["conv2d_1"] == scales["relu"]
     assert "relu" in _ops(case)
 
 
@@ -201,6 +198,19 @@ def test_a_concatenation_of_relus_fuses_them():
 
 def _two_relus(net, y):
     return torch.cat([y, F.relu6(net.second(y))], 1)
+
+
+def test_a_relu_behind_a_pool_is_the_saturation_before_it():
+    case = _case(lambda net, y: F.relu(F.max_pool2d(y, 2)))
+    tensors = case.decision.tensors
+    assert tensors["conv2d"] == tensors["max_pool2d"] == tensors["relu"]
+    assert tensors["conv2d"].zero_point == -128
+    assert "relu" not in _ops(case)
+    assert _ops(case).count("quantize_per_tensor") == len(tensors) - 1
+    quantized = quantized_graph(case.graph_module, case.decision, Spelling())
+    with torch.no_grad():
+        (got,), (expected,) = (g(*_images()[0]) for g in (quantized, case.graph_module))
+    assert (got - expected).abs().max() < 0.03 * expected.abs().max()
 
 
 def test_a_relu_that_is_not_alone_shares_the_scale():
