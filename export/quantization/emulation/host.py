@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
@@ -9,6 +10,7 @@ from cnn_export.quantization.emulation.onnx_runtime import (
     ONNX_RUNTIME,
     ONNX_RUNTIME_WITHOUT_VNNI,
 )
+from cnn_export.quantization.emulation.onnx_runtime_arm import ONNX_RUNTIME_ARM
 
 SATURATION_WARNING = (
     "this processor has AVX2 but no VNNI: ONNX Runtime adds pairs of products in 16 bits here, and "
@@ -39,4 +41,6 @@ def saturates(flags: frozenset[str]) -> bool:
 
 def onnx_runtime_here() -> Arithmetic:
     """Return what ONNX Runtime computes in on this machine; see :data:`SATURATION_WARNING`."""
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        return ONNX_RUNTIME_ARM
     return ONNX_RUNTIME_WITHOUT_VNNI if saturates(cpu_flags()) else ONNX_RUNTIME

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import torch
 
 from cnn_export.quantization.emulation.arithmetic import Arithmetic, Pair
-from cnn_export.quantization.emulation.eigen import column_means
-from cnn_export.quantization.emulation.float32_arithmetic import (
+from cnn_export.quantization.emulation.grid import Grid, float32
+from cnn_export.quantization.emulation.kernels.eigen import Fold, column_means, halves_first
+from cnn_export.quantization.emulation.kernels.float32_arithmetic import (
     SIXTH,
     fused_multiply_add,
     reduction,
 )
-from cnn_export.quantization.emulation.grid import Grid, float32
-from cnn_export.quantization.emulation.requantization import requantized_layer
-from cnn_export.quantization.emulation.saturation import saturating_layer
+from cnn_export.quantization.emulation.kernels.requantization import requantized_layer
+from cnn_export.quantization.emulation.kernels.saturation import saturating_layer
 
 
 def _quantize(real: torch.Tensor, grid: Grid) -> torch.Tensor:
@@ -59,12 +60,14 @@ def _hard_swish(x: torch.Tensor) -> torch.Tensor:
     return x * _hard_sigmoid(x)
 
 
-def _mean(x: torch.Tensor, dim: Sequence[int] | None = None, keepdim: bool = False) -> torch.Tensor:
+def mean(
+    x: torch.Tensor, dim: Sequence[int] | None = None, keepdim: bool = False, *, fold: Fold
+) -> torch.Tensor:
     """Eigen's order, over last dimensions (``core/providers/cpu/reduction/reduction_ops.cc``)."""
     reduced = reduction(x, dim, keepdim)
     if not reduced.trailing:
         return reduced.shaped(reduced.rows.mean(-1))
-    return reduced.shaped(column_means(reduced.rows.flatten(0, -2)))
+    return reduced.shaped(column_means(reduced.rows.flatten(0, -2), fold))
 
 
 ONNX_RUNTIME = Arithmetic(
@@ -73,7 +76,11 @@ ONNX_RUNTIME = Arithmetic(
     layer=requantized_layer,
     add=_add,
     multiply=_multiply,
-    floats={"hardswish": _hard_swish, "hardsigmoid": _hard_sigmoid, "mean": _mean},
+    floats={
+        "hardswish": _hard_swish,
+        "hardsigmoid": _hard_sigmoid,
+        "mean": functools.partial(mean, fold=halves_first),
+    },
 )
 """ONNX Runtime on x86-64 with AVX2 and VNNI: sums of products are exact."""
 

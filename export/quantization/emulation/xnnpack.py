@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 
 from cnn_export.quantization.emulation.arithmetic import Arithmetic, Pair
-from cnn_export.quantization.emulation.float32_arithmetic import (
+from cnn_export.quantization.emulation.grid import Grid, float32
+from cnn_export.quantization.emulation.kernels.fixed_point import fixed_point_sum
+from cnn_export.quantization.emulation.kernels.float32_arithmetic import (
     SIXTH,
     fused_multiply_add,
     reduction,
     sequential_sum,
 )
-from cnn_export.quantization.emulation.grid import Grid, float32
-from cnn_export.quantization.emulation.requantization import requantized_layer
+from cnn_export.quantization.emulation.kernels.requantization import requantized_layer
 
-_MULTIPLIER_BITS = 20
+_MULTIPLIER_BITS = 21
 
 
 def _quantize(real: torch.Tensor, grid: Grid) -> torch.Tensor:
@@ -29,19 +29,10 @@ def _quantize(real: torch.Tensor, grid: Grid) -> torch.Tensor:
 def _add(left: Pair, right: Pair, output: Grid) -> torch.Tensor:
     """Add in fixed point (``xnn_init_qs8_add_minmax_scalar_params``, ``src/qs8-vadd``).
 
-    ``(q_a·m_a + q_b·m_b + 2^(h−1)) >> h`` with ``m = round(s / s_y · 2^h)`` and h so that the
-    larger multiplier has 21 bits; the shift rounds half up.
+    The larger multiplier has 21 bits; the shift rounds half up.
     """
-    scales = [float32(grid.scale) / float32(output.scale) for _, grid in (left, right)]
-    exponent = math.frexp(max(float(scale) for scale in scales))[1] - 1
-    shift = _MULTIPLIER_BITS - exponent
-    multipliers = [int((scale.double() * 2.0**shift).round().item()) for scale in scales]
-    terms = [
-        grid.centred(integers).long() * multiplier
-        for (integers, grid), multiplier in zip((left, right), multipliers, strict=True)
-    ]
-    sums = terms[0] + terms[1] + (1 << (shift - 1))
-    return output.stored((sums >> shift) + output.zero_point)
+    sums, shift = fixed_point_sum(left, right, output, bits=_MULTIPLIER_BITS)
+    return output.stored((sums + (1 << (shift - 1)) >> shift) + output.zero_point)
 
 
 def _multiply(left: Pair, right: Pair, output: Grid) -> torch.Tensor:

@@ -15,10 +15,10 @@ from cnn_export.proof.parity import Reference
 from cnn_export.proof.probes import Probe
 from cnn_export.quantization.decision import Decision
 from cnn_export.quantization.emulation.emulate import Emulation
+from cnn_export.quantization.emulation.kernels.requantization import ratios
 from cnn_export.quantization.emulation.layers import accumulate
 from cnn_export.quantization.emulation.limits import OutputLimit, output_limits
 from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME
-from cnn_export.quantization.emulation.requantization import ratios
 from cnn_export.quantization.insertion.decomposed import DEQUANTIZE
 from cnn_export.quantization.insertion.quantized_graph import quantized_graph
 from cnn_export.quantization.spelling import Spelling

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from cnn_export.quantization.emulation.emulate import Emulation
 from cnn_export.quantization.emulation.grid import Grid
 from cnn_export.quantization.emulation.host import cpu_flags, saturates
+from cnn_export.quantization.emulation.kernels.saturation import saturating_layer
 from cnn_export.quantization.emulation.layers import Layer
 from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME, ONNX_RUNTIME_WITHOUT_VNNI
-from cnn_export.quantization.emulation.saturation import saturating_layer
 
 QEMU = shutil.which("qemu-x86_64")
 

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
-from cnn_export.quantization.emulation.float32_arithmetic import halves_sum, sequential_sum
+from cnn_export.quantization.emulation.kernels.float32_arithmetic import sequential_sum
 
 _PACKET = 4
 
+Fold = Callable[[torch.Tensor], torch.Tensor]
+"""Adds the last dimension, which holds one packet."""
 
-def column_means(rows: torch.Tensor) -> torch.Tensor:
+
+def halves_first(packet: torch.Tensor) -> torch.Tensor:
+    """Return ``(a₀ + a₂) + (a₁ + a₃)``, as SSE's packets are added."""
+    return (packet[..., 0] + packet[..., 2]) + (packet[..., 1] + packet[..., 3])
+
+
+def neighbours_first(packet: torch.Tensor) -> torch.Tensor:
+    """Return ``(a₀ + a₁) + (a₂ + a₃)``, as NEON's packets are added."""
+    return (packet[..., 0] + packet[..., 1]) + (packet[..., 2] + packet[..., 3])
+
+
+def column_means(rows: torch.Tensor, fold: Fold) -> torch.Tensor:
     """Return the mean of each row of (rows, n), rows one after the other in aligned memory.
 
     ``redux`` with linear vectorized traversal (Eigen's ``src/Core/Redux.h``): packets start where
@@ -21,11 +36,11 @@ def column_means(rows: torch.Tensor) -> torch.Tensor:
     for start in range(_PACKET):
         chosen = starts == start
         if chosen.any():
-            means[chosen] = _sum(rows[chosen], min(start, length)) / length
+            means[chosen] = _sum(rows[chosen], min(start, length), fold) / length
     return means
 
 
-def _sum(rows: torch.Tensor, start: int) -> torch.Tensor:
+def _sum(rows: torch.Tensor, start: int, fold: Fold) -> torch.Tensor:
     """Add rows whose first packet begins at ``start``; what lies outside of packets comes last."""
     length = rows.shape[1]
     packets = (length - start) // _PACKET
@@ -33,7 +48,7 @@ def _sum(rows: torch.Tensor, start: int) -> torch.Tensor:
         return sequential_sum(rows[:, 1:], rows[:, 0])
     end = start + packets * _PACKET
     inside = rows[:, start:end].reshape(len(rows), packets, _PACKET)
-    total = halves_sum(_packet_sum(inside))
+    total = fold(_packet_sum(inside))
     return sequential_sum(rows[:, end:], sequential_sum(rows[:, :start], total))
 
 

@@ -48,14 +48,6 @@ def reduction(x: torch.Tensor, dim: Sequence[int] | None, keepdim: bool) -> Redu
     return Reduction(rows, dims == list(range(len(kept), x.ndim)), tuple(shape))
 
 
-def halves_sum(values: torch.Tensor) -> torch.Tensor:
-    """Add the last dimension, a power of two, by adding its second half to its first."""
-    while values.shape[-1] > 1:
-        half = values.shape[-1] // 2
-        values = values[..., :half] + values[..., half:]
-    return values[..., 0]
-
-
 def sequential_sum(values: torch.Tensor, start: torch.Tensor | None = None) -> torch.Tensor:
     """Add the last dimension from its first element on, to ``start`` if given."""
     total = torch.zeros_like(values[..., 0]) if start is None else start

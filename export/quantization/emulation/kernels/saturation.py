@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional as F
 
 from cnn_export.quantization.emulation.grid import Grid
+from cnn_export.quantization.emulation.kernels.requantization import requantized_sums
 from cnn_export.quantization.emulation.layers import Layer, accumulate, spatial_options
-from cnn_export.quantization.emulation.requantization import requantized_sums
 
 _LOW, _HIGH = -(2**15), 2**15 - 1
 _UNSIGNED_MAX = 255
