@@ -14,9 +14,14 @@ from cnn_export.job.pipeline import run
 from cnn_export.job.request import ExportRequest, ExportResult, Step, silent_step
 from cnn_export.models.identity_tensor_multiplier import Multiplier, parse_multiplier
 from cnn_export.program.tensors import Layout, Precision
+from cnn_export.quantization.calibration.reading import SYNTHETIC
+from cnn_export.quantization.request import QuantizationRequest
+from cnn_export.quantization.spelling import Border
 from cnn_export.source.pixels import usable_normalization
 from cnn_export.source.request import SourceRequest
 from cnn_export.targets.options import TargetOptions
+
+INT8_SETTINGS = ("calibration", "evaluation", "labels", "ranges", "keep_float", "io", "strict")
 
 
 class Settings(TypedDict, total=False):
@@ -33,7 +38,17 @@ class Settings(TypedDict, total=False):
         input_size: side, or (height, width), of an image input of shape (batch, channels, H, W).
         shapes: full input shapes by argument name, instead of ``input_size``.
         batch: batch size, or ``"dynamic"``.
-        precision: ``"fp32"`` or ``"fp16"``; inputs and outputs stay float32 either way.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``; inputs and outputs stay float32 unless
+            ``io`` says otherwise.
+        calibration: for int8, a folder of images, an ``.npz`` of arrays by input name (samples
+            first), or ``"synthetic"``.
+        evaluation: other samples, which accuracy is measured on; default: a part of
+            ``calibration`` is held back.
+        labels: a file with the class of each such sample.
+        ranges: ``"minmax"``, ``"percentile:99.99"`` or ``"mse"``.
+        keep_float: layers that stay float, by name, or ``["auto"]``.
+        io: ``"float"``, ``"int8"`` or ``"uint8"`` inputs and outputs of an int8 artifact.
+        strict: refuse an operator that has no int8 form (default False: it stays float).
         layout: channel order of rank-4 inputs and outputs; ``"nhwc"`` is tflite's.
         opset: ONNX opset.
         ir_version: ONNX IR version.
@@ -61,6 +76,13 @@ class Settings(TypedDict, total=False):
     shapes: Mapping[str, tuple[int, ...]]
     batch: int | Literal["dynamic"]
     precision: Precision
+    calibration: str | Path | None
+    evaluation: str | Path | None
+    labels: str | Path | None
+    ranges: str | None
+    keep_float: Sequence[str]
+    io: Border | None
+    strict: bool
     layout: Layout
     opset: int | None
     ir_version: int | None
@@ -125,6 +147,7 @@ def export(
         reparam=settings.get("reparam", True),
         dry_run=settings.get("dry_run", False),
         options=options,
+        quantization=_quantization(settings, options.precision),
     )
     return run(request, settings.get("step", silent_step))
 
@@ -135,6 +158,42 @@ def _require_known(settings: Mapping[str, object]) -> None:
             raise UsageError(
                 f"export() has no setting {name!r}.{nearest(name, Settings.__annotations__)}"
             )
+
+
+def _quantization(settings: Settings, precision: Precision) -> QuantizationRequest | None:
+    """Return what is asked about int8.
+
+    Raises:
+        UsageError: another precision has no such option, or int8 is asked for without data.
+    """
+    given = {name: settings.get(name) for name in INT8_SETTINGS if settings.get(name)}
+    if precision != "int8":
+        if given:
+            option = "--" + next(iter(given)).replace("_", "-")
+            raise UsageError(f"{option} applies to --precision int8, not to {precision}; drop it")
+        return None
+    calibration = settings.get("calibration")
+    if not calibration:
+        raise UsageError(
+            "int8 takes its ranges from data: give --calibration DIR or FILE.npz with some hundred "
+            f"samples of what the network will see, or --calibration {SYNTHETIC} for a file that "
+            "is marked so"
+        )
+    if not settings.get("reparam", True):
+        raise UsageError("int8 is decided on the reparameterized graph; drop --no-reparam")
+    return QuantizationRequest(
+        calibration=SYNTHETIC if calibration == SYNTHETIC else Path(calibration),
+        evaluation=_path(settings.get("evaluation")),
+        labels=_path(settings.get("labels")),
+        ranges=settings.get("ranges"),
+        keep_float=tuple(settings.get("keep_float", ())),
+        border=settings.get("io") or "float",
+        strict=settings.get("strict", False),
+    )
+
+
+def _path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:

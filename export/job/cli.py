@@ -12,6 +12,7 @@ import click
 from cnn_export import __version__
 from cnn_export.command_line.job_trail import TRAIL
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError
+from cnn_export.job.int8_options import int8_options
 from cnn_export.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from cnn_export.job.request import ExportResult, Step
 
-_PRECISIONS = ("fp32", "fp16")
+_PRECISIONS = ("fp32", "fp16", "int8")
 _LAYOUTS = ("nchw", "nhwc")
 _VERSION = click.IntRange(1, 999)
 
@@ -94,6 +95,7 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     metavar="|".join(_PRECISIONS),
     help="Weights and, where the format has it, arithmetic.",
 )
+@int8_options
 @click.option(
     "--layout",
     default="nchw",

@@ -17,6 +17,7 @@ from rich.text import Text
 from cnn_export.command_line.console import notes_console, result_console
 from cnn_export.command_line.terminal import printable
 from cnn_export.job.explain import explanation, legalization_explanations
+from cnn_export.job.int8_display import int8_summary
 from cnn_export.job.request import ExportResult, Step, silent_step
 from cnn_export.manifest.fields import Partitions
 
@@ -105,6 +106,9 @@ def _show_artifacts(console: Console, result: ExportResult) -> None:
             f"{worst.limit:.1e}",
         )
     console.print(table)
+    for artifact in result.artifacts:
+        for line in int8_summary(artifact.manifest):
+            console.print(line, markup=False, highlight=False)
 
 
 def _partitions(split: Partitions) -> str:

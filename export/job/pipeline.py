@@ -20,6 +20,7 @@ from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
 from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
+from cnn_export.job.int8 import Int8, quantized_for
 from cnn_export.job.legalization import (
     Legalized,
     legalize,
@@ -34,15 +35,17 @@ from cnn_export.manifest.fields import Approximation
 from cnn_export.manifest.manifest import Manifest, manifest_path, wrong_field
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Precision
+from cnn_export.proof.integer_parity import judge_integers, measure_integers
 from cnn_export.proof.parity import OutputParity, Reference, judge, measure, references
 from cnn_export.proof.probes import Probe, manifest_probe, pixel_probes, standard_probes
 from cnn_export.proof.samples import sample_probe
-from cnn_export.proof.tolerances import TOLERANCES, Tolerance
+from cnn_export.proof.tolerances import TOLERANCES
 from cnn_export.reparam import Report
 from cnn_export.source.load import load
 from cnn_export.source.source_model import SourceModel, trace
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target
+from cnn_export.targets.legalizations import INT8, Legalization
 from cnn_export.targets.options import TargetOptions
 from cnn_export.targets.trial import explained, opened
 
@@ -62,15 +65,24 @@ class _Prepared:
     legalized: Mapping[str, Legalized]
     options: TargetOptions
     approximation: Approximation | None
+    int8: Int8 | None = None
 
     @property
     def reports(self) -> tuple[Report | None, ...]:
         """What was done to the graph for all targets, in order."""
         return self.normalization, self.report
 
-    @property
-    def uniform(self) -> Reference:
-        return next(r for r in self.expected if r.probe.name == "uniform")
+    def program_for(self, target: Target) -> Program:
+        """Return the network as a target takes it, in int8 with the decision written in."""
+        return (
+            self.legalized[target.name].program if self.int8 is None else self.int8.program(target)
+        )
+
+    def expected_of(self, target: Target) -> list[Reference]:
+        """Return what the target's artifact has to answer."""
+        if self.int8 is None:
+            return self.expected
+        return self.int8.references(target, [each.probe for each in self.expected])
 
     def cost(self, target: Target) -> tuple[int, int]:
         """Return (macs, parameter bytes) of the network as a target takes it."""
@@ -153,11 +165,23 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
             exact = expected if approximation else rounded_references(source, program, expected)
             report = reparameterize(program, exact)
     with step("legalize"):
-        legalizations = {target.name: target.legalization for target in targets}
+        legalizations = {target.name: _legalization(target, options) for target in targets}
         legalized = legalize(program, legalizations, options.precision, reparam=request.reparam)
-    return _Prepared(
+    prepared = _Prepared(
         source, program, expected, normalization, report, legalized, options, approximation
     )
+    if request.quantization is None:
+        return prepared
+    with step("quantize"):
+        (one,) = {id(each.program): each.program for each in legalized.values()}.values()
+        int8 = quantized_for(targets, one, source, request.quantization)
+    source = dataclasses.replace(source, notes=(*source.notes, *int8.notes))
+    return dataclasses.replace(prepared, source=source, int8=int8)
+
+
+def _legalization(target: Target, options: TargetOptions) -> Legalization:
+    """Return a target's own passes; in int8 those of all, as there is one decision on one graph."""
+    return INT8 if options.precision == "int8" else target.legalization
 
 
 def _probes(
@@ -204,14 +228,14 @@ def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Mani
         OperatorRefused: converter or runtime cannot take an operator; names it and its line.
     """
     legalized = prepared.legalized[target.name]
-    program = legalized.program
+    program = prepared.program_for(target)
     try:
         legalized.refuse_obstacles()
         with step(f"{target.name}: convert"):
-            with_metadata = _with_metadata(target, prepared)
+            with_metadata = _with_metadata(target, prepared, program)
             _vendor(target.name, lambda: target.export(program, with_metadata, staged))
         with step(f"{target.name}: verify"):
-            return _vendor(target.name, lambda: _prove(target, prepared, staged, staged.name))
+            return _vendor(target.name, lambda: _prove(target, prepared, program, staged))
     except OperatorRefused as error:
         refused = error
     with step(f"{target.name}: find the operator"):
@@ -221,53 +245,75 @@ def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Mani
         ) from refused
 
 
-def _with_metadata(target: Target, prepared: _Prepared) -> TargetOptions:
+def _with_metadata(target: Target, prepared: _Prepared, program: Program) -> TargetOptions:
+    int8 = prepared.int8
     metadata = embedded_metadata(
         target=target,
         options=prepared.options,
         source=prepared.source,
-        program=prepared.program,
+        program=program,
         cost=prepared.cost(target),
         approximation=prepared.approximation,
+        quantization=None if int8 is None else int8.record(target),
+        scales={} if int8 is None else int8.scales(),
     )
     return dataclasses.replace(prepared.options, metadata=metadata)
 
 
-def _prove(target: Target, prepared: _Prepared, staged: Path, name: str) -> Manifest:
-    options = prepared.options
+def _prove(target: Target, prepared: _Prepared, program: Program, staged: Path) -> Manifest:
+    options, int8 = prepared.options, prepared.int8
     tolerance = TOLERANCES[target.name, options.precision]
-    figures = _measured(target, prepared, staged, tolerance)
-    judge(figures, target.name, options.precision)
+    expected = prepared.expected_of(target)
+    figures = _figures(target, prepared, program, staged, expected)
     legalized = prepared.legalized[target.name]
     with refusing_whatever_happens(staged):
         partitions = target.partitions(staged)
     try:
         return build_manifest(
             path=staged,
-            name=name,
+            name=staged.name,
             target=target,
             options=options,
             source=prepared.source,
-            program=prepared.program,
+            program=program,
             reports=[each for each in (*prepared.reports, legalized.report) if each is not None],
             cost=prepared.cost(target),
             figures=figures,
-            uniform=prepared.uniform,
+            uniform=next(each for each in expected if each.probe.name == "uniform"),
             tolerance=tolerance,
             partitions=partitions,
             shared_versions={"torch": metadata.version("torch")},
             approximation=prepared.approximation,
+            quantization=None if int8 is None else int8.record(target),
+            scales={} if int8 is None else int8.scales(),
         )
     except ValidationError as error:
         fault = wrong_field(error)
         raise InputRefused(f"{target.name}: the manifest cannot hold {fault}") from error
 
 
-def _measured(
-    target: Target, prepared: _Prepared, staged: Path, tolerance: Tolerance
+def _figures(
+    target: Target,
+    prepared: _Prepared,
+    program: Program,
+    staged: Path,
+    expected: Sequence[Reference],
 ) -> list[OutputParity]:
-    session = opened(target, staged)
-    return measure(session, prepared.program, prepared.options.layout, prepared.expected, tolerance)
+    """Run the artifact and judge it: against the checkpoint, in int8 against the emulation.
+
+    Raises:
+        ParityError: it computes something else.
+    """
+    options, session = prepared.options, opened(target, staged)
+    if prepared.int8 is not None:
+        limits = prepared.int8.limits(target)
+        integers = measure_integers(session, program, options.layout, expected, limits)
+        judge_integers(integers, target.name)
+        return [each.figure() for each in integers]
+    tolerance = TOLERANCES[target.name, options.precision]
+    figures = measure(session, program, options.layout, expected, tolerance)
+    judge(figures, target.name, options.precision)
+    return figures
 
 
 def _vendor(name: str, call: Callable[[], _T]) -> _T:

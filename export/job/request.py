@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnn_export.manifest.fields import Approximation
 from cnn_export.manifest.manifest import Manifest
+from cnn_export.quantization.request import QuantizationRequest
 from cnn_export.source.request import SourceRequest
 from cnn_export.targets.options import TargetOptions
 
@@ -30,7 +31,7 @@ def silent_step(name: str) -> contextlib.AbstractContextManager[None]:
 class ExportRequest:
     """One job: a source, the formats wanted, and how they are made.
 
-    ``samples`` are files that join the parity probes.
+    ``samples`` are files that join the parity probes; ``quantization`` is for precision int8.
     """
 
     source: SourceRequest
@@ -40,6 +41,7 @@ class ExportRequest:
     reparam: bool = True
     dry_run: bool = False
     options: TargetOptions = dataclasses.field(default_factory=TargetOptions)
+    quantization: QuantizationRequest | None = None
 
 
 @dataclasses.dataclass(frozen=True)

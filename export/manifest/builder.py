@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy as np
 from cnn_export import __version__
 from cnn_export.artifact_files.partition_report import PartitionReport
 from cnn_export.manifest.embedded import metadata
+from cnn_export.manifest.field_types import DTypeName
 from cnn_export.manifest.fields import (
     PROBE_VALUES,
     Approximation,
-    DTypeName,
     Normalization,
     OutsideOperator,
     Parity,
@@ -28,6 +29,7 @@ from cnn_export.manifest.fields import (
     Tensor,
 )
 from cnn_export.manifest.manifest import Manifest
+from cnn_export.manifest.quantization_fields import Quantization, Scale
 from cnn_export.program import normalization
 from cnn_export.program.layout import artifact_spec, is_image, to_artifact
 from cnn_export.program.program import Program
@@ -52,20 +54,23 @@ def embedded_metadata(
     program: Program,
     cost: tuple[int, int],
     approximation: Approximation | None = None,
+    quantization: Quantization | None = None,
+    scales: Mapping[str, Scale] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """Return the string pairs that go inside the artifact; ``cost`` is as in the manifest."""
+    """Return the string pairs that go inside the artifact; arguments are as of the manifest."""
     macs, parameter_bytes = cost
     return metadata(
         producer=PRODUCER,
         source=_source(source.origin),
         precision=options.precision,
         layout=options.layout,
-        inputs=[_input(spec, options, source) for spec in program.inputs],
-        outputs=[_tensor(spec, options) for spec in program.outputs],
+        inputs=[_scaled(_input(spec, options, source), scales) for spec in program.inputs],
+        outputs=[_scaled(_tensor(spec, options), scales) for spec in program.outputs],
         target=target.name,
         macs=macs,
         parameter_bytes=parameter_bytes,
         approximation=approximation,
+        quantization=quantization,
     )
 
 
@@ -85,11 +90,14 @@ def build_manifest(
     partitions: PartitionReport,
     shared_versions: Mapping[str, str],
     approximation: Approximation | None = None,
+    quantization: Quantization | None = None,
+    scales: Mapping[str, Scale] = MappingProxyType({}),
 ) -> Manifest:
     """Return the validated record of the artifact at ``path``, to be called ``name``.
 
     ``reports`` are those of the shared passes and of the target's own, in order; ``cost`` is (macs,
-    parameter bytes); ``uniform`` is the reference on the manifest's probe.
+    parameter bytes); ``uniform`` is the reference on the manifest's probe; ``scales`` are those of
+    integer inputs and outputs by name.
     """
     sha256, size = artifact_digest(path)
     macs, parameter_bytes = cost
@@ -102,25 +110,36 @@ def build_manifest(
         precision=options.precision,
         source=_source(source.origin),
         versions=dict(sorted({**shared_versions, **target.versions()}.items())),
-        inputs=[_input(spec, options, source) for spec in program.inputs],
-        outputs=[_tensor(spec, options) for spec in program.outputs],
+        inputs=[_scaled(_input(spec, options, source), scales) for spec in program.inputs],
+        outputs=[_scaled(_tensor(spec, options), scales) for spec in program.outputs],
         passes=[each for report in reports for each in _passes(report)],
         macs=macs,
         parameter_bytes=parameter_bytes,
         partitions=_partitions(partitions),
         parity=Parity(
             runtime=target.runtime,
-            reference=f"{_reference(approximation)} in torch {uniform.dtype}",
+            reference=_reference(approximation, quantization, uniform.dtype),
             tolerance_reason=tolerance.reason,
             figures=[_figure(figure) for figure in figures],
         ),
         probe=_probe(uniform, figures, program, options, tolerance, source.takes_pixels),
         approximation=approximation,
+        quantization=quantization,
     )
 
 
-def _reference(approximation: Approximation | None) -> str:
-    return "the checkpoint" if approximation is None else "the approximated checkpoint"
+def _reference(
+    approximation: Approximation | None, quantization: Quantization | None, dtype: str
+) -> str:
+    network = "the checkpoint" if approximation is None else "the approximated checkpoint"
+    if quantization is None:
+        return f"{network} in torch {dtype}"
+    return f"the integer emulation of {network} in {quantization.arithmetic}'s arithmetic"
+
+
+def _scaled(tensor: Tensor, scales: Mapping[str, Scale]) -> Tensor:
+    scale = scales.get(tensor.name)
+    return tensor if scale is None else tensor.model_copy(update={"quantization": scale})
 
 
 def _input(spec: TensorSpec, options: TargetOptions, source: SourceModel) -> Tensor:
@@ -206,7 +225,7 @@ def _probe(
     limits = [figure.limit for figure in figures if figure.probe == uniform.probe.name]
     expected = to_artifact(uniform.outputs, program.outputs, options.layout)
     return ProbeRecord(
-        kind="pixel" if takes_pixels else "unit",
+        kind="pixel" if takes_pixels or _takes_integers(program) else "unit",
         seed=PROBE_SEED,
         batch=next(iter(uniform.probe.inputs.values())).shape[0],
         outputs=[
@@ -220,3 +239,8 @@ def _probe(
         ],
         tolerance=max([tolerance.base, *limits]),
     )
+
+
+def _takes_integers(program: Program) -> bool:
+    """Whether an input is in 8 bits, whose probe takes every level."""
+    return any(spec.dtype_name in ("int8", "uint8") for spec in program.inputs)

@@ -14,6 +14,7 @@ from typing import Any
 from cnn_export.errors import InputRefused
 from cnn_export.manifest.fields import Approximation, Source, Tensor
 from cnn_export.manifest.manifest import Manifest
+from cnn_export.manifest.quantization_fields import Quantization
 
 _OURS = "cnn-export "
 _ALWAYS = ("producer", "model", "source_sha256", "precision", "inputs")
@@ -37,6 +38,7 @@ def metadata(
     macs: int,
     parameter_bytes: int,
     approximation: Approximation | None,
+    quantization: Quantization | None,
 ) -> dict[str, str]:
     """Return the string pairs that go inside the artifact; no figure of a machine is in them."""
     told: dict[str, Any] = {
@@ -47,6 +49,8 @@ def metadata(
         "parameter_bytes": parameter_bytes,
         "target": target,
     }
+    if quantization is not None:
+        told["quantization"] = quantization.model_dump(exclude={"accuracy"})
     return {
         "producer": producer,
         "model": source.model,
@@ -95,6 +99,7 @@ def _expected(manifest: Manifest) -> dict[str, str]:
         macs=manifest.macs,
         parameter_bytes=manifest.parameter_bytes,
         approximation=manifest.approximation,
+        quantization=manifest.quantization,
     )
     if not layouts:  # of tensors that are no images the option says nothing
         del pairs["layout"]

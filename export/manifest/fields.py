@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from cnn_export.manifest.field_types import (
+    Count,
+    DTypeName,
+    FileName,
+    Magnitude,
+    Record,
+    Sha256,
+    Shape,
+)
+from cnn_export.manifest.quantization_fields import Quantization, Scale
 from cnn_export.proof.splitmix64 import ProbeKind
 from cnn_export.proof.tolerances import EXACT_MAX
 
@@ -16,38 +26,10 @@ ARTIFACT_BYTES_MAX = 2**34
 PROBE_VALUES = 16
 """How many leading values of each output the probe keeps."""
 
-_SIZE_MAX = 2**31
-_RANK_MAX = 8
 _NHWC_RANK = 4
 
 
-def _checked_size(size: int) -> int:
-    if size != -1 and not 1 <= size <= _SIZE_MAX:
-        raise ValueError(f"a size is -1 or 1 to {_SIZE_MAX}, not {size}")
-    return size
-
-
-def _checked_name(name: str) -> str:
-    if not name or name in (".", "..") or any(each in name for each in "/\0"):
-        raise ValueError(f"a file's name without its folder, not {name!r}")
-    return name
-
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Shape = Annotated[list[Annotated[int, AfterValidator(_checked_size)]], Field(max_length=_RANK_MAX)]
-FileName = Annotated[str, Field(max_length=1024), AfterValidator(_checked_name)]
-Count = Annotated[int, Field(ge=0, le=EXACT_MAX)]
-Magnitude = Annotated[float, Field(ge=0)]
-DTypeName = Literal[
-    "float32", "float16", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"
-]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Source(_Model):
+class Source(Record):
     """The checkpoint: file name (no folder), content hash, what was recognised in it."""
 
     file: str
@@ -57,7 +39,7 @@ class Source(_Model):
     container: str
 
 
-class Normalization(_Model):
+class Normalization(Record):
     """Per-channel statistics: the checkpoint expects ``(pixel / 255 − mean) / std``."""
 
     mean: Annotated[list[float], Field(min_length=1)]
@@ -70,11 +52,11 @@ class Normalization(_Model):
         return self
 
 
-class Tensor(_Model):
+class Tensor(Record):
     """An input or output as the artifact declares it; ``-1`` marks the dynamic batch.
 
     ``normalization`` is left to the caller; ``normalization_inside`` the artifact does itself to
-    raw pixels, 0 to 255.
+    raw pixels, 0 to 255. ``quantization`` is what an integer one stands for, where that is known.
     """
 
     name: str
@@ -83,6 +65,15 @@ class Tensor(_Model):
     layout: Literal["nchw", "nhwc"] | None = None
     normalization: Normalization | None = None
     normalization_inside: Normalization | None = None
+    quantization: Scale | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_scale(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave the field out of what is no integer of int8, so that older readers take it."""
+        document: dict[str, object] = serialize(self)
+        if self.quantization is None:
+            document.pop("quantization", None)
+        return document
 
     @model_validator(mode="after")
     def _channels_last_is_an_image(self) -> Self:
@@ -94,7 +85,7 @@ class Tensor(_Model):
 Tensors = Annotated[list[Tensor], Field(min_length=1, max_length=256)]
 
 
-class Pass(_Model):
+class Pass(Record):
     """One pass, of the reparameterization or a legalization: its rewrites, and what it refused.
 
     Each is proven equal, but for those that converters need where the export was made with
@@ -103,10 +94,10 @@ class Pass(_Model):
 
     name: str
     rewrites: Count
-    refusals: list[str] = []
+    refusals: list[str] = Field(default_factory=list[str])
 
 
-class ParityFigure(_Model):
+class ParityFigure(Record):
     """The largest error of one output on one probe, absolute and relative to its RMS."""
 
     probe: str
@@ -117,7 +108,7 @@ class ParityFigure(_Model):
     limit: Magnitude
 
 
-class Parity(_Model):
+class Parity(Record):
     """What the artifact was executed with, against what, and every figure."""
 
     runtime: str
@@ -126,7 +117,7 @@ class Parity(_Model):
     figures: Annotated[list[ParityFigure], Field(min_length=1)]
 
 
-class ProbeOutput(_Model):
+class ProbeOutput(Record):
     """The leading values (C order, artifact layout), RMS and shape of one expected output."""
 
     name: str
@@ -135,13 +126,14 @@ class ProbeOutput(_Model):
     rms: Magnitude
 
 
-class ProbeRecord(_Model):
+class ProbeRecord(Record):
     """An input any runner can generate: SplitMix64 from ``seed + input index``, in C order.
 
     Values are generated in NCHW and reordered where an input is NHWC. With ``kind`` ``unit`` a
-    floating input holds the generated u in [0, 1), with ``pixel`` the whole number floor(256·u);
-    integer inputs hold floor(2·u). ``tolerance`` bounds |value − expected| / rms of outputs that
-    are not whole numbers; those (:attr:`ManifestFields.whole_outputs`) must be equal.
+    floating input holds the generated u in [0, 1), with ``pixel`` the whole number floor(256·u), a
+    uint8 input then as well, and an int8 input 128 less; other integers hold floor(2·u).
+    ``tolerance`` bounds |value − expected| / rms of outputs that are not whole numbers; those
+    (:attr:`ManifestFields.whole_outputs`) must be equal.
     """
 
     generator: Literal["splitmix64-top24"] = "splitmix64-top24"
@@ -152,7 +144,7 @@ class ProbeRecord(_Model):
     tolerance: Magnitude
 
 
-class OutsideOperator(_Model):
+class OutsideOperator(Record):
     """An operator that the delegate leaves to the runtime's own kernels."""
 
     op: str
@@ -160,7 +152,7 @@ class OutsideOperator(_Model):
     reason: str = ""
 
 
-class Partitions(_Model):
+class Partitions(Record):
     """How the artifact splits between its delegate and the runtime's own kernels."""
 
     delegate: str
@@ -169,7 +161,7 @@ class Partitions(_Model):
     outside: list[OutsideOperator]
 
 
-class Drift(_Model):
+class Drift(Record):
     """How far one output moved on one probe: max |changed − original|, also over the RMS."""
 
     probe: str
@@ -179,7 +171,7 @@ class Drift(_Model):
     rms: Magnitude
 
 
-class Approximation(_Model):
+class Approximation(Record):
     """A change of function that the user asked for: the artifact is not the checkpoint.
 
     ``shortcuts`` are the changed sums in the traced graph; parity figures compare with the
@@ -195,7 +187,7 @@ class Approximation(_Model):
 TargetName = Literal["onnx", "tflite", "coreml", "executorch"]
 
 
-class ManifestFields(_Model):
+class ManifestFields(Record):
     """The whole record beside one artifact, each field by itself."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -204,7 +196,7 @@ class ManifestFields(_Model):
     artifact_sha256: Sha256
     artifact_bytes: Annotated[int, Field(ge=1, le=ARTIFACT_BYTES_MAX)]
     target: TargetName
-    precision: Literal["fp32", "fp16"]
+    precision: Literal["fp32", "fp16", "int8"]
     source: Source
     versions: dict[str, str]
     inputs: Tensors
@@ -216,6 +208,7 @@ class ManifestFields(_Model):
     parity: Parity
     probe: ProbeRecord
     approximation: Approximation | None = None
+    quantization: Quantization | None = None
 
     @property
     def whole_outputs(self) -> frozenset[str]:

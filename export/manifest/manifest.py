@@ -38,13 +38,14 @@ class Manifest(ManifestFields):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_empty_approximation(
+    def _without_what_is_not_so(
         self, serialize: SerializerFunctionWrapHandler
     ) -> dict[str, object]:
-        """Leave the field out of what is the checkpoint, so that older readers take it."""
+        """Leave those fields out of what is the checkpoint, or float: older readers take it."""
         document: dict[str, object] = serialize(self)
-        if self.approximation is None:
-            document.pop("approximation", None)
+        for field in ("approximation", "quantization"):
+            if getattr(self, field) is None:
+                document.pop(field, None)
         return document
 
     def to_json(self) -> str:

@@ -64,8 +64,15 @@ _FP16 = {
     "executorch": _float16(1e-2, "7e-4 to 8e-3, all arithmetic in float16"),
 }
 
+_INT8 = Tolerance(
+    0.0, 1.0, 0.0, "equal to the integer emulation, but for steps that float operators leave open"
+)
+"""What a graph leaves open is derived from it, see :mod:`cnn_export.quantization.emulation.limits`;
+no step is as large as its output's RMS."""
+
 TOLERANCES: dict[tuple[str, str], Tolerance] = {
     **{(target, "fp32"): _FP32 for target in _FP16},
     **{(target, "fp16"): tolerance for target, tolerance in _FP16.items()},
+    **{(target, "int8"): _INT8 for target in _FP16},
 }
 """(target, precision) → tolerance."""

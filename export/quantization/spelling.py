@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+Border = Literal["float", "int8", "uint8"]
+"""The type of a file's inputs and outputs."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Spelling:

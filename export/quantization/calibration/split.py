@@ -51,7 +51,7 @@ def split(data: CalibrationData, held_back_share: float = HELD_BACK_SHARE) -> Sp
         )
     held_back = frozenset(ranked[:held_back_count])
     calibration = _without(data, held_back)
-    return Split(calibration, _only(data, held_back), _halves(calibration))
+    return Split(calibration, _only(data, held_back), halves(calibration))
 
 
 def separate(calibration: CalibrationData, evaluation: CalibrationData) -> Split:
@@ -73,10 +73,11 @@ def separate(calibration: CalibrationData, evaluation: CalibrationData) -> Split
             f" {calibration.store.place}, and {len(held_back)} are left to judge by; at least"
             f" {SAMPLES_MIN} are needed"
         )
-    return Split(calibration, held_back, _halves(calibration), repeated)
+    return Split(calibration, held_back, halves(calibration), repeated)
 
 
-def _halves(data: CalibrationData) -> tuple[CalibrationData, CalibrationData]:
+def halves(data: CalibrationData) -> tuple[CalibrationData, CalibrationData]:
+    """Return two parts of nearly equal size, disjoint by content."""
     first = frozenset(sorted(set(data.digests))[::2])
     return _only(data, first), _without(data, first)
 

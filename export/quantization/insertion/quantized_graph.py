@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import fx
 
 from cnn_export.quantization.decision import Decision
 from cnn_export.quantization.insertion.activations import FLOAT, insert_activation
 from cnn_export.quantization.insertion.layers import insert_layers
 from cnn_export.quantization.insertion.redundant_clips import redundant_clips
-from cnn_export.quantization.spelling import Spelling
+from cnn_export.quantization.spelling import Border, Spelling
 from cnn_export.reparam.graph.attributes import drop_unused_attributes
 from cnn_export.reparam.graph.copies import copied
 from cnn_export.reparam.graph.surgery import replace
-
-Border = Literal["float", "int8", "uint8"]
 
 
 def quantized_graph(

@@ -69,7 +69,11 @@ def _group_range(
     for node in group:
         if node.name not in statistics.tensors:
             raise ValueError(f"the statistics are of another graph: nothing about {node.name}")
-        wanted = wanted.union(choose_range(statistics.tensors[node.name], readers[node], options))
+        wanted = wanted.union(
+            Range(*options.known_ranges[node.name])
+            if node.name in options.known_ranges
+            else choose_range(statistics.tensors[node.name], readers[node], options)
+        )
     span, inside = Bounds(wanted.low, wanted.high), EVERYTHING
     for node in group:
         if node in clips and span.within(clips[node]):

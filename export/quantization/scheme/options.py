@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from typing import Literal
+
+from cnn_export.errors import UsageError
+
+_HALF, _ALL = 50.0, 100.0
 
 RangeMethod = Literal["minmax", "percentile", "mse"]
 
@@ -15,6 +21,7 @@ class SchemeOptions:
     ``percentile`` is the share of values, in percent, that the method of that name keeps inside.
     ``keep_float`` names layers as ``placement/layer_names.py`` does. ``per_tensor_weights`` gives a
     layer one weight scale instead of one per output channel: worse, and there to show it.
+    ``known_ranges`` are those that follow from what a tensor means, as 0 to 255 of pixels, by node.
 
     Outputs of the network keep all their range, whatever the method. The default was chosen on
     crops of photographs, ImageNet's MobileNetV2, four photographs to calibrate (32 crops) and four
@@ -31,3 +38,37 @@ class SchemeOptions:
     percentile: float = 99.99
     keep_float: frozenset[str] = frozenset()
     per_tensor_weights: bool = False
+    known_ranges: Mapping[str, tuple[float, float]] = dataclasses.field(
+        default_factory=dict[str, tuple[float, float]]
+    )
+
+    @property
+    def text(self) -> str:
+        """How ranges are chosen, as :func:`parse_ranges` reads it."""
+        return f"percentile:{self.percentile:g}" if self.ranges == "percentile" else self.ranges
+
+
+def parse_ranges(text: str | None) -> SchemeOptions:
+    """Return the options of ``minmax``, ``percentile:P`` or ``mse``; the default's for ``None``.
+
+    Raises:
+        UsageError: none of them, or a percentile that is not above 50 and up to 100.
+    """
+    if text is None:
+        return SchemeOptions()
+    method, _, share = text.partition(":")
+    if method == "percentile":
+        return SchemeOptions(ranges="percentile", percentile=_percentile(text, share))
+    if share or method not in ("minmax", "mse"):
+        raise UsageError(f"--ranges {text!r} is not one of minmax, percentile:P and mse")
+    return SchemeOptions(ranges=method)
+
+
+def _percentile(text: str, share: str) -> float:
+    try:
+        percentile = float(share or "99.99")
+    except ValueError:
+        percentile = math.nan
+    if not _HALF < percentile <= _ALL:
+        raise UsageError(f"--ranges {text!r}: write a share above 50 and up to 100, as 99.99")
+    return percentile

@@ -100,6 +100,14 @@ def test_pixels_of_the_manifest_probe_are_the_top_eight_bits() -> None:
     assert probe.inputs["image"].ravel().tolist() == expected
 
 
+@pytest.mark.parametrize(("dtype", "lowest"), [(torch.uint8, 0), (torch.int8, -128)])
+def test_integer_pixels_take_every_level(dtype: torch.dtype, lowest: int) -> None:
+    probe = manifest_probe((TensorSpec("image", (1, 3, 50, 70), dtype),), kind="pixel")
+    expected = [int(value >> 56) + lowest for value in splitmix64(PROBE_SEED, 3 * 50 * 70)]
+    assert probe.inputs["image"].ravel().tolist() == expected
+    assert set(expected) == set(range(lowest, lowest + 256))
+
+
 def test_pixel_probes_are_whole_and_within_a_byte() -> None:
     picture = TensorSpec("picture", (1, 3, 5, 7), torch.float32)
     normal, constant, large = pixel_probes((picture,))

@@ -62,9 +62,16 @@ public final class ProbeInputs {
 
     /** Scaling by a power of two is exact; the cast to a whole number drops the fraction. */
     private static float value(float uniform, ElementType type, boolean pixels) {
+        int level = (int) (uniform * PIXEL_LEVELS);
+        if (pixels && type == ElementType.UINT8) {
+            return level;
+        }
+        if (pixels && type == ElementType.INT8) {
+            return level + Byte.MIN_VALUE;
+        }
         if (!type.floating) {
             return (int) (uniform * 2);
         }
-        return pixels ? (int) (uniform * PIXEL_LEVELS) : uniform;
+        return pixels ? level : uniform;
     }
 }

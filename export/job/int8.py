@@ -1,0 +1,254 @@
+"""What ``--precision int8`` adds to a job: one decision, each target's spelling, its references."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from cnn_export.manifest.quantization_fields import (
+    Accuracy,
+    KeptFloat,
+    Quantization,
+    SampleSet,
+    Scale,
+)
+from cnn_export.program.program import Program
+from cnn_export.proof.parity import Reference
+from cnn_export.proof.probes import Probe, manifest_probe
+from cnn_export.quantization.accuracy.figures import OutputFigures
+from cnn_export.quantization.accuracy.share import Share
+from cnn_export.quantization.accuracy.verdict import Verdict
+from cnn_export.quantization.calibration.record import CalibrationRecord
+from cnn_export.quantization.decision import TensorScale
+from cnn_export.quantization.emulation.arithmetic import Arithmetic
+from cnn_export.quantization.emulation.core_ml import CORE_ML
+from cnn_export.quantization.emulation.emulate import Emulation
+from cnn_export.quantization.emulation.limits import OutputLimit, output_limits
+from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME
+from cnn_export.quantization.emulation.xnnpack import XNNPACK
+from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
+from cnn_export.quantization.scheme.options import SchemeOptions, parse_ranges
+from cnn_export.quantization.spelling import Border, Spelling
+from cnn_export.quantization.stage.batching import batched
+from cnn_export.quantization.stage.border_program import (
+    border_scales,
+    integers,
+    spelled_program,
+)
+from cnn_export.quantization.stage.quantize import Quantized, quantize
+from cnn_export.quantization.stage.quantizer import Judged
+from cnn_export.quantization.stage.samples import read_samples
+from cnn_export.reparam.cost import node_macs
+from cnn_export.reparam.proof.one_thread import one_thread
+from cnn_export.source.source_model import SourceModel
+from cnn_export.targets.base import Target
+
+ARITHMETICS: dict[str, Arithmetic] = {
+    "tflite": XNNPACK,
+    "executorch": XNNPACK,
+    "onnx": ONNX_RUNTIME,
+    "coreml": CORE_ML,
+}
+"""Target → what its runtime computes in."""
+
+_PROVEN_SAMPLES = 4
+"""Held-back samples among the probes: noise leaves the ranges that data keeps to."""
+
+
+def quantized_for(
+    targets: Sequence[Target], program: Program, source: SourceModel, request: QuantizationRequest
+) -> Int8:
+    """Read the samples, decide once for all targets, and judge.
+
+    Raises:
+        InputRefused, UsageError: the samples, or what is asked of them.
+        AccuracyRefused: see :func:`.quantize`.
+    """
+    wide, batch = batched(program)
+    pixels = source.takes_pixels
+    samples = read_samples(request, program, source.normalization, pixels=pixels, batch=batch)
+    named = {ARITHMETICS[each.name].name: ARITHMETICS[each.name] for each in targets}
+    options = _scheme(program, source, request)
+    with one_thread():
+        quantized = quantize(wide, request, samples, options, list(named.values()))
+    return Int8(dataclasses.replace(quantized, program=program), request)
+
+
+def _scheme(program: Program, source: SourceModel, request: QuantizationRequest) -> SchemeOptions:
+    """Return how ranges are chosen; of pixels they are known, whatever the samples hold."""
+    pixels = program.graph_module.graph.find_nodes(op="placeholder") if source.takes_pixels else ()
+    return dataclasses.replace(
+        parse_ranges(request.ranges),
+        keep_float=frozenset(request.keep_float) - {AUTOMATIC},
+        known_ranges={node.name: (0.0, 255.0) for node in pixels},
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Int8:
+    """A decision, and what each target makes of it."""
+
+    quantized: Quantized
+    request: QuantizationRequest
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the data and of what stays float."""
+        said = list(self.quantized.samples.notes)
+        if self.quantized.chosen is not None:
+            kept = ", ".join(self.quantized.chosen.names)
+            said.append(
+                f"kept float to meet the accuracy bounds: {kept}"
+                f" ({self.quantized.chosen.macs_share:.1%} of the multiply-accumulates)"
+            )
+        return tuple(said)
+
+    def program(self, target: Target) -> Program:
+        """Return the graph in the target's spelling."""
+        return self._spelled(target.spelling)
+
+    def references(self, target: Target, probes: Sequence[Probe]) -> list[Reference]:
+        """Return what the target's runtime has to answer, to the last bit.
+
+        ``probes`` are of the float program; those that the border makes integers are quantized as
+        a caller would. The manifest's probe is drawn in integers, as runners draw it.
+        """
+        program = self._spelled(Spelling())
+        emulation = Emulation(program.graph_module, ARITHMETICS[target.name])
+        return [
+            self._reference(probe, program, emulation) for probe in self._probes(probes, program)
+        ]
+
+    def limits(self, target: Target) -> dict[str, OutputLimit]:
+        """Return what each output may be off by: nothing, unless a float operator is before it."""
+        program = self._spelled(Spelling())
+        limits = output_limits(program.graph_module, ARITHMETICS[target.name])
+        return {spec.name: each for spec, each in zip(program.outputs, limits, strict=True)}
+
+    def scales(self) -> dict[str, Scale]:
+        """Return the scale of each integer input and output, for the manifest."""
+        found = border_scales(self.quantized.program, self.quantized.decision, self.request.border)
+        return {
+            name: Scale(scale=each.scale, zero_point=each.zero_point)
+            for name, each in found.items()
+        }
+
+    def record(self, target: Target) -> Quantization:
+        """Return what the manifest says of the decision."""
+        quantized = self.quantized
+        decision = quantized.decision
+        nodes = {node.name: node for node in quantized.program.graph_module.graph.nodes}
+        arithmetic = ARITHMETICS[target.name].name
+        judged = next(each for each in quantized.judged if each.arithmetic == arithmetic)
+        return Quantization(
+            arithmetic=arithmetic,
+            ranges=quantized.options.text,
+            calibration=_sample_set(quantized.samples.parts.calibration.record),
+            evaluation=_sample_set(quantized.samples.parts.held_back.record),
+            int8_layers=len(decision.weights),
+            int8_macs=sum(node_macs(nodes[name]) for name in decision.weights),
+            kept_float=[
+                KeptFloat(node=node, reason=reason) for node, reason in decision.kept_float.items()
+            ],
+            accuracy=_accuracy(judged),
+        )
+
+    def _spelled(self, spelling: Spelling) -> Program:
+        quantized = self.quantized
+        return spelled_program(quantized.program, quantized.decision, spelling, self.request.border)
+
+    def _probes(self, probes: Sequence[Probe], program: Program) -> list[Probe]:
+        samples = [
+            Probe(name, inputs) for name, inputs in self.quantized.held_back(_PROVEN_SAMPLES)
+        ]
+        border = self.request.border
+        if border == "float":
+            return [*probes, *samples]
+        scales = border_scales(self.quantized.program, self.quantized.decision, border)
+        drawn = manifest_probe(program.inputs, kind="pixel")
+        return [
+            drawn if probe.name == drawn.name else _in_integers(probe, scales, border)
+            for probe in (*probes, *samples)
+        ]
+
+    def _reference(self, probe: Probe, program: Program, emulation: Emulation) -> Reference:
+        values = emulation.run([torch.from_numpy(value) for value in probe.inputs.values()])
+        outputs = {
+            spec.name: value.numpy() for spec, value in zip(program.outputs, values, strict=True)
+        }
+        return Reference(probe, outputs, dict.fromkeys(outputs, 0.0), "int8")
+
+
+def _in_integers(probe: Probe, scales: Mapping[str, TensorScale], border: Border) -> Probe:
+    inputs = {
+        name: integers(torch.from_numpy(value), scales[name], border).numpy()
+        if name in scales
+        else value
+        for name, value in probe.inputs.items()
+    }
+    return Probe(probe.name, inputs)
+
+
+def _sample_set(record: CalibrationRecord) -> SampleSet:
+    return SampleSet(
+        kind=record.kind,
+        count=record.count,
+        order=record.order,
+        sha256=record.sha256,
+        skipped=[f"{each.name}: {each.reason}" for each in record.skipped],
+    )
+
+
+def _accuracy(judged: Judged) -> list[Accuracy]:
+    bounds = {(each.output, each.figure): each for each in judged.verdicts}
+    return [figure for figures in judged.figures for figure in _figures_of(figures, bounds)]
+
+
+def _figures_of(
+    figures: OutputFigures, verdicts: Mapping[tuple[str, str], Verdict]
+) -> list[Accuracy]:
+    """Return every figure of an output that is a number, with its bound where it was judged."""
+    classes = figures.true_classes
+    shares: dict[str, Share | None] = {
+        "agreement": figures.agreement,
+        "agreement where fp32 is sure": figures.agreement_sure,
+        "accuracy of fp32": None if classes is None else classes.fp32,
+        "accuracy of int8": None if classes is None else classes.int8,
+    }
+    numbers: dict[str, float | None] = {
+        "accuracy lost": None if classes is None else classes.loss,
+        "cosine": figures.cosine,
+        "worst cosine": figures.cosine_worst,
+        "SNR in dB": figures.snr_db,
+        "variance explained": figures.explained,
+    }
+
+    def made(name: str, value: float, samples: int, share: Share | None = None) -> Accuracy:
+        verdict = verdicts.get((figures.name, name))
+        low, high = (None, None) if share is None else share.interval
+        bound = None if verdict is None else verdict.bound
+        return Accuracy(
+            output=figures.name,
+            figure=name,
+            value=value,
+            low=low,
+            high=high,
+            bound=bound,
+            samples=samples,
+        )
+
+    counted = [
+        made(name, share.value, share.total, share)
+        for name, share in shares.items()
+        if share is not None
+    ]
+    # An infinite SNR is one of equal answers: no number of JSON.
+    measured = [
+        made(name, value, figures.samples)
+        for name, value in numbers.items()
+        if value is not None and math.isfinite(value)
+    ]
+    return [*counted, *measured]

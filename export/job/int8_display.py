@@ -1,0 +1,53 @@
+"""What a person sees of an int8 job: what is int8, on which samples, and how good it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from cnn_export.manifest.manifest import Manifest
+from cnn_export.manifest.quantization_fields import Accuracy, Quantization, SampleSet
+
+
+def int8_summary(manifest: Manifest) -> Iterator[str]:
+    """Yield the lines about an artifact's quantization; none of a float one."""
+    record = manifest.quantization
+    if record is None:
+        return
+    yield (
+        f"{manifest.target}: {record.int8_layers} layers in int8, {_share(record, manifest)} of"
+        f" the multiply-accumulates; {_kept(record)}"
+    )
+    yield f"  ranges {record.ranges} of {_samples(record.calibration)}"
+    for figure in record.accuracy:
+        if figure.bound is not None or record.synthetic:
+            yield f"  {_figure(figure)}"
+    if record.synthetic:
+        yield "  not judged: there was no real data (--calibration, --evaluation)"
+
+
+def _share(record: Quantization, manifest: Manifest) -> str:
+    return f"{record.int8_macs / manifest.macs:.1%}" if manifest.macs else "all"
+
+
+def _kept(record: Quantization) -> str:
+    """Count what stays float by its reason; where it is by node the manifest says."""
+    if not record.kept_float:
+        return "nothing stays float"
+    reasons = Counter(each.reason for each in record.kept_float)
+    said = ", ".join(f"{count} as {reason}" for reason, count in reasons.most_common())
+    return f"{len(record.kept_float)} operators stay float ({said})"
+
+
+def _samples(samples: SampleSet) -> str:
+    left_out = f", {len(samples.skipped)} left out" if samples.skipped else ""
+    return f"{samples.count} samples ({samples.kind}{left_out})"
+
+
+def _figure(figure: Accuracy) -> str:
+    if figure.low is None or figure.high is None:
+        value = f"{figure.value:.4g}"
+    else:
+        value = f"{figure.value:.1%} ({figure.low:.1%} to {figure.high:.1%})"
+    bound = "" if figure.bound is None else f", bound {figure.bound:g}"
+    return f"{figure.output}: {figure.figure} {value} of {figure.samples} samples{bound}"

@@ -1,0 +1,55 @@
+"""The options of ``--precision int8``, apart: they apply to it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+_OPTIONS = (
+    click.option(
+        "--calibration",
+        metavar="DIR|FILE.npz|synthetic",
+        help="Samples that int8 ranges are measured on: images, or arrays by input name (int8).",
+    ),
+    click.option(
+        "--evaluation",
+        type=click.Path(path_type=Path),
+        metavar="DIR|FILE.npz",
+        help="Other samples for the accuracy gate. Default: a part of --calibration is held back.",
+    ),
+    click.option(
+        "--labels",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Class of each sample of the accuracy gate, to measure real accuracy too (int8).",
+    ),
+    click.option(
+        "--ranges",
+        metavar="minmax|percentile:P|mse",
+        help="How activation ranges follow from the samples (int8).",
+    ),
+    click.option(
+        "--keep-float",
+        multiple=True,
+        metavar="auto|LAYER",
+        help="Keep a layer float, or the cheapest set that meets the gate; repeatable (int8).",
+    ),
+    click.option(
+        "--io",
+        metavar="float|int8|uint8",
+        help="Type of inputs and outputs. Default: float (int8).",
+    ),
+    click.option(
+        "--strict", is_flag=True, help="Refuse what has no int8 form, instead of keeping it float."
+    ),
+)
+
+
+def int8_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add them to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,71 @@
+"""What a manifest records of int8: data, decision, and what accuracy was measured."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cnn_export.manifest.field_types import Count, Record, Sha256
+
+_NAMES_MAX = 65_536
+
+
+class Scale(Record):
+    """An integer input or output: ``real = (q - zero_point) * scale``."""
+
+    scale: Annotated[float, Field(gt=0)]
+    zero_point: Annotated[int, Field(ge=-128, le=255)]
+
+
+class SampleSet(Record):
+    """Which samples: ``sha256`` is over their own digests, in their order."""
+
+    kind: Literal["images", "tensors", "synthetic"]
+    count: Count
+    order: str
+    sha256: Sha256
+    skipped: Annotated[list[str], Field(max_length=_NAMES_MAX)]
+
+
+class KeptFloat(Record):
+    """An operator that is not int8, and why."""
+
+    node: str
+    reason: str
+
+
+class Accuracy(Record):
+    """One figure of one output on the held-back samples; with its bound where it has one.
+
+    ``low`` and ``high`` bound the figure with 95 % confidence, where it is a share of samples.
+    """
+
+    output: str
+    figure: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    bound: float | None = None
+    samples: Count
+
+
+class Quantization(Record):
+    """One decision for all formats, and how its artifact was judged.
+
+    ``arithmetic`` is the runtime's whose integer emulation the artifact equals.
+    """
+
+    arithmetic: str
+    ranges: str
+    calibration: SampleSet
+    evaluation: SampleSet
+    int8_layers: Count
+    int8_macs: Count
+    kept_float: Annotated[list[KeptFloat], Field(max_length=_NAMES_MAX)]
+    accuracy: Annotated[list[Accuracy], Field(max_length=_NAMES_MAX)]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether ranges, or accuracy, were measured on no real data."""
+        return "synthetic" in (self.calibration.kind, self.evaluation.kind)

@@ -1,0 +1,50 @@
+"""What a job is asked about int8: the data, how ranges are taken, what stays float, the border."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal, get_args
+
+from cnn_export.errors import UsageError
+from cnn_export.quantization.calibration.reading import SYNTHETIC
+from cnn_export.quantization.spelling import Border
+
+AUTOMATIC = "auto"
+"""In place of layers' names: the cheapest set that meets the accuracy bound."""
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizationRequest:
+    """How ``--precision int8`` is to be done.
+
+    ``calibration`` holds the samples that ranges are measured on, ``evaluation`` other ones that
+    accuracy is (``None``: a part of ``calibration`` is held back). ``keep_float`` names layers, or
+    is :data:`AUTOMATIC` alone. ``border`` is the type of inputs and outputs. ``strict`` refuses a
+    network with an operator that has no int8 form, instead of keeping it float and saying so.
+    """
+
+    calibration: Path | Literal["synthetic"]
+    evaluation: Path | None = None
+    labels: Path | None = None
+    ranges: str | None = None
+    keep_float: tuple[str, ...] = ()
+    border: Border = "float"
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a border that does not exist, and a choice beside names.
+
+        Raises:
+            UsageError: says which, and what there is.
+        """
+        if self.border not in get_args(Border):
+            raise UsageError(
+                f"--io {self.border!r} does not exist; choose {', '.join(get_args(Border))}"
+            )
+        if AUTOMATIC in self.keep_float and len(self.keep_float) > 1:
+            raise UsageError(
+                f"--keep-float {AUTOMATIC} chooses the layers; name them or let them be chosen"
+            )
+        if self.labels is not None and self.calibration == SYNTHETIC and self.evaluation is None:
+            raise UsageError("--labels belong to real samples; add --evaluation, or drop them")

@@ -1,0 +1,108 @@
+"""One decision for a whole job, calibrated, judged on samples it has not seen, or refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from cnn_export.errors import AccuracyRefused, InputRefused
+from cnn_export.program.program import Program
+from cnn_export.program.tensors import Tensors
+from cnn_export.quantization.accuracy.float_layers.keep_float import KeptFloat, choose_float
+from cnn_export.quantization.accuracy.float_layers.sensitivity import LayerSensitivity
+from cnn_export.quantization.accuracy.refusal import require_accuracy
+from cnn_export.quantization.decision import Decision
+from cnn_export.quantization.emulation.arithmetic import Arithmetic
+from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
+from cnn_export.quantization.scheme.observation.statistics import Statistics
+from cnn_export.quantization.scheme.options import SchemeOptions
+from cnn_export.quantization.stage.quantizer import Judged, Quantizer
+from cnn_export.quantization.stage.samples import Evaluation, Samples
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantized:
+    """A decision on a program's graph, the data behind it, and how it was judged.
+
+    ``judged`` holds an entry per arithmetic; on synthetic samples no verdict is drawn. ``chosen``
+    is what ``--keep-float auto`` chose.
+    """
+
+    program: Program
+    decision: Decision
+    statistics: Statistics
+    options: SchemeOptions
+    samples: Samples
+    judged: tuple[Judged, ...]
+    chosen: KeptFloat | None = None
+
+    def held_back(self, count: int) -> list[tuple[str, Tensors]]:
+        """Return the first batches of held-back samples, as the program takes them, by name."""
+        held_back = self.samples.parts.held_back
+        size = max(self.program.example_inputs_of_one()[0].shape[0], 1)
+        some = dataclasses.replace(held_back.first(count * size), batch=size)
+        return list(zip(some.names[::size], some.batches(), strict=True))
+
+
+def quantize(
+    program: Program,
+    request: QuantizationRequest,
+    samples: Samples,
+    options: SchemeOptions,
+    arithmetics: Sequence[Arithmetic],
+) -> Quantized:
+    """Decide once for all arithmetics of a job.
+
+    Raises:
+        AccuracyRefused: the held-back samples are answered otherwise than in float, or two halves
+            of the calibration samples lead to two networks; says what to do.
+        InputRefused: nothing of the network can be int8, or not all of it and ``strict`` is set.
+    """
+    quantizer, evaluation = Quantizer(program, samples, options), samples.evaluation
+    decision, chosen = quantizer.decided(), None
+    _refuse_what_stays_float(decision, strict=request.strict)
+    judged = [quantizer.judge(decision, each, evaluation) for each in arithmetics]
+    missed = next((each for each in judged if not each.met), None)
+    if missed is not None:
+        arithmetic = next(each for each in arithmetics if each.name == missed.arithmetic)
+        sensitivity = quantizer.sensitivity(arithmetic)
+        if AUTOMATIC not in request.keep_float:
+            require_accuracy(missed.verdicts, sensitivity)
+        # What is chosen on some samples looks better on those than it is.
+        to_choose, to_judge = evaluation.halves()
+        chosen = _chosen(quantizer, sensitivity, arithmetics, to_choose)
+        decision = quantizer.decided(frozenset(chosen.names))
+        judged = [quantizer.judge(decision, each, to_judge) for each in arithmetics]
+        for each in judged:
+            require_accuracy(each.verdicts, sensitivity)
+    if samples.judged:
+        quantizer.require_same_twice(arithmetics[0])
+    statistics = quantizer.statistics
+    return Quantized(program, decision, statistics, options, samples, tuple(judged), chosen)
+
+
+def _chosen(
+    quantizer: Quantizer,
+    sensitivity: Sequence[LayerSensitivity],
+    arithmetics: Sequence[Arithmetic],
+    evaluation: Evaluation,
+) -> KeptFloat:
+    def meets(names: frozenset[str]) -> bool:
+        decision = quantizer.decided(names)
+        return all(quantizer.judge(decision, each, evaluation).met for each in arithmetics)
+
+    chosen = choose_float(sensitivity, meets)
+    if chosen is None:
+        raise AccuracyRefused(
+            "int8 misses its bounds even with every layer float: what is left, operators without"
+            " weights, is not accurate enough; use --precision fp16"
+        )
+    return chosen
+
+
+def _refuse_what_stays_float(decision: Decision, *, strict: bool) -> None:
+    said = "; ".join(f"{name}: {reason}" for name, reason in decision.kept_float.items())
+    if not decision.weights:
+        raise InputRefused(f"no layer of this network can be int8 ({said}); use --precision fp32")
+    if strict and decision.kept_float:
+        raise InputRefused(f"--strict: not all of the network is int8: {said}")

@@ -1,0 +1,106 @@
+"""One network's calibration: observed once, decided and judged as often as layers are tried."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from cnn_export.program.program import Program
+from cnn_export.quantization.accuracy.calibrated_twice import calibrated_twice
+from cnn_export.quantization.accuracy.figures import OutputFigures
+from cnn_export.quantization.accuracy.float_layers.layer_costs import layer_costs
+from cnn_export.quantization.accuracy.float_layers.sensitivity import (
+    LayerCost,
+    LayerSensitivity,
+    measure_sensitivity,
+)
+from cnn_export.quantization.accuracy.measurement import answers, measure
+from cnn_export.quantization.accuracy.output_error import output_error
+from cnn_export.quantization.accuracy.refusal import require_same_twice
+from cnn_export.quantization.accuracy.verdict import Verdict, judge
+from cnn_export.quantization.calibration.data import CalibrationData
+from cnn_export.quantization.decision import Decision
+from cnn_export.quantization.emulation.arithmetic import Arithmetic
+from cnn_export.quantization.scheme.decide import decide
+from cnn_export.quantization.scheme.observation.observe import observe
+from cnn_export.quantization.scheme.observation.statistics import Statistics
+from cnn_export.quantization.scheme.options import SchemeOptions
+from cnn_export.quantization.scheme.placement.layer_names import layer_names
+from cnn_export.quantization.stage.networks import float_network, int8_network
+from cnn_export.quantization.stage.samples import Evaluation, Samples
+
+_SENSITIVITY_SAMPLES = 16
+"""Of calibration's, for each network that is tried; what they choose is judged on others."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """The figures of one arithmetic on the held-back samples."""
+
+    arithmetic: str
+    figures: tuple[OutputFigures, ...]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def met(self) -> bool:
+        """Whether no figure is below its bound."""
+        return all(verdict.met for verdict in self.verdicts)
+
+
+class Quantizer:
+    """Calibrates once; decides and judges as often as float layers are tried."""
+
+    def __init__(self, program: Program, samples: Samples, options: SchemeOptions) -> None:
+        """Observe the calibration samples.
+
+        Raises:
+            InputRefused: NaN or infinity in the network on one of them.
+        """
+        self.program, self.samples, self._options = program, samples, options
+        self.statistics = self._observed(samples.parts.calibration)
+        self._float = float_network(program)
+
+    def decided(self, keep_float: frozenset[str] = frozenset()) -> Decision:
+        """Decide with more layers kept float than were asked for."""
+        return self._decide(self.statistics, keep_float)
+
+    def judge(self, decision: Decision, arithmetic: Arithmetic, on: Evaluation) -> Judged:
+        """Measure on held-back samples, in a runtime's arithmetic."""
+        network = int8_network(self.program, decision, arithmetic)
+        figures = measure(answers(self._float, network, on.data.batches()), labels=on.labels)
+        return Judged(arithmetic.name, figures, judge(figures) if self.samples.judged else ())
+
+    def require_same_twice(self, arithmetic: Arithmetic) -> None:
+        """Calibrate on two disjoint halves, and compare on the held-back samples.
+
+        Raises:
+            AccuracyRefused: they lead to different networks.
+        """
+        decisions = [self._decide(self._observed(half)) for half in self.samples.parts.halves]
+        first, second = (int8_network(self.program, each, arithmetic) for each in decisions)
+        figures = measure(answers(first, second, self.samples.parts.held_back.batches()))
+        require_same_twice(calibrated_twice(decisions[0], decisions[1], figures))
+
+    def sensitivity(self, arithmetic: Arithmetic) -> tuple[LayerSensitivity, ...]:
+        """Measure, on calibration samples, which layers the error comes from."""
+        samples = self.samples.parts.calibration.first(_SENSITIVITY_SAMPLES)
+
+        def error_with(names: frozenset[str]) -> float:
+            network = int8_network(self.program, self.decided(names), arithmetic)
+            return output_error(answers(self._float, network, samples.batches()))
+
+        return measure_sensitivity(error_with, self._layers())
+
+    def _layers(self) -> list[LayerCost]:
+        """Return the layers that are int8 now, as people call them."""
+        graph_module = self.program.graph_module
+        shown = {node: name for name, node in layer_names(graph_module).items()}
+        int8 = {shown[name] for name in self.decided().weights}
+        return [each for each in layer_costs(graph_module, shown) if each.name in int8]
+
+    def _observed(self, data: CalibrationData) -> Statistics:
+        return observe(self.program.graph_module, data.tensors)
+
+    def _decide(self, statistics: Statistics, more: frozenset[str] = frozenset()) -> Decision:
+        kept = self._options.keep_float | more
+        options = dataclasses.replace(self._options, keep_float=kept)
+        return decide(self.program.graph_module, statistics, options)
