@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import torch
+from torch import fx
 
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import TensorSpec
@@ -38,7 +40,8 @@ def border_scales(program: Program, decision: Decision, border: Border) -> dict[
     if border == "float":
         return {}
     graph = program.graph_module.graph
-    nodes = [*graph.find_nodes(op="placeholder"), *graph.output_node().args[0]]
+    results: Any = graph.output_node().args[0]
+    nodes: list[fx.Node] = [*graph.find_nodes(op="placeholder"), *results]
     specs = (*program.inputs, *program.outputs)
     offset = _UINT8_OFFSET if border == "uint8" else 0
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from cnn_export.errors import UsageError
 from cnn_export.program.normalization import Normalization
@@ -87,7 +88,7 @@ def read_samples(
         UsageError: labels, and no single output that could hold their classes.
     """
 
-    def read(source: Path | str) -> CalibrationData:
+    def read(source: Path | Literal["synthetic"]) -> CalibrationData:
         return read_calibration(source, program.inputs, normalization, pixels=pixels, batch=batch)
 
     data = read(request.calibration)

@@ -1,0 +1,191 @@
+"""``--precision int8`` from a module to files: proven, judged, recorded, and refused in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cnn_export import export
+from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_probe_outputs
+from cnn_export.errors import AccuracyRefused, InputRefused, UsageError
+from cnn_export.manifest.manifest import read_manifest
+from cnn_export.targets import load_target
+
+SHAPE = (3, 19, 23)
+
+
+class Small(nn.Module):
+    """Two layers, a batch norm that does something, a sum, an average and a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.first = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        nn.init.uniform_(self.norm.weight, 0.5, 1.5)
+        nn.init.normal_(self.norm.bias, 0, 0.3)
+        self.norm.running_mean = torch.randn(8) * 0.2
+        self.norm.running_var = torch.rand(8) + 0.5
+        self.second = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        first = torch.relu(self.norm(self.first(image)))
+        return self.head((first + self.second(first)).mean((2, 3)))
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("samples") / "images.npz"
+    generator = np.random.default_rng(5)
+    # Images differ in colour, so that the classifier has something to tell apart.
+    colours = generator.standard_normal((160, 3, 1, 1)) * 2
+    noise = generator.standard_normal((160, *SHAPE)) * 0.7
+    np.savez(path, image=(colours + noise).astype(np.float32))
+    return path
+
+
+def _exported(samples: Path | str, folder: Path, *targets: str, **settings):
+    return export(
+        Small(),
+        targets,
+        output=folder,
+        input_size=SHAPE[1:],
+        precision="int8",
+        calibration=samples,
+        **settings,
+    )
+
+
+@pytest.mark.parametrize("border", ["float", "int8", "uint8"])
+def test_one_decision_is_three_files_that_equal_it(
+    samples: Path, tmp_path: Path, border: str
+) -> None:
+    result = _exported(samples, tmp_path, "onnx", "tflite", "executorch", io=border)
+    dtype = {"float": "float32"}.get(border, border)
+    for artifact in result.artifacts:
+        manifest = read_manifest(artifact.manifest_path)
+        assert [each.dtype for each in (*manifest.inputs, *manifest.outputs)] == [dtype] * 2
+        assert {figure.limit for figure in manifest.parity.figures} == {0.0}
+        assert {figure.max_abs_error for figure in manifest.parity.figures} == {0.0}
+        session = load_target(manifest.target).load(artifact.path)
+        require_probe_outputs(manifest, session(probe_inputs(manifest)))
+        assert (manifest.inputs[0].quantization is None) == (border == "float")
+        assert manifest.partitions.partitions == 1
+    decisions = [each.manifest.quantization.model_dump() for each in result.artifacts]
+    for decision in decisions:
+        assert decision["calibration"] == decisions[0]["calibration"]
+        assert decision["int8_layers"] == 3
+
+
+def test_integer_files_answer_what_float_files_do_in_steps(samples: Path, tmp_path: Path) -> None:
+    """The scales in the manifest are those of the file: read back, answers are the network's."""
+    (artifact,) = _exported(samples, tmp_path, "onnx", io="int8").artifacts
+    image = np.load(samples)["image"][:1]
+    manifest = artifact.manifest
+    scale = manifest.inputs[0].quantization
+    steps = np.round(image / scale.scale) + scale.zero_point
+    stored = np.clip(steps, -128, 127).astype(np.int8)
+    session = load_target("onnx").load(artifact.path)
+    answer = next(iter(session({"image": stored}).values()))
+    out = manifest.outputs[0].quantization
+    real = (answer.astype(np.float64) - out.zero_point) * out.scale
+    expected = Small().eval()(torch.from_numpy(image)).detach().numpy()
+    assert np.abs(real - expected).max() < 0.1 * np.abs(expected).max()
+
+
+def test_the_same_data_give_the_same_bytes(samples: Path, tmp_path: Path) -> None:
+    pairs = [_exported(samples, tmp_path / name, "onnx", "tflite") for name in "ab"]
+    for first, second in zip(*(each.artifacts for each in pairs), strict=True):
+        assert first.path.read_bytes() == second.path.read_bytes()
+        assert first.manifest == second.manifest
+
+
+def test_synthetic_samples_are_marked_and_not_judged(tmp_path: Path) -> None:
+    result = _exported("synthetic", tmp_path, "onnx")
+    record = result.artifact.manifest.quantization
+    assert record.calibration.kind == record.evaluation.kind == "synthetic"
+    assert all(figure.bound is None for figure in record.accuracy)
+    assert any("synthetic" in note for note in result.notes)
+
+
+def test_the_record_of_the_samples_stands_in_file_and_manifest(
+    samples: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    artifact = _exported(samples, tmp_path, "onnx").artifact
+    record = artifact.manifest.quantization
+    assert (record.calibration.count, record.evaluation.count) == (120, 40)
+    told = {each.key: each.value for each in onnx.load(artifact.path).metadata_props}
+    inside = json.loads(told["manifest"])["quantization"]
+    assert inside["calibration"]["sha256"] == record.calibration.sha256
+    altered = artifact.manifest_path.read_text().replace(record.calibration.sha256, "0" * 64)
+    artifact.manifest_path.write_text(altered)
+    from cnn_export.benchmarks.artifacts.proven_file import proven_file
+
+    with pytest.raises(InputRefused, match="quantization"):
+        proven_file(artifact.path)
+
+
+def test_a_layer_kept_float_is_named(samples: Path, tmp_path: Path) -> None:
+    artifact = _exported(samples, tmp_path, "onnx", keep_float=["head"]).artifact
+    record = artifact.manifest.quantization
+    assert record.int8_layers == 2
+    assert any("head" in each.reason for each in record.kept_float)
+
+
+def test_a_network_that_int8_ruins_is_refused_with_its_worst_layer(
+    samples: Path, tmp_path: Path
+) -> None:
+    network = Small()
+    with torch.no_grad():  # one channel takes the range of all; the others vanish in it
+        network.norm.weight[0] *= 3e4
+        network.second.weight[0] *= 0
+        network.head.weight[:, 0] *= 0
+    with pytest.raises(AccuracyRefused, match="--keep-float"):
+        export(
+            network,
+            "onnx",
+            output=tmp_path,
+            input_size=SHAPE[1:],
+            precision="int8",
+            calibration=samples,
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"precision": "int8"}, "--calibration"),
+        ({"calibration": "synthetic"}, "--precision int8, not to fp32"),
+        ({"precision": "fp16", "io": "int8"}, "--io applies to --precision int8"),
+        ({"precision": "int8", "calibration": "synthetic", "io": "int4"}, "float, int8, uint8"),
+        ({"precision": "int8", "calibration": "synthetic", "ranges": "max"}, "percentile:P"),
+        ({"precision": "int8", "calibration": "synthetic", "ranges": "percentile:5"}, "99.99"),
+        ({"precision": "int8", "calibration": "synthetic", "reparam": False}, "--no-reparam"),
+        (
+            {"precision": "int8", "calibration": "synthetic", "keep_float": ["haed"]},
+            "Did you mean 'head'",
+        ),
+        (
+            {"precision": "int8", "calibration": "synthetic", "keep_float": ["auto", "head"]},
+            "auto chooses",
+        ),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(settings: dict, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        export(Small(), "onnx", output=tmp_path, input_size=SHAPE[1:], **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_strict_refuses_what_stays_float(samples: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match="--strict.*mean"):
+        _exported(samples, tmp_path, "onnx", strict=True)
