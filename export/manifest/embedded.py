@@ -38,7 +38,7 @@ def metadata(
     macs: int,
     parameter_bytes: int,
     approximation: Approximation | None,
-    quantization: Quantization | None,
+    quantization: Quantization | None = None,
 ) -> dict[str, str]:
     """Return the string pairs that go inside the artifact; no figure of a machine is in them."""
     told: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""``--precision int8`` from a module to files: proven, judged, recorded, and refused in one line."""
+"""``--precision int8`` from a module to files: proven, judged, recorded, or refused."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from cnn_export import export
+from cnn_export.benchmarks.artifacts.proven_file import proven_files
 from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_probe_outputs
 from cnn_export.errors import AccuracyRefused, InputRefused, UsageError
 from cnn_export.manifest.manifest import read_manifest
@@ -127,10 +128,9 @@ def test_the_record_of_the_samples_stands_in_file_and_manifest(
     assert inside["calibration"]["sha256"] == record.calibration.sha256
     altered = artifact.manifest_path.read_text().replace(record.calibration.sha256, "0" * 64)
     artifact.manifest_path.write_text(altered)
-    from cnn_export.benchmarks.artifacts.proven_file import proven_file
 
     with pytest.raises(InputRefused, match="quantization"):
-        proven_file(artifact.path)
+        proven_files([artifact.path])
 
 
 def test_a_layer_kept_float_is_named(samples: Path, tmp_path: Path) -> None:
@@ -187,5 +187,5 @@ def test_options_that_do_not_fit_are_refused(settings: dict, said: str, tmp_path
 
 
 def test_strict_refuses_what_stays_float(samples: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputRefused, match="--strict.*mean"):
+    with pytest.raises(InputRefused, match=r"--strict.*mean"):
         _exported(samples, tmp_path, "onnx", strict=True)
