@@ -1,6 +1,6 @@
 """What int8 costs networks with real weights, measured with the integers that artifacts hold.
 
-Run as ``python -m cnn_export.benchmarks.studies.int8_accuracy``.
+Run as ``python -m cnn_export.benchmarks.studies.int8.accuracy``.
 
 ``figures`` compares ways to choose ranges and weights; ``twice`` asks what the calibration data
 decides; ``repair`` finds the layers behind a quantization that fails, and keeps them float. Answers
