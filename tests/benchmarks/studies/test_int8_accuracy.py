@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cnn_export.benchmarks.studies.int8.accuracy import main
 from cnn_export.benchmarks.studies.int8.networks import skipnet_digits
 from cnn_export.benchmarks.studies.int8.photographs import FOLDS, names, write_crops
 from cnn_export.benchmarks.studies.int8.quantizing import Quantizer, figures
 from cnn_export.benchmarks.studies.int8.variants import VARIANTS
-from cnn_export.benchmarks.studies.int8.accuracy import main
 from cnn_export.quantization.accuracy.verdict import judge
 
 
