@@ -21,7 +21,7 @@ from cnn_export.reparam.graph.copies import copied
 from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
 from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
-from cnn_export.targets.executorch.uint8_borders import spell_uint8_borders
+from cnn_export.targets.executorch.uint8_borders import respell_uint8_borders
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 from cnn_export.targets.quantized import is_quantization, require_quantized
 
@@ -104,7 +104,7 @@ def _respelled(program: Program, options: TargetOptions) -> Program:
         return program
     graph_module = copied(program.graph_module)
     FloatHardSigmoid()(graph_module)
-    spell_uint8_borders(graph_module)
+    respell_uint8_borders(graph_module)
     graph_module.recompile()
     return program.with_graph(graph_module)
 

@@ -15,7 +15,7 @@ _aten = torch.ops.aten
 _OFFSET = 128
 
 
-def spell_uint8_borders(graph_module: fx.GraphModule) -> None:
+def respell_uint8_borders(graph_module: fx.GraphModule) -> None:
     """quantize_int8(dequantize_uint8(x))  ⇒  int8(int16(x) − 128), and the reverse.
 
     The pair only moves the zero point: all steps stay. What it becomes are kernels of the runtime
@@ -24,7 +24,7 @@ def spell_uint8_borders(graph_module: fx.GraphModule) -> None:
     for node in list(graph_module.graph.nodes):
         pair = _moved(node)
         if pair is not None:
-            replace(node, _shifted(pair, node))
+            replace(node, _insert_shift(pair, node))
     graph_module.graph.eliminate_dead_code()
 
 
@@ -37,7 +37,7 @@ def _moved(node: fx.Node) -> fx.Node | None:
     return integers if value_of(integers).dtype != value_of(node).dtype else None
 
 
-def _shifted(integers: fx.Node, node: fx.Node) -> fx.Node:
+def _insert_shift(integers: fx.Node, node: fx.Node) -> fx.Node:
     wanted = value_of(node).dtype
     offset = _OFFSET if wanted == torch.uint8 else -_OFFSET
     graph = node.graph
