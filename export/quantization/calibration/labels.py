@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from cnn_export.errors import InputRefused
-from cnn_export.untrusted.regular_file import read_bytes
+from cnn_export.untrusted.regular_file import FOLDER, kind_at, read_bytes
 
 _FILE_BYTES_MAX = 64 * 2**20
 _NAMED = 5
@@ -23,11 +23,13 @@ def read_labels(path: Path, names: Sequence[str], classes: int) -> tuple[int, ..
     A ``.csv`` file has lines ``name,class``; a ``.json`` file an object of them. Names are paths
     within the image folder, or row numbers of an archive. Classes are numbers, or names whose
     alphabetical order is the network's, if there are as many as the network has classes. What the
-    file says of other samples is not looked at.
+    file says of other samples is not looked at. A folder is read by :func:`folder_labels`.
 
     Raises:
         InputRefused: unreadable, a sample has no class, or one that is not the network's; names it.
     """
+    if kind_at(path) == FOLDER:
+        return folder_labels(path, names, classes)
     stated = _stated(path)
     missing = [name for name in names if _key(name) not in stated]
     if missing:

@@ -84,10 +84,16 @@ def test_folders_are_classes_in_their_order(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     names = ("bee/1.png", "wolf/deep/2.png", "bee/3.png")
     assert folder_labels(tmp_path, names, 3) == (1, 2, 1)
+    assert read_labels(tmp_path, names, 3) == (1, 2, 1)
     with pytest.raises(InputRefused, match=r"names 3 classes \(ant, bee, wolf\).* has 1000"):
         folder_labels(tmp_path, names, 1000)
     with pytest.raises(InputRefused, match=r"1 of 2 images are in no class's folder: 4.png"):
         folder_labels(tmp_path, ("bee/1.png", "4.png"), 3)
+
+
+def test_labels_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputRefused, match=r"none.csv does not exist"):
+        read_labels(tmp_path / "none.csv", NAMES, 10)
 
 
 def test_numbered_folders_are_indices(tmp_path: Path) -> None:
