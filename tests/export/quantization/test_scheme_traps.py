@@ -228,6 +228,23 @@ def test_floats_around_a_pool_leave_it_float():
     assert case.decision.tensors["max_pool2d"] == case.decision.tensors["sigmoid"]
 
 
+def test_memory_that_is_written_to_stays_float():
+    """The rounded copy that a later reader had would lack what was added in place."""
+
+    def added_in_place(net, y):
+        z = net.second(y)
+        y.add_(F.relu(z))
+        return F.max_pool2d(y, 3, 1, 1)
+
+    case = _case(added_in_place)
+    assert case.decision.kept_float["conv2d"] == "its memory is written to in place"
+    assert "conv2d" not in case.decision.tensors
+    quantized = quantized_graph(case.graph_module, case.decision, Spelling())
+    with torch.no_grad():
+        (got,), (expected,) = (g(*_images()[0]) for g in (quantized, case.graph_module))
+    assert (got - expected).abs().max() < 0.05 * expected.abs().max()
+
+
 def test_a_sum_that_could_leave_32_bits_stays_float():
     net = nn.Linear(70_000, 2)
     with torch.no_grad():

@@ -14,6 +14,7 @@ from cnn_export.quantization.scheme.placement.operators import (
     is_float32,
     read_integer_operator,
 )
+from cnn_export.reparam.graph.aliases import written_nodes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,16 +40,17 @@ def place(
     such a mover too, instead of the operator's own.
     """
     reasons = dict(refused)
+    written = written_nodes(graph_module.graph)
     operators: list[IntegerOperator] = []
     carriers: dict[fx.Node, tuple[fx.Node, ...]] = {}
     for node in graph_module.graph.nodes:
         if node.op != "call_function":
             continue
         carried = carried_inputs(graph_module, node)
-        if carried is not None:
+        if carried is not None and written.isdisjoint((node, *carried)):
             carriers[node] = carried
             continue
-        found = refused.get(node.name) or read_integer_operator(graph_module, node)
+        found = refused.get(node.name) or _readable(graph_module, node, written)
         if isinstance(found, IntegerOperator):
             operators.append(_split(found) if node.name in unfused else found)
         elif node.name not in reasons and is_float32(node):
@@ -62,6 +64,16 @@ def place(
     groups = _groups(graph_module, tensors, {node: free[node] for node in moved})
     ordered = {n.name: reasons[n.name] for n in graph_module.graph.nodes if n.name in reasons}
     return Placement(tuple(operators), groups, ordered)
+
+
+def _readable(
+    graph_module: fx.GraphModule, node: fx.Node, written: Set[fx.Node]
+) -> IntegerOperator | str:
+    """Read an operator, unless what it touches changes later: a rounded copy would not."""
+    found = read_integer_operator(graph_module, node)
+    if isinstance(found, IntegerOperator) and not written.isdisjoint((*found.inputs, node)):
+        return "its memory is written to in place"
+    return found
 
 
 def _split(operator: IntegerOperator) -> IntegerOperator:
