@@ -26,8 +26,9 @@ from cnn_export.quantization.decision import TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.emulation.core_ml import CORE_ML
 from cnn_export.quantization.emulation.emulate import Emulation
+from cnn_export.quantization.emulation.host import SATURATION_WARNING, onnx_runtime_here
 from cnn_export.quantization.emulation.limits import OutputLimit, output_limits
-from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME
+from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME_WITHOUT_VNNI
 from cnn_export.quantization.emulation.xnnpack import XNNPACK
 from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
 from cnn_export.quantization.scheme.options import SchemeOptions, parse_ranges
@@ -49,10 +50,10 @@ from cnn_export.targets.base import Target
 ARITHMETICS: dict[str, Arithmetic] = {
     "tflite": XNNPACK,
     "executorch": XNNPACK,
-    "onnx": ONNX_RUNTIME,
+    "onnx": onnx_runtime_here(),
     "coreml": CORE_ML,
 }
-"""Target → what its runtime computes in."""
+"""Target → what its runtime computes in on this machine."""
 
 _PROVEN_SAMPLES = 4
 """Held-back samples among the probes: noise leaves the ranges that data keeps to."""
@@ -96,8 +97,11 @@ class Int8:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of the data and of what stays float."""
+        """What a user should know of the data, of this machine and of what stays float."""
         said = list(self.quantized.samples.notes)
+        arithmetics = {each.arithmetic for each in self.quantized.judged}
+        if ONNX_RUNTIME_WITHOUT_VNNI.name in arithmetics:
+            said.append(SATURATION_WARNING)
         if self.quantized.chosen is not None:
             kept = ", ".join(self.quantized.chosen.names)
             said.append(
@@ -114,9 +118,10 @@ class Int8:
         """Return what the target's runtime has to answer, to the last bit.
 
         ``probes`` are of the float program; those that the border makes integers are quantized as
-        a caller would. The manifest's probe is drawn in integers, as runners draw it.
+        a caller would. The manifest's probe is drawn in integers, as runners draw it. The spelling
+        is the target's own: ONNX Runtime's sums round otherwise on other zero points.
         """
-        program = self._spelled(Spelling())
+        program = self._spelled(target.spelling)
         emulation = Emulation(program.graph_module, ARITHMETICS[target.name])
         return [
             self._reference(probe, program, emulation) for probe in self._probes(probes, program)
@@ -124,7 +129,7 @@ class Int8:
 
     def limits(self, target: Target) -> dict[str, OutputLimit]:
         """Return what each output may be off by: nothing, unless a float operator is before it."""
-        program = self._spelled(Spelling())
+        program = self._spelled(target.spelling)
         limits = output_limits(program.graph_module, ARITHMETICS[target.name])
         return {spec.name: each for spec, each in zip(program.outputs, limits, strict=True)}
 

@@ -95,3 +95,21 @@ def test_floats_that_onnx_runtime_fuses_on_arm(name, x, on_arm):
     value = torch.tensor([float.fromhex(x)])
     assert ONNX_RUNTIME_ARM.floats[name](value).item() == float.fromhex(on_arm)
     assert ONNX_RUNTIME.floats[name](value).item() != float.fromhex(on_arm)
+
+
+def test_a_sum_of_onnx_runtime_depends_on_the_spelling_of_its_integers():
+    """So a file with uint8 activations is compared with the graph that says uint8.
+
+    ``test_every_pair_is_equal`` has this pair, and ONNX Runtime's answer, 64 and 128.
+    """
+    grids = SCALES["far apart"][:3]
+    sums: list[int] = []
+    for dtype, offset in ((torch.int8, 0), (torch.uint8, 128)):
+        info = torch.iinfo(dtype)
+        left, right, output = (
+            Grid(float32(scale), zero + offset, info.min, info.max, dtype) for scale, zero in grids
+        )
+        first, second = (torch.tensor([q + offset], dtype=dtype) for q in (63, -78))
+        (position,) = ONNX_RUNTIME.add((first, left), (second, right), output).tolist()
+        sums.append(position - offset)
+    assert sums == [63, 64]
