@@ -166,6 +166,6 @@ Partial shortcuts stay slice, sum and concatenation: of bytes these are cheap, a
 masks them rounds once more. MobileNeXt-1.0 with half of its shortcuts' channels, time over carried
 in parts (two processes): TFLite 0.99, ONNX Runtime 0.93, ExecuTorch 0.97; masked 1.01, 1.02, 1.01.
 
-Hard-swish stays float between two conversions: as the product of a map and a layer that computes
-``clip(x/6 + 1/2, 0, 1)`` it would be integer, and MobileNetV3-Large takes 1.15 of the time on TFLite.
+Hard-swish stays float, measured on TFLite: as the product of a map and a layer that computes
+``clip(x/6 + 1/2, 0, 1)`` it would be integer, and MobileNetV3-Large takes 1.15 of the time there.
 """
