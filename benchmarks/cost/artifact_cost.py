@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from typing import Any
 
 from cnn_export.artifact_files.op_graph import Category
@@ -13,6 +14,7 @@ _TOTALS = (
     "batch",
     "macs",
     "counted_macs",
+    "int8_macs",
     "mac_bytes",
     "weight_bytes",
     "peak_activation_bytes",
@@ -20,6 +22,11 @@ _TOTALS = (
     "arithmetic_intensity",
     "partitions",
     "unknown_ops",
+)
+
+_INTEGERS = ("int8", "uint8")
+_COMPUTING: frozenset[Category] = frozenset(
+    {"contraction", "pool", "activation", "elementwise", "unknown"}
 )
 
 
@@ -45,6 +52,11 @@ class OpCost:
     dtype: str
     weight_dtype: str | None = None
     partition: int | None = None
+
+    @property
+    def in_int8(self) -> bool:
+        """Whether it computes in 8-bit integers: what it writes is one."""
+        return self.dtype in _INTEGERS
 
     @property
     def mac_bytes(self) -> int:
@@ -96,6 +108,18 @@ class ArtifactCost:
     def counted_macs(self) -> int:
         """Multiply-accumulates of the operators that are known."""
         return sum(op.macs or 0 for op in self.ops)
+
+    @property
+    def int8_macs(self) -> int:
+        """Those of operators that compute in 8-bit integers."""
+        return sum(op.macs or 0 for op in self.ops if op.in_int8)
+
+    @property
+    def float_islands(self) -> Counter[str]:
+        """Kinds of operators that compute in float, in a file that does in integers elsewhere."""
+        if not self.int8_macs:
+            return Counter()
+        return Counter(op.kind for op in self.ops if not op.in_int8 and op.category in _COMPUTING)
 
     @property
     def macs(self) -> int | None:

@@ -111,6 +111,7 @@ def _footnotes(costs: Sequence[ArtifactCost], peaks: Peaks | None) -> list[str]:
         for cost in costs
         if cost.unknown_ops
     ]
+    lines += [_in_int8(cost) for cost in costs if cost.int8_macs]
     if peaks is not None:
         lines += [
             f"This host, {peaks.threads} thread(s), not a phone: "
@@ -120,6 +121,13 @@ def _footnotes(costs: Sequence[ArtifactCost], peaks: Peaks | None) -> list[str]:
             "narrower operators are bounded by memory alone",
         ]
     return lines
+
+
+def _in_int8(cost: ArtifactCost) -> str:
+    share = cost.int8_macs / cost.counted_macs
+    islands = ", ".join(f"{count} {printable(kind)}" for kind, count in cost.float_islands.items())
+    between = f"in float between them: {islands}" if islands else "nothing in float between them"
+    return f"{printable(cost.name)}: {share:.1%} of macs in 8-bit integers; {between}"
 
 
 def _at_least(cost: ArtifactCost) -> str:
