@@ -28,7 +28,7 @@ _EQUAL = 1e-12
 def probe_inputs(manifest: Manifest) -> dict[str, Array]:
     """Return the probe's inputs by name, in the artifact's own layout and dtype.
 
-    Values are drawn in NCHW order, see :func:`.probe_values`. A dynamic batch (``-1``) has
+    Values are drawn in NCHW order, as the manifest says. A dynamic batch (``-1``) has
     the probe's batch size.
 
     Raises:

@@ -66,7 +66,7 @@ def quantized_for(
 
     Raises:
         InputRefused, UsageError: the samples, or what is asked of them.
-        AccuracyRefused: see :func:`.quantize`.
+        AccuracyRefused: int8 answers otherwise than float; says what to do.
     """
     wide, batch = batched(program)
     pixels = source.takes_pixels

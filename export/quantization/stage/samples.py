@@ -83,8 +83,7 @@ def read_samples(
     """Read and split the samples that a job names; ``batch`` of them go together.
 
     Raises:
-        InputRefused: too few, damaged, or not what the network takes; see
-            :func:`.read_calibration` and :func:`.read_labels`.
+        InputRefused: too few, damaged, or not what the network takes.
         UsageError: labels, and no single output that could hold their classes.
     """
 

@@ -27,7 +27,7 @@ class NormalizePixels(ProgramPass):
     into what reads the image.
 
     It changes the function, as asked, and by nothing else (see
-    :func:`cnn_export.reparam.proof.normalization.prove_normalized`).
+    :mod:`cnn_export.reparam.proof.input_map`).
     """
 
     def __init__(self, scale: torch.Tensor, offset: torch.Tensor) -> None:
