@@ -17,7 +17,7 @@ from rich.text import Text
 from cnn_export.command_line.console import notes_console, result_console
 from cnn_export.command_line.terminal import printable
 from cnn_export.job.explain import explanation, legalization_explanations
-from cnn_export.job.int8_display import int8_summary
+from cnn_export.job.int8_display import int8_summary, layer_table
 from cnn_export.job.request import ExportResult, Step, silent_step
 from cnn_export.manifest.fields import Partitions
 
@@ -128,3 +128,5 @@ def _show_report(console: Console, result: ExportResult) -> None:
         stage.insert(0, explanation(result.normalization, "Normalization"))
     for text in (*stage, *legalization_explanations(result.forms)):
         console.print(f"{text}\n", markup=False, highlight=False)
+    if result.quantized is not None:
+        console.print(layer_table(result.quantized))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
+from cnn_export.errors import InputRefused, UsageError
 from cnn_export.manifest.quantization_fields import (
     Accuracy,
     KeptFloat,
@@ -22,7 +24,7 @@ from cnn_export.quantization.accuracy.figures import OutputFigures
 from cnn_export.quantization.accuracy.share import Share
 from cnn_export.quantization.accuracy.verdict import Verdict
 from cnn_export.quantization.calibration.record import CalibrationRecord
-from cnn_export.quantization.decision import TensorScale
+from cnn_export.quantization.decision import Decision, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.emulation.core_ml import CORE_ML
 from cnn_export.quantization.emulation.emulate import Emulation
@@ -30,6 +32,7 @@ from cnn_export.quantization.emulation.host import SATURATION_WARNING, onnx_runt
 from cnn_export.quantization.emulation.limits import OutputLimit, output_limits
 from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME_WITHOUT_VNNI
 from cnn_export.quantization.emulation.xnnpack import XNNPACK
+from cnn_export.quantization.finetuning.recorded_decision import recorded_decision
 from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
 from cnn_export.quantization.scheme.options import SchemeOptions, parse_ranges
 from cnn_export.quantization.spelling import Border, Spelling
@@ -60,9 +63,13 @@ _PROVEN_SAMPLES = 4
 
 
 def quantized_for(
-    targets: Sequence[Target], program: Program, source: SourceModel, request: QuantizationRequest
+    targets: Sequence[Target],
+    program: Program,
+    source: SourceModel,
+    request: QuantizationRequest,
+    recorded: Decision | None,
 ) -> Int8:
-    """Read the samples, decide once for all targets, and judge.
+    """Read the samples, decide once for all targets (or take what is ``recorded``), and judge.
 
     Raises:
         InputRefused, UsageError: the samples, or what is asked of them.
@@ -74,8 +81,34 @@ def quantized_for(
     named = {ARITHMETICS[each.name].name: ARITHMETICS[each.name] for each in targets}
     options = _scheme(program, source, request)
     with one_thread():
-        quantized = quantize(wide, request, samples, options, list(named.values()))
-    return Int8(dataclasses.replace(quantized, program=program), request)
+        quantized = quantize(wide, request, samples, options, list(named.values()), recorded)
+    return Int8(quantized, program, request)
+
+
+def recorded_for(
+    network: object, program: Program, request: QuantizationRequest
+) -> Decision | None:
+    """Return the decision that a checkpoint was fine-tuned for, where it holds one.
+
+    Raises:
+        UsageError: ranges or float layers are asked for as well.
+        InputRefused: it is damaged, or about another graph than the checkpoint's.
+    """
+    found = recorded_decision(network) if isinstance(network, Path) else None
+    if found is None:
+        return None
+    if request.ranges or request.keep_float:
+        raise UsageError(
+            "the checkpoint was fine-tuned for the int8 decision that it holds; drop --ranges and"
+            " --keep-float"
+        )
+    known = {node.name for node in program.graph_module.graph.nodes}
+    if missing := sorted((found.tensors.keys() | found.weights.keys()) - known):
+        raise InputRefused(
+            f"the int8 decision in {network.name} is about {missing[0]!r}, which its network has"
+            " not; save it again from the module that prepare() returned"
+        )
+    return found
 
 
 def _scheme(program: Program, source: SourceModel, request: QuantizationRequest) -> SchemeOptions:
@@ -90,9 +123,13 @@ def _scheme(program: Program, source: SourceModel, request: QuantizationRequest)
 
 @dataclasses.dataclass(frozen=True)
 class Int8:
-    """A decision, and what each target makes of it."""
+    """A decision, and what each target makes of it.
+
+    ``network`` is the float program that it is written into; ``quantized`` holds one of batches.
+    """
 
     quantized: Quantized
+    network: Program
     request: QuantizationRequest
 
     @property
@@ -135,7 +172,7 @@ class Int8:
 
     def scales(self) -> dict[str, Scale]:
         """Return the scale of each integer input and output, for the manifest."""
-        found = border_scales(self.quantized.program, self.quantized.decision, self.request.border)
+        found = border_scales(self.network, self.quantized.decision, self.request.border)
         return {
             name: Scale(scale=each.scale, zero_point=each.zero_point)
             for name, each in found.items()
@@ -145,12 +182,12 @@ class Int8:
         """Return what the manifest says of the decision."""
         quantized = self.quantized
         decision = quantized.decision
-        nodes = {node.name: node for node in quantized.program.graph_module.graph.nodes}
+        nodes = {node.name: node for node in self.network.graph_module.graph.nodes}
         arithmetic = ARITHMETICS[target.name].name
         judged = next(each for each in quantized.judged if each.arithmetic == arithmetic)
         return Quantization(
             arithmetic=arithmetic,
-            ranges=quantized.options.text,
+            ranges="fine-tuned" if quantized.fine_tuned else quantized.options.text,
             calibration=_sample_set(quantized.samples.parts.calibration.record),
             evaluation=_sample_set(quantized.samples.parts.held_back.record),
             int8_layers=len(decision.weights),
@@ -163,7 +200,7 @@ class Int8:
 
     def _spelled(self, spelling: Spelling) -> Program:
         quantized = self.quantized
-        return spelled_program(quantized.program, quantized.decision, spelling, self.request.border)
+        return spelled_program(self.network, quantized.decision, spelling, self.request.border)
 
     def _probes(self, probes: Sequence[Probe], program: Program) -> list[Probe]:
         samples = [
@@ -172,7 +209,7 @@ class Int8:
         border = self.request.border
         if border == "float":
             return [*probes, *samples]
-        scales = border_scales(self.quantized.program, self.quantized.decision, border)
+        scales = border_scales(self.network, self.quantized.decision, border)
         drawn = manifest_probe(program.inputs, kind="pixel")
         return [
             drawn if probe.name == drawn.name else _in_integers(probe, scales, border)

@@ -4,9 +4,42 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from rich.table import Table
+from rich.text import Text
+
+from cnn_export.command_line.terminal import printable
 from cnn_export.manifest.manifest import Manifest
 from cnn_export.manifest.quantization_fields import Accuracy, Quantization, SampleSet
+
+if TYPE_CHECKING:
+    from cnn_export.quantization.stage.quantize import Quantized
+
+_EXPLAINED_SAMPLES = 16
+
+
+def layer_table(quantized: Quantized) -> Table:
+    """Return what each layer's integers reach, clip and lose, on a few calibration samples."""
+    title = Text(f"int8, layer by layer, on {_EXPLAINED_SAMPLES} calibration samples at most")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("layer")
+    for heading in ("int8 reaches", "samples reach", "saturated", "SNR dB"):
+        table.add_column(heading, justify="right")
+    for each in quantized.layer_errors(_EXPLAINED_SAMPLES):
+        reached = "float" if each.range is None else _interval(each.range)
+        table.add_row(
+            Text(printable(each.name)),
+            reached,
+            _interval(each.seen),
+            f"{each.saturated:.2%}",
+            f"{each.snr_db:.1f}",
+        )
+    return table
+
+
+def _interval(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.4g} to {ends[1]:.4g}"
 
 
 def int8_summary(manifest: Manifest) -> Iterator[str]:

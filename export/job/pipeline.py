@@ -20,7 +20,7 @@ from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
 from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
-from cnn_export.job.int8 import Int8, quantized_for
+from cnn_export.job.int8 import Int8, quantized_for, recorded_for
 from cnn_export.job.legalization import (
     Legalized,
     legalize,
@@ -130,6 +130,7 @@ def _result(
         prepared.approximation,
         forms,
         prepared.normalization,
+        None if prepared.int8 is None else prepared.int8.quantized,
     )
 
 
@@ -174,7 +175,8 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
         return prepared
     with step("quantize"):
         (one,) = {id(each.program): each.program for each in legalized.values()}.values()
-        int8 = quantized_for(targets, one, source, request.quantization)
+        recorded = recorded_for(request.source.network, one, request.quantization)
+        int8 = quantized_for(targets, one, source, request.quantization, recorded)
     source = dataclasses.replace(source, notes=(*source.notes, *int8.notes))
     return dataclasses.replace(prepared, source=source, int8=int8)
 

@@ -15,6 +15,7 @@ from cnn_export.source.request import SourceRequest
 from cnn_export.targets.options import TargetOptions
 
 if TYPE_CHECKING:
+    from cnn_export.quantization.stage.quantize import Quantized
     from cnn_export.reparam import Report
 
 Step = Callable[[str], contextlib.AbstractContextManager[None]]
@@ -62,6 +63,7 @@ class ExportResult:
     compute another function than the checkpoint. ``normalization`` is set where they take raw
     pixels and normalize them. ``report`` tells of the passes that all targets
     share, ``forms`` per target of its legalization: without the stage, only of what it needs.
+    ``quantized`` is the decision of an int8 job.
     """
 
     artifacts: tuple[Artifact, ...]
@@ -71,6 +73,7 @@ class ExportResult:
     approximation: Approximation | None = None
     forms: Mapping[str, Report] = dataclasses.field(default_factory=dict[str, "Report"])
     normalization: Report | None = None
+    quantized: Quantized | None = None
 
     @property
     def artifact(self) -> Artifact:

@@ -16,6 +16,7 @@ from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
 from cnn_export.quantization.scheme.observation.statistics import Statistics
 from cnn_export.quantization.scheme.options import SchemeOptions
+from cnn_export.quantization.scheme.simulation.layer_errors import LayerError, layer_errors
 from cnn_export.quantization.stage.quantizer import Judged, Quantizer
 from cnn_export.quantization.stage.samples import Evaluation, Samples
 
@@ -25,7 +26,7 @@ class Quantized:
     """A decision on a program's graph, the data behind it, and how it was judged.
 
     ``judged`` holds an entry per arithmetic; on synthetic samples no verdict is drawn. ``chosen``
-    is what ``--keep-float auto`` chose.
+    is what ``--keep-float auto`` chose; ``fine_tuned``: the checkpoint came with the decision.
     """
 
     program: Program
@@ -35,6 +36,12 @@ class Quantized:
     samples: Samples
     judged: tuple[Judged, ...]
     chosen: KeptFloat | None = None
+    fine_tuned: bool = False
+
+    def layer_errors(self, count: int) -> tuple[LayerError, ...]:
+        """Return what each layer's integers lose, on the first calibration samples."""
+        some = self.samples.parts.calibration.first(count)
+        return layer_errors(self.program.graph_module, self.decision, self.statistics, some.tensors)
 
     def held_back(self, count: int) -> list[tuple[str, Tensors]]:
         """Return the first batches of held-back samples, as the program takes them, by name."""
@@ -50,15 +57,17 @@ def quantize(
     samples: Samples,
     options: SchemeOptions,
     arithmetics: Sequence[Arithmetic],
+    recorded: Decision | None = None,
 ) -> Quantized:
-    """Decide once for all arithmetics of a job.
+    """Decide once for all arithmetics of a job, or judge what a checkpoint was fine-tuned for.
 
     Raises:
         AccuracyRefused: the held-back samples are answered otherwise than in float, or two halves
             of the calibration samples lead to two networks; says what to do.
         InputRefused: nothing of the network can be int8, or not all of it and ``strict`` is set.
     """
-    quantizer, evaluation = Quantizer(program, samples, options), samples.evaluation
+    quantizer = Quantizer(program, samples, options, recorded)
+    evaluation = samples.evaluation
     decision, chosen = quantizer.decided(), None
     _refuse_what_stays_float(decision, strict=request.strict)
     judged = [quantizer.judge(decision, each, evaluation) for each in arithmetics]
@@ -66,7 +75,7 @@ def quantize(
     if missed is not None:
         arithmetic = next(each for each in arithmetics if each.name == missed.arithmetic)
         sensitivity = quantizer.sensitivity(arithmetic)
-        if AUTOMATIC not in request.keep_float:
+        if recorded is not None or AUTOMATIC not in request.keep_float:
             require_accuracy(missed.verdicts, sensitivity)
         # What is chosen on some samples looks better on those than it is.
         to_choose, to_judge = evaluation.halves()
@@ -75,10 +84,13 @@ def quantize(
         judged = [quantizer.judge(decision, each, to_judge) for each in arithmetics]
         for each in judged:
             require_accuracy(each.verdicts, sensitivity)
-    if samples.judged:
+    if samples.judged and recorded is None:
         quantizer.require_same_twice(arithmetics[0])
     statistics = quantizer.statistics
-    return Quantized(program, decision, statistics, options, samples, tuple(judged), chosen)
+    fine_tuned = recorded is not None
+    return Quantized(
+        program, decision, statistics, options, samples, tuple(judged), chosen, fine_tuned
+    )
 
 
 def _chosen(

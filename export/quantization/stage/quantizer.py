@@ -49,18 +49,27 @@ class Judged:
 class Quantizer:
     """Calibrates once; decides and judges as often as float layers are tried."""
 
-    def __init__(self, program: Program, samples: Samples, options: SchemeOptions) -> None:
-        """Observe the calibration samples.
+    def __init__(
+        self,
+        program: Program,
+        samples: Samples,
+        options: SchemeOptions,
+        recorded: Decision | None = None,
+    ) -> None:
+        """Observe the calibration samples; a ``recorded`` decision is taken as it is.
 
         Raises:
             InputRefused: NaN or infinity in the network on one of them.
         """
         self.program, self.samples, self._options = program, samples, options
+        self.recorded = recorded
         self.statistics = self._observed(samples.parts.calibration)
         self._float = float_network(program)
 
     def decided(self, keep_float: frozenset[str] = frozenset()) -> Decision:
         """Decide with more layers kept float than were asked for."""
+        if self.recorded is not None and not keep_float:
+            return self.recorded
         return self._decide(self.statistics, keep_float)
 
     def judge(self, decision: Decision, arithmetic: Arithmetic, on: Evaluation) -> Judged:

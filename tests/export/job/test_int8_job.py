@@ -189,3 +189,37 @@ def test_options_that_do_not_fit_are_refused(settings: dict, said: str, tmp_path
 def test_strict_refuses_what_stays_float(samples: Path, tmp_path: Path) -> None:
     with pytest.raises(InputRefused, match=r"--strict.*mean"):
         _exported(samples, tmp_path, "onnx", strict=True)
+
+
+def test_a_fine_tuned_checkpoint_exports_with_its_own_decision(
+    samples: Path, tmp_path: Path
+) -> None:
+    """What a training loop saw is what the file computes, whatever the samples would give."""
+    from cnn_export.quantization import prepare
+
+    data = torch.from_numpy(np.load(samples)["image"])
+    prepared = prepare(Small().eval(), data[:2], list(data[:24].split(1)))
+    checkpoint = tmp_path / "tuned.pt2"
+    prepared.save(checkpoint)
+    artifact = export(
+        checkpoint,
+        "onnx",
+        output=tmp_path / "out",
+        precision="int8",
+        calibration=samples,
+    ).artifact
+    assert artifact.manifest.quantization.ranges == "fine-tuned"
+    session = load_target("onnx").load(artifact.path)
+    for image in data[:8]:
+        answer = next(iter(session({"image": image[None].numpy()}).values()))
+        trained = prepared(image[None]).detach().numpy()
+        assert np.abs(answer - trained).max() < 0.05 * np.abs(trained).max()
+    with pytest.raises(UsageError, match="fine-tuned"):
+        export(
+            checkpoint,
+            "onnx",
+            output=tmp_path / "out",
+            precision="int8",
+            calibration=samples,
+            ranges="minmax",
+        )
