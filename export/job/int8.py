@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from cnn_export.errors import InputRefused, UsageError
 from cnn_export.manifest.quantization_fields import (
@@ -86,7 +87,7 @@ def quantized_for(
 
 
 def recorded_for(
-    network: object, program: Program, request: QuantizationRequest
+    network: Path | nn.Module, program: Program, request: QuantizationRequest
 ) -> Decision | None:
     """Return the decision that a checkpoint was fine-tuned for, where it holds one.
 

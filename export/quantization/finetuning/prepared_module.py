@@ -54,4 +54,6 @@ class PreparedModule(nn.Module):
             exported = export_graph(
                 copied(self.network), program.example_inputs, program.dynamic_batch
             )
+        # What the file says of its inputs is what an export makes of it: one sample, not a batch.
+        exported.example_inputs = (program.example_inputs_of_one(), {})
         save_with_decision(exported, self._decision, Path(path))
