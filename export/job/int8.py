@@ -29,6 +29,7 @@ from cnn_export.quantization.decision import Decision, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.emulation.core_ml import CORE_ML
 from cnn_export.quantization.emulation.emulate import Emulation
+from cnn_export.quantization.emulation.executorch import EXECUTORCH
 from cnn_export.quantization.emulation.host import SATURATION_WARNING, onnx_runtime_here
 from cnn_export.quantization.emulation.limits import OutputLimit, output_limits
 from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME_WITHOUT_VNNI
@@ -53,7 +54,7 @@ from cnn_export.targets.base import Target
 
 ARITHMETICS: dict[str, Arithmetic] = {
     "tflite": XNNPACK,
-    "executorch": XNNPACK,
+    "executorch": EXECUTORCH,
     "onnx": onnx_runtime_here(),
     "coreml": CORE_ML,
 }

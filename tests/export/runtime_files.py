@@ -14,6 +14,7 @@ from cnn_export.program.program import Program, capture
 from cnn_export.quantization.decision import Decision, LayerWeights, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.emulation.emulate import emulate
+from cnn_export.quantization.emulation.executorch import EXECUTORCH
 from cnn_export.quantization.emulation.onnx_runtime import ONNX_RUNTIME
 from cnn_export.quantization.emulation.xnnpack import XNNPACK
 from cnn_export.quantization.insertion.quantized_graph import quantized_graph
@@ -100,7 +101,7 @@ class Runtime:
 
 RUNTIMES = {
     "onnxruntime": Runtime(Onnx(), ONNX_RUNTIME),
-    "executorch": Runtime(ExecuTorch(), XNNPACK),
+    "executorch": Runtime(ExecuTorch(), EXECUTORCH),
     "tflite": Runtime(TFLite(), XNNPACK),
 }
 

@@ -21,8 +21,9 @@ class Arithmetic:
 
     ``quantize(real, grid)``: float32 to stored integers. ``layer(integers, layer, output)``:
     convolution or linear. ``add(left, right, output)`` and ``multiply``: elementwise, broadcasting;
-    ``output`` is narrowed by a fused activation. Any may be ``None``: the runtime computes it in
-    float between dequantize and quantize. ``floats``: ATen operator name → the runtime's own
+    ``output`` is narrowed by a fused activation. ``average``: over height and width of four
+    dimensions, which stay. Any may be ``None``: the runtime computes it in float between
+    dequantize and quantize. ``floats``: ATen operator name → the runtime's own
     formula in float32; all other operators are torch's.
     """
 
@@ -32,3 +33,4 @@ class Arithmetic:
     add: Callable[[Pair, Pair, Grid], torch.Tensor] | None
     multiply: Callable[[Pair, Pair, Grid], torch.Tensor] | None
     floats: Mapping[str, Callable[..., Any]]
+    average: Callable[[Pair, Grid], torch.Tensor] | None = None

@@ -14,8 +14,10 @@ from cnn_export.quantization.emulation.grid import Grid, grid_of
 from cnn_export.quantization.emulation.layer_reading import read_layer
 from cnn_export.quantization.insertion.decomposed import DEQUANTIZE, QUANTIZE
 from cnn_export.reparam.graph.linear_operators import read_linear_operator
-from cnn_export.reparam.graph.operators import arguments, operator_name
+from cnn_export.reparam.graph.operators import arguments, operator_name, value_of
 from cnn_export.reparam.graph.scalars import clipped_input
+
+_IMAGE_RANK = 4
 
 Kernel = Callable[..., torch.Tensor]
 """Takes the stored integers of the region's ``reads`` and returns the stored result."""
@@ -55,7 +57,7 @@ def _region_at(
     inside = (operator,) if clipped is None else (operator, last)
     if any(len(node.users) != 1 for node in inside):
         return None
-    for read in (_layer, _elementwise):
+    for read in (_layer, _elementwise, _average):
         found = read(graph_module, arithmetic, operator, grid)
         if found is not None:
             return Region(output, found[0], inside, found[1])
@@ -103,6 +105,27 @@ def _elementwise(
         return compute((first, left_grid), (second, right_grid), grid)
 
     return (*_integers_of(left), *_integers_of(right)), kernel
+
+
+def _average(
+    graph_module: fx.GraphModule, arithmetic: Arithmetic, node: fx.Node, grid: Grid
+) -> tuple[tuple[fx.Node, ...], Kernel] | None:
+    del graph_module
+    compute = arithmetic.average
+    if compute is None or operator_name(node) != "mean":
+        return None
+    bound = arguments(node)
+    pixels, dims = bound["self"], bound.get("dim") or ()
+    if not _is_dequantized(pixels) or not bound.get("keepdim"):
+        return None
+    if value_of(pixels).ndim != _IMAGE_RANK or sorted(d % _IMAGE_RANK for d in dims) != [2, 3]:
+        return None
+    pixel_grid = grid_of(pixels)
+
+    def kernel(integers: torch.Tensor) -> torch.Tensor:
+        return compute((integers, pixel_grid), grid)
+
+    return _integers_of(pixels), kernel
 
 
 def _is_dequantized(node: Any) -> bool:

@@ -68,4 +68,4 @@ XNNPACK = Arithmetic(
     multiply=_multiply,
     floats={"hardswish": _hard_swish, "hardsigmoid": _hard_sigmoid, "mean": _mean},
 )
-"""TFLite and ExecuTorch on x86-64 with fused multiply-add."""
+"""TFLite on x86-64 with fused multiply-add; ExecuTorch but for averages."""
