@@ -106,7 +106,7 @@ def test_an_app_that_a_reboot_left_behind_goes_with_the_next_run(
     rebooting.join()
     assert phone.path(APP).exists()
     phone.faults = Faults()
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while (done := bench("run", model, *activity, "--resume")).code != 0:
         assert time.monotonic() < until, done.err
     assert not phone.path(APP).exists()
