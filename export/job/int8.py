@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cnn_export.errors import InputRefused, UsageError
+from cnn_export.errors import AccuracyRefused, InputRefused, UsageError
 from cnn_export.manifest.quantization_fields import (
     Accuracy,
     KeptFloat,
@@ -25,7 +25,7 @@ from cnn_export.quantization.accuracy.figures import OutputFigures
 from cnn_export.quantization.accuracy.share import Share
 from cnn_export.quantization.accuracy.verdict import Verdict
 from cnn_export.quantization.calibration.record import CalibrationRecord
-from cnn_export.quantization.decision import Decision, TensorScale
+from cnn_export.quantization.decision import INT8_MIN, Decision, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.emulation.core_ml import CORE_ML
 from cnn_export.quantization.emulation.emulate import Emulation
@@ -64,6 +64,27 @@ _PROVEN_SAMPLES = 4
 """Held-back samples among the probes: noise leaves the ranges that data keeps to."""
 
 
+def refuse_early(
+    request: QuantizationRequest, targets: Sequence[Target], *, dynamic_batch: bool
+) -> None:
+    """Refuse what a format cannot do in int8, before anything is read.
+
+    Raises:
+        UsageError: says what to do instead.
+    """
+    names = [each.name for each in targets]
+    if "coreml" in names and request.border != "float":
+        raise UsageError(
+            f"--io {request.border} does not apply to coreml, whose inputs and outputs are float;"
+            " export it in a job of its own"
+        )
+    if "executorch" in names and dynamic_batch:
+        raise UsageError(
+            "executorch 1.4 crashes on large batches of an int8 network with a dynamic batch; give"
+            " --batch N, or export the other formats alone"
+        )
+
+
 def quantized_for(
     targets: Sequence[Target],
     program: Program,
@@ -82,9 +103,41 @@ def quantized_for(
     samples = read_samples(request, program, source.normalization, pixels=pixels, batch=batch)
     named = {ARITHMETICS[each.name].name: ARITHMETICS[each.name] for each in targets}
     options = _scheme(program, source, request)
-    with one_thread():
-        quantized = quantize(wide, request, samples, options, list(named.values()), recorded)
+    try:
+        with one_thread():
+            quantized = quantize(wide, request, samples, options, list(named.values()), recorded)
+    except AccuracyRefused as error:
+        said = "; ".join((str(error), *samples.notes))
+        raise AccuracyRefused(said) from error
+    quantized = dataclasses.replace(
+        quantized, decision=_with_pixels(program, source, quantized.decision, request.border)
+    )
+    _refuse_float_border(program, quantized.decision, request.border)
     return Int8(quantized, program, request)
+
+
+def _with_pixels(
+    program: Program, source: SourceModel, decision: Decision, border: Border
+) -> Decision:
+    """Let pixels come in as integers, whatever reads them: a step of 1 loses none of them."""
+    inputs = program.graph_module.graph.find_nodes(op="placeholder")
+    if border == "float" or not source.takes_pixels:
+        return decision
+    pixels = TensorScale(1.0, INT8_MIN, "pixels, 0 to 255")
+    more = {node.name: pixels for node in inputs if node.name not in decision.tensors}
+    return dataclasses.replace(decision, tensors={**more, **decision.tensors})
+
+
+def _refuse_float_border(program: Program, decision: Decision, border: Border) -> None:
+    """Refuse a border of integers where a floating input or output has none."""
+    held = border_scales(program, decision, border)
+    specs = (*program.inputs, *program.outputs)
+    left = [each.name for each in specs if each.dtype.is_floating_point and each.name not in held]
+    if border != "float" and left:
+        raise UsageError(
+            f"--io {border}: {', '.join(map(repr, left))} would stay float, as what computes or"
+            " reads it is; use --io float (--explain says what stays float)"
+        )
 
 
 def recorded_for(
@@ -191,7 +244,7 @@ class Int8:
             arithmetic=arithmetic,
             ranges="fine-tuned" if quantized.fine_tuned else quantized.options.text,
             calibration=_sample_set(quantized.samples.parts.calibration.record),
-            evaluation=_sample_set(quantized.samples.parts.held_back.record),
+            evaluation=_sample_set(quantized.evaluation.record),
             int8_layers=len(decision.weights),
             int8_macs=sum(node_macs(nodes[name]) for name in decision.weights),
             kept_float=[

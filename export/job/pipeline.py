@@ -20,7 +20,7 @@ from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
 from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
-from cnn_export.job.int8 import Int8, quantized_for, recorded_for
+from cnn_export.job.int8 import Int8, quantized_for, recorded_for, refuse_early
 from cnn_export.job.legalization import (
     Legalized,
     legalize,
@@ -100,6 +100,9 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     for target in targets:
         target.versions()
         target.refuse_options(request.options)
+    if request.quantization is not None:
+        dynamic = request.source.batch is None
+        refuse_early(request.quantization, targets, dynamic_batch=dynamic)
     if request.dry_run:
         prepared = _prepare(request, targets, step)
         return _result(prepared, (), {t.name: _refusals(t, prepared, step) for t in targets})

@@ -113,11 +113,17 @@ class OutputMeter:
             Share(self._sure_same, self._sure) if self._sure else None,
             self._cosine_sum / self._count,
             self._cosine_worst,
-            10 * math.log10(self._signal / self._noise) if self._noise else math.inf,
+            self._snr_db(),
             1 - self._noise / self._spread if self._spread else None,
             self._true_classes() if self._labelled else None,
             None if self._limits is None else self._beyond / self._values,
         )
+
+    def _snr_db(self) -> float:
+        """Return the SNR: infinite where nothing differs, minus infinity of what should be 0."""
+        if not self._noise:
+            return math.inf
+        return 10 * math.log10(self._signal / self._noise) if self._signal else -math.inf
 
     def _true_classes(self) -> TrueClasses:
         fp32, int8 = (Share(right, self._labelled) for right in (self._right, self._right_int8))

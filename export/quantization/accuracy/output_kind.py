@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from cnn_export.errors import InputRefused
 from cnn_export.program.tensors import Array
 
 OutputKind = Literal["logits", "probabilities", "map", "embedding", "vector"]
@@ -22,6 +23,11 @@ def output_kind(values: Array) -> OutputKind:
     Rows of two or more numbers are class scores unless they are of length 1: numbers cannot tell
     logits from features, and a gate on the largest one is the stricter for those.
     """
+    if values.ndim == 0:
+        raise InputRefused(
+            "an output is one number for the whole batch: int8 cannot be judged by samples; return"
+            " one for each"
+        )
     if values.ndim > _CLASS_RANK and _positions(values) > 1:
         return "map"
     rows = values.reshape(len(values), -1).astype(np.float64)

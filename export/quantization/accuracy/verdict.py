@@ -48,9 +48,19 @@ def judge(figures: Iterable[OutputFigures], bounds: Bounds | None = None) -> tup
     return tuple(
         _with_saturation(verdict, each.saturated)
         for each in figures
-        for figure in FIGURES[each.kind]
+        for figure in _figures_of(each)
         if (verdict := _verdict(each, figure, limits)) is not None
     )
+
+
+def _figures_of(figures: OutputFigures) -> tuple[Figure, ...]:
+    """Return what judges an output: classes of which fp32 is never sure, by their scores as well.
+
+    An answer that hardly depends on the input agrees with any other one of that kind.
+    """
+    asked = FIGURES[figures.kind]
+    unsure = figures.kind in ("logits", "probabilities") and figures.agreement_sure is None
+    return (*asked, "variance explained") if unsure else asked
 
 
 def _with_saturation(verdict: Verdict, saturated: float | None) -> Verdict:

@@ -59,7 +59,10 @@ def folder_labels(folder: Path, names: Sequence[str], classes: int) -> tuple[int
     except OSError as error:
         raise InputRefused(f"{folder} cannot be listed: {error.strerror}") from error
     indices = _indices(folder, [name for name in held if not name.startswith(".")], classes)
-    return tuple(indices[name.partition("/")[0]] for name in names)
+    places = [name.partition("/")[0] for name in names]
+    if missing := [place for place in dict.fromkeys(places) if place not in indices]:
+        raise InputRefused(f"{folder} has no folder of the class {_listed(missing)}")
+    return tuple(indices[place] for place in places)
 
 
 def _stated(path: Path) -> Mapping[str, str]:
@@ -73,7 +76,8 @@ def _stated(path: Path) -> Mapping[str, str]:
             f"the labels {path} cannot be read: {error}; give lines NAME,CLASS or a JSON object"
         ) from error
     stated: dict[str, str] = {}
-    for name, label in pairs:
+    for given, label in pairs:
+        name = _key(given)
         if stated.setdefault(name, label) != label:
             raise InputRefused(f"{path} gives {name} two classes: {stated[name]} and {label}")
     return stated

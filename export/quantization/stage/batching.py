@@ -23,13 +23,16 @@ def batched(program: Program) -> tuple[Program, int]:
     """Return the program over a graph that takes batches, and how many samples make a good one.
 
     Reshapes that name the batch of 1 infer it instead. Where the answers to two samples together
-    are not those to each, the program itself comes back, and 1.
+    are not those to each, the program itself comes back, and 1; of a fixed batch, its size.
     """
     inputs = program.example_inputs_of_one()
     elements = max(math.prod(each.shape) for each in inputs)
     size = max(1, min(_BATCH_MAX, _ELEMENTS // max(elements, 1)))
     if program.dynamic_batch:
         return program, size
+    fixed = inputs[0].shape[0] if inputs[0].ndim else 1
+    if fixed != 1:
+        return program, fixed
     if size == 1 or any(spec.shape[:1] != (1,) for spec in (*program.inputs, *program.outputs)):
         return program, 1
     graph_module = copied(program.graph_module)

@@ -11,6 +11,7 @@ from cnn_export.program.tensors import Tensors
 from cnn_export.quantization.accuracy.float_layers.keep_float import KeptFloat, choose_float
 from cnn_export.quantization.accuracy.float_layers.sensitivity import LayerSensitivity
 from cnn_export.quantization.accuracy.refusal import require_accuracy
+from cnn_export.quantization.calibration.data import CalibrationData
 from cnn_export.quantization.decision import Decision
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
@@ -25,8 +26,9 @@ from cnn_export.quantization.stage.samples import Evaluation, Samples
 class Quantized:
     """A decision on a program's graph, the data behind it, and how it was judged.
 
-    ``judged`` holds an entry per arithmetic; on synthetic samples no verdict is drawn. ``chosen``
-    is what ``--keep-float auto`` chose; ``fine_tuned``: the checkpoint came with the decision.
+    ``judged`` holds an entry per arithmetic, over ``evaluation``: the held-back samples without
+    those that float layers were chosen by; on synthetic ones no verdict is drawn. ``chosen`` is
+    what ``--keep-float auto`` chose; ``fine_tuned``: the checkpoint came with the decision.
     """
 
     program: Program
@@ -35,6 +37,7 @@ class Quantized:
     options: SchemeOptions
     samples: Samples
     judged: tuple[Judged, ...]
+    evaluation: CalibrationData
     chosen: KeptFloat | None = None
     fine_tuned: bool = False
 
@@ -80,16 +83,26 @@ def quantize(
         # What is chosen on some samples looks better on those than it is.
         to_choose, to_judge = evaluation.halves()
         chosen = _chosen(quantizer, sensitivity, arithmetics, to_choose)
-        decision = quantizer.decided(frozenset(chosen.names))
+        decision, evaluation = quantizer.decided(frozenset(chosen.names)), to_judge
+        _refuse_what_stays_float(decision, strict=request.strict)
         judged = [quantizer.judge(decision, each, to_judge) for each in arithmetics]
         for each in judged:
             require_accuracy(each.verdicts, sensitivity)
     if samples.judged and recorded is None:
-        quantizer.require_same_twice(arithmetics[0])
+        kept = frozenset(chosen.names if chosen is not None else ())
+        quantizer.require_same_twice(arithmetics[0], kept)
     statistics = quantizer.statistics
     fine_tuned = recorded is not None
     return Quantized(
-        program, decision, statistics, options, samples, tuple(judged), chosen, fine_tuned
+        program,
+        decision,
+        statistics,
+        options,
+        samples,
+        tuple(judged),
+        evaluation.data,
+        chosen,
+        fine_tuned,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from cnn_export.program.program import Program
 from cnn_export.quantization.accuracy.calibrated_twice import calibrated_twice
@@ -75,16 +76,31 @@ class Quantizer:
     def judge(self, decision: Decision, arithmetic: Arithmetic, on: Evaluation) -> Judged:
         """Measure on held-back samples, in a runtime's arithmetic."""
         network = int8_network(self.program, decision, arithmetic)
-        figures = measure(answers(self._float, network, on.data.batches()), labels=on.labels)
+        figures = measure(
+            answers(self._float, network, on.data.batches()),
+            labels=on.labels,
+            limits=self._limits(decision),
+        )
         return Judged(arithmetic.name, figures, judge(figures) if self.samples.judged else ())
 
-    def require_same_twice(self, arithmetic: Arithmetic) -> None:
+    def _limits(self, decision: Decision) -> dict[str, tuple[float, float]]:
+        """Return what int8 reaches of each output that it holds."""
+        results: Any = self.program.graph_module.graph.output_node().args[0]
+        pairs = zip(self.program.outputs, results, strict=True)
+        scales = {spec.name: decision.tensors.get(node.name) for spec, node in pairs}
+        return {name: (each.low, each.high) for name, each in scales.items() if each is not None}
+
+    def require_same_twice(
+        self, arithmetic: Arithmetic, keep_float: frozenset[str] = frozenset()
+    ) -> None:
         """Calibrate on two disjoint halves, and compare on the held-back samples.
 
         Raises:
             AccuracyRefused: they lead to different networks.
         """
-        decisions = [self._decide(self._observed(half)) for half in self.samples.parts.halves]
+        decisions = [
+            self._decide(self._observed(half), keep_float) for half in self.samples.parts.halves
+        ]
         first, second = (int8_network(self.program, each, arithmetic) for each in decisions)
         figures = measure(answers(first, second, self.samples.parts.held_back.batches()))
         require_same_twice(calibrated_twice(decisions[0], decisions[1], figures))

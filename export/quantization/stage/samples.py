@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from cnn_export.errors import UsageError
+from cnn_export.errors import InputRefused, UsageError
 from cnn_export.program.normalization import Normalization
 from cnn_export.program.program import Program
 from cnn_export.quantization.calibration.data import CalibrationData
@@ -92,6 +92,12 @@ def read_samples(
 
     data = read(request.calibration)
     parts = split(data) if request.evaluation is None else separate(data, read(request.evaluation))
+    for part in (parts.calibration, parts.held_back, *parts.halves):
+        if not len(part):
+            raise InputRefused(
+                f"{request.calibration}: a network with a batch of {batch} needs at least"
+                f" {4 * batch} samples to calibrate on, and {batch} others to judge by"
+            )
     if request.labels is None:
         return Samples(parts, None)
     classes = _classes(program)

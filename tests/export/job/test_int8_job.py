@@ -223,3 +223,68 @@ def test_a_fine_tuned_checkpoint_exports_with_its_own_decision(
             calibration=samples,
             ranges="minmax",
         )
+
+
+def test_camera_pixels_go_straight_in(tmp_path: Path) -> None:
+    """Steps of the input are the pixels' own, in front of a padded layer as well."""
+    pixels = np.random.default_rng(6).integers(0, 256, (48, *SHAPE)).astype(np.float32)
+    data = tmp_path / "pixels.npz"
+    np.savez(data, image=pixels)
+    result = export(
+        Small(),
+        ["onnx", "executorch"],
+        output=tmp_path,
+        input_size=SHAPE[1:],
+        precision="int8",
+        calibration=data,
+        normalize="imagenet",
+        io="uint8",
+    )
+    for artifact in result.artifacts:
+        image = artifact.manifest.inputs[0]
+        assert (image.dtype, image.quantization.scale, image.quantization.zero_point) == (
+            "uint8",
+            1.0,
+            0,
+        )
+
+
+def test_what_would_stay_float_at_an_integer_border_is_refused(
+    samples: Path, tmp_path: Path
+) -> None:
+    network = nn.Sequential(Small(), nn.Softmax(1))
+    with pytest.raises(UsageError, match="would stay float"):
+        export(
+            network,
+            "onnx",
+            output=tmp_path,
+            shapes={"input": (1, *SHAPE)},
+            precision="int8",
+            calibration=_renamed(samples, tmp_path, "input"),
+            io="int8",
+        )
+
+
+def _renamed(samples: Path, folder: Path, name: str) -> Path:
+    path = folder / "renamed.npz"
+    np.savez(path, **{name: np.load(samples)["image"]})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "said"),
+    [
+        ("coreml", {"io": "uint8"}, "does not apply to coreml"),
+        ("executorch", {"batch": "dynamic"}, "--batch N"),
+    ],
+)
+def test_what_a_format_cannot_do_is_refused_before_anything_is_read(
+    target: str, settings: dict, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        _exported(tmp_path / "nothing.npz", tmp_path, target, **settings)
+
+
+def test_a_fixed_batch(samples: Path, tmp_path: Path) -> None:
+    artifact = _exported(samples, tmp_path, "onnx", batch=4).artifact
+    assert artifact.manifest.inputs[0].shape == [4, *SHAPE]

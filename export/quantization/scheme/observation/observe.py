@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from cnn_export.errors import InputRefused
+from cnn_export.errors import InputRefused, one_line
 from cnn_export.quantization.scheme.observation.statistics import (
     BINS,
     Statistics,
@@ -68,7 +68,13 @@ class _Recorder(fx.Interpreter):
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         self._batch += 1
-        return super().run(*args, **kwargs)
+        try:
+            return super().run(*args, **kwargs)
+        except (IndexError, RuntimeError) as error:  # an index outside of a table, say
+            raise InputRefused(
+                f"the network fails on calibration batch {self._batch + 1}: {one_line(error, 120)};"
+                " look at that data"
+            ) from error
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)

@@ -60,8 +60,19 @@ def test_a_verdict_says_whether_the_samples_are_enough() -> None:
 
 def test_networks_that_are_never_sure_are_judged_overall() -> None:
     pair = {"y": classes([0] * 40, [False] * 40)}, {"y": classes([1] * 15 + [0] * 25, [False] * 40)}
-    (only,) = judge(measure([pair]))
-    assert (only.figure, only.met) == ("agreement", False)
+    overall, scores = judge(measure([pair]))
+    assert (overall.figure, overall.met) == ("agreement", False)
+    assert scores.figure == "variance explained"
+
+
+def test_agreement_alone_is_no_verdict_on_classes_that_nothing_tells_apart() -> None:
+    """One class for every sample agrees with anything of that kind; the scores do not."""
+    generator = np.random.default_rng(4)
+    fp32 = generator.normal(0, 0.05, (40, 4)) + np.array([1.0, 0.5, 0.5, 0.5])
+    ignorant = np.tile(fp32.mean(0), (40, 1))
+    pair = {"y": fp32.astype(np.float32)}, {"y": ignorant.astype(np.float32)}
+    found = {each.figure: each.met for each in judge(measure([pair]))}
+    assert found == {"agreement": True, "variance explained": False}
 
 
 @pytest.mark.parametrize(("lost", "met"), [(0, True), (2, True), (3, False)])
