@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 
 from cnn_export.errors import ParityError
 from cnn_export.program.program import capture
-from cnn_export.program.tensors import Tensors
+from cnn_export.program.tensors import Precision, Tensors
 from cnn_export.proof.parity import OutputParity, judge, measure, references, relative_error
 from cnn_export.proof.probes import Probe
 from cnn_export.proof.tolerances import TOLERANCES, Tolerance
@@ -181,10 +182,17 @@ def test_limit_is_base_then_multiple_then_cap(floor: float, limit: float) -> Non
 
 
 def test_every_format_and_precision_has_a_tolerance() -> None:
-    assert set(TOLERANCES) == {(t, p) for t in TARGETS for p in ("fp32", "fp16")}
-    for tolerance in TOLERANCES.values():
-        assert 0 < tolerance.base < tolerance.cap <= 0.25
+    assert set(TOLERANCES) == {(t, p) for t in TARGETS for p in get_args(Precision)}
+    for (_, precision), tolerance in TOLERANCES.items():
         assert tolerance.reason
+        if precision != "int8":  # whose integers are equal, but for steps that their graph allows
+            assert 0 < tolerance.base < tolerance.cap <= 0.25
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_integers_are_equal_unless_their_graph_says_otherwise(target: str) -> None:
+    tolerance = TOLERANCES[target, "int8"]
+    assert (tolerance.base, tolerance.floor_multiple) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("target", list(TARGETS))
