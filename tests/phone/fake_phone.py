@@ -193,7 +193,11 @@ class FakePhone:
         self.on_plugged()
 
     def reboot(self, away_s: float = 1.0) -> None:
-        """Go away at once with all processes, and come back as a phone that just started."""
+        """Go away at once with all processes, and come back as a phone that just started.
+
+        They stop before the cable shows it: on a phone that goes down none has time to tidy up.
+        """
+        self._signal_processes(signal.SIGSTOP)
         self.unplug()
         self.kill_processes()
         phone_files.boot(self.root)
@@ -219,10 +223,13 @@ class FakePhone:
         """Kill them all, as a reboot does; also those that detached themselves."""
         deadline = time.monotonic() + 10
         while (left := self.processes()) and time.monotonic() < deadline:
-            for process in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+            self._signal_processes(signal.SIGKILL, left)
             time.sleep(0.01)
+
+    def _signal_processes(self, number: signal.Signals, processes: list[int] | None = None) -> None:
+        for process in self.processes() if processes is None else processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def close(self) -> None:
         self.unplug()
