@@ -12,7 +12,7 @@ import click
 from cnn_export import __version__
 from cnn_export.command_line.job_trail import TRAIL
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError
-from cnn_export.job.int8_options import int8_options
+from cnn_export.job.int8.options import int8_options
 from cnn_export.targets import TARGETS
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from rich.text import Text
 from cnn_export.command_line.console import notes_console, result_console
 from cnn_export.command_line.terminal import printable
 from cnn_export.job.explain import explanation, legalization_explanations
-from cnn_export.job.int8_display import int8_summary, layer_table
+from cnn_export.job.int8.display import int8_summary, layer_table
 from cnn_export.job.request import ExportResult, Step, silent_step
 from cnn_export.manifest.fields import Partitions
 

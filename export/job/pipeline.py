@@ -20,7 +20,7 @@ from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
 from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
-from cnn_export.job.int8 import Int8, quantized_for, recorded_for, refuse_early
+from cnn_export.job.int8.int8_job import Int8, quantized_for, recorded_for, refuse_early
 from cnn_export.job.legalization import (
     Legalized,
     legalize,

@@ -66,6 +66,11 @@ class Quantization(Record):
     accuracy: Annotated[list[Accuracy], Field(max_length=_NAMES_MAX)]
 
     @property
+    def judged(self) -> bool:
+        """Whether accuracy was judged: on noise it is not."""
+        return self.evaluation.kind != "synthetic"
+
+    @property
     def synthetic(self) -> bool:
         """Whether ranges, or accuracy, were measured on no real data."""
         return "synthetic" in (self.calibration.kind, self.evaluation.kind)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from cnn_export.errors import AccuracyRefused, InputRefused
 from cnn_export.program.program import Program
@@ -12,7 +13,7 @@ from cnn_export.quantization.accuracy.float_layers.keep_float import KeptFloat, 
 from cnn_export.quantization.accuracy.float_layers.sensitivity import LayerSensitivity
 from cnn_export.quantization.accuracy.refusal import require_accuracy
 from cnn_export.quantization.calibration.data import CalibrationData
-from cnn_export.quantization.decision import Decision
+from cnn_export.quantization.decision import Decision, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
 from cnn_export.quantization.scheme.observation.statistics import Statistics
@@ -61,15 +62,18 @@ def quantize(
     options: SchemeOptions,
     arithmetics: Sequence[Arithmetic],
     recorded: Decision | None = None,
+    border: Mapping[str, TensorScale] = MappingProxyType({}),
 ) -> Quantized:
     """Decide once for all arithmetics of a job, or judge what a checkpoint was fine-tuned for.
+
+    ``border`` holds inputs that are integers whatever reads them.
 
     Raises:
         AccuracyRefused: the held-back samples are answered otherwise than in float, or two halves
             of the calibration samples lead to two networks; says what to do.
         InputRefused: nothing of the network can be int8, or not all of it and ``strict`` is set.
     """
-    quantizer = Quantizer(program, samples, options, recorded)
+    quantizer = Quantizer(program, samples, options, recorded, border)
     evaluation = samples.evaluation
     decision, chosen = quantizer.decided(), None
     _refuse_what_stays_float(decision, strict=request.strict)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from cnn_export.program.program import Program
@@ -19,7 +21,7 @@ from cnn_export.quantization.accuracy.output_error import output_error
 from cnn_export.quantization.accuracy.refusal import require_same_twice
 from cnn_export.quantization.accuracy.verdict import Verdict, judge
 from cnn_export.quantization.calibration.data import CalibrationData
-from cnn_export.quantization.decision import Decision
+from cnn_export.quantization.decision import Decision, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.scheme.decide import decide
 from cnn_export.quantization.scheme.observation.observe import observe
@@ -56,21 +58,24 @@ class Quantizer:
         samples: Samples,
         options: SchemeOptions,
         recorded: Decision | None = None,
+        border: Mapping[str, TensorScale] = MappingProxyType({}),
     ) -> None:
         """Observe the calibration samples; a ``recorded`` decision is taken as it is.
+
+        ``border`` holds inputs that are integers where nothing else is decided of them.
 
         Raises:
             InputRefused: NaN or infinity in the network on one of them.
         """
         self.program, self.samples, self._options = program, samples, options
-        self.recorded = recorded
+        self._recorded, self._border = recorded, border
         self.statistics = self._observed(samples.parts.calibration)
         self._float = float_network(program)
 
     def decided(self, keep_float: frozenset[str] = frozenset()) -> Decision:
         """Decide with more layers kept float than were asked for."""
-        if self.recorded is not None and not keep_float:
-            return self.recorded
+        if self._recorded is not None and not keep_float:
+            return self._with_border(self._recorded)
         return self._decide(self.statistics, keep_float)
 
     def judge(self, decision: Decision, arithmetic: Arithmetic, on: Evaluation) -> Judged:
@@ -128,4 +133,7 @@ class Quantizer:
     def _decide(self, statistics: Statistics, more: frozenset[str] = frozenset()) -> Decision:
         kept = self._options.keep_float | more
         options = dataclasses.replace(self._options, keep_float=kept)
-        return decide(self.program.graph_module, statistics, options)
+        return self._with_border(decide(self.program.graph_module, statistics, options))
+
+    def _with_border(self, decision: Decision) -> Decision:
+        return dataclasses.replace(decision, tensors={**self._border, **decision.tensors})

@@ -14,6 +14,7 @@ from cnn_export import export
 from cnn_export.benchmarks.artifacts.proven_file import proven_files
 from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_probe_outputs
 from cnn_export.errors import AccuracyRefused, InputRefused, UsageError
+from cnn_export.job.int8.display import int8_summary
 from cnn_export.manifest.manifest import read_manifest
 from cnn_export.targets import load_target
 
@@ -113,6 +114,13 @@ def test_synthetic_samples_are_marked_and_not_judged(tmp_path: Path) -> None:
     assert record.calibration.kind == record.evaluation.kind == "synthetic"
     assert all(figure.bound is None for figure in record.accuracy)
     assert any("synthetic" in note for note in result.notes)
+    manifest = result.artifact.manifest
+    assert "not judged" in " ".join(int8_summary(manifest))
+    real = record.evaluation.model_copy(update={"kind": "tensors"})
+    judged = record.model_copy(update={"evaluation": real})
+    said = " ".join(int8_summary(manifest.model_copy(update={"quantization": judged})))
+    assert "not judged" not in said
+    assert "synthetic" in said
 
 
 def test_the_record_of_the_samples_stands_in_file_and_manifest(

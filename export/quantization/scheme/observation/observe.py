@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -57,7 +58,7 @@ def _run(recorder: fx.Interpreter, batches: Batches) -> int:
     return samples
 
 
-class _Recorder(fx.Interpreter):
+class _Recorder(fx.Interpreter, abc.ABC):
     """Shows the value of every float32 tensor that is no weight."""
 
     def __init__(self, graph_module: fx.GraphModule) -> None:
@@ -82,8 +83,9 @@ class _Recorder(fx.Interpreter):
             self.record(n.name, value)
         return value
 
+    @abc.abstractmethod
     def record(self, name: str, value: torch.Tensor) -> None:
-        raise NotImplementedError
+        """Take one tensor's value on one batch."""
 
 
 class _Ends(_Recorder):

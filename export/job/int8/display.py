@@ -53,10 +53,12 @@ def int8_summary(manifest: Manifest) -> Iterator[str]:
     )
     yield f"  ranges {record.ranges} of {_samples(record.calibration)}"
     for figure in record.accuracy:
-        if figure.bound is not None or record.synthetic:
+        if figure.bound is not None or not record.judged:
             yield f"  {_figure(figure)}"
-    if record.synthetic:
+    if not record.judged:
         yield "  not judged: there was no real data (--calibration, --evaluation)"
+    elif record.synthetic:
+        yield "  ranges are those of synthetic samples"
 
 
 def _share(record: Quantization, manifest: Manifest) -> str:

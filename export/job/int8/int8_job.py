@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,20 +10,11 @@ import torch
 from torch import nn
 
 from cnn_export.errors import AccuracyRefused, InputRefused, UsageError
-from cnn_export.manifest.quantization_fields import (
-    Accuracy,
-    KeptFloat,
-    Quantization,
-    SampleSet,
-    Scale,
-)
+from cnn_export.job.int8.record import accuracy, sample_set
+from cnn_export.manifest.quantization_fields import KeptFloat, Quantization, Scale
 from cnn_export.program.program import Program
 from cnn_export.proof.parity import Reference
 from cnn_export.proof.probes import Probe, manifest_probe
-from cnn_export.quantization.accuracy.figures import OutputFigures
-from cnn_export.quantization.accuracy.share import Share
-from cnn_export.quantization.accuracy.verdict import Verdict
-from cnn_export.quantization.calibration.record import CalibrationRecord
 from cnn_export.quantization.decision import INT8_MIN, Decision, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.emulation.core_ml import CORE_ML
@@ -45,7 +35,6 @@ from cnn_export.quantization.stage.border_program import (
     spelled_program,
 )
 from cnn_export.quantization.stage.quantize import Quantized, quantize
-from cnn_export.quantization.stage.quantizer import Judged
 from cnn_export.quantization.stage.samples import read_samples
 from cnn_export.reparam.cost import node_macs
 from cnn_export.reparam.proof.one_thread import one_thread
@@ -105,27 +94,23 @@ def quantized_for(
     options = _scheme(program, source, request)
     try:
         with one_thread():
-            quantized = quantize(wide, request, samples, options, list(named.values()), recorded)
+            border = _pixels(program, source, request.border)
+            quantized = quantize(
+                wide, request, samples, options, list(named.values()), recorded, border
+            )
     except AccuracyRefused as error:
         said = "; ".join((str(error), *samples.notes))
         raise AccuracyRefused(said) from error
-    quantized = dataclasses.replace(
-        quantized, decision=_with_pixels(program, source, quantized.decision, request.border)
-    )
     _refuse_float_border(program, quantized.decision, request.border)
     return Int8(quantized, program, request)
 
 
-def _with_pixels(
-    program: Program, source: SourceModel, decision: Decision, border: Border
-) -> Decision:
-    """Let pixels come in as integers, whatever reads them: a step of 1 loses none of them."""
-    inputs = program.graph_module.graph.find_nodes(op="placeholder")
+def _pixels(program: Program, source: SourceModel, border: Border) -> dict[str, TensorScale]:
+    """Return the scale of pixels that come in as integers: a step of 1 loses none of them."""
     if border == "float" or not source.takes_pixels:
-        return decision
-    pixels = TensorScale(1.0, INT8_MIN, "pixels, 0 to 255")
-    more = {node.name: pixels for node in inputs if node.name not in decision.tensors}
-    return dataclasses.replace(decision, tensors={**more, **decision.tensors})
+        return {}
+    inputs = program.graph_module.graph.find_nodes(op="placeholder")
+    return {node.name: TensorScale(1.0, INT8_MIN, "pixels, 0 to 255") for node in inputs}
 
 
 def _refuse_float_border(program: Program, decision: Decision, border: Border) -> None:
@@ -243,14 +228,14 @@ class Int8:
         return Quantization(
             arithmetic=arithmetic,
             ranges="fine-tuned" if quantized.fine_tuned else quantized.options.text,
-            calibration=_sample_set(quantized.samples.parts.calibration.record),
-            evaluation=_sample_set(quantized.evaluation.record),
+            calibration=sample_set(quantized.samples.parts.calibration.record),
+            evaluation=sample_set(quantized.evaluation.record),
             int8_layers=len(decision.weights),
             int8_macs=sum(node_macs(nodes[name]) for name in decision.weights),
             kept_float=[
                 KeptFloat(node=node, reason=reason) for node, reason in decision.kept_float.items()
             ],
-            accuracy=_accuracy(judged),
+            accuracy=accuracy(judged),
         )
 
     def _spelled(self, spelling: Spelling) -> Program:
@@ -287,65 +272,3 @@ def _in_integers(probe: Probe, scales: Mapping[str, TensorScale], border: Border
         for name, value in probe.inputs.items()
     }
     return Probe(probe.name, inputs)
-
-
-def _sample_set(record: CalibrationRecord) -> SampleSet:
-    return SampleSet(
-        kind=record.kind,
-        count=record.count,
-        order=record.order,
-        sha256=record.sha256,
-        skipped=[f"{each.name}: {each.reason}" for each in record.skipped],
-    )
-
-
-def _accuracy(judged: Judged) -> list[Accuracy]:
-    bounds = {(each.output, each.figure): each for each in judged.verdicts}
-    return [figure for figures in judged.figures for figure in _figures_of(figures, bounds)]
-
-
-def _figures_of(
-    figures: OutputFigures, verdicts: Mapping[tuple[str, str], Verdict]
-) -> list[Accuracy]:
-    """Return every figure of an output that is a number, with its bound where it was judged."""
-    classes = figures.true_classes
-    shares: dict[str, Share | None] = {
-        "agreement": figures.agreement,
-        "agreement where fp32 is sure": figures.agreement_sure,
-        "accuracy of fp32": None if classes is None else classes.fp32,
-        "accuracy of int8": None if classes is None else classes.int8,
-    }
-    numbers: dict[str, float | None] = {
-        "accuracy lost": None if classes is None else classes.loss,
-        "cosine": figures.cosine,
-        "worst cosine": figures.cosine_worst,
-        "SNR in dB": figures.snr_db,
-        "variance explained": figures.explained,
-    }
-
-    def made(name: str, value: float, samples: int, share: Share | None = None) -> Accuracy:
-        verdict = verdicts.get((figures.name, name))
-        low, high = (None, None) if share is None else share.interval
-        bound = None if verdict is None else verdict.bound
-        return Accuracy(
-            output=figures.name,
-            figure=name,
-            value=value,
-            low=low,
-            high=high,
-            bound=bound,
-            samples=samples,
-        )
-
-    counted = [
-        made(name, share.value, share.total, share)
-        for name, share in shares.items()
-        if share is not None
-    ]
-    # An infinite SNR is one of equal answers: no number of JSON.
-    measured = [
-        made(name, value, figures.samples)
-        for name, value in numbers.items()
-        if value is not None and math.isfinite(value)
-    ]
-    return [*counted, *measured]
