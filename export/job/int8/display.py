@@ -71,7 +71,8 @@ def _kept(record: Quantization) -> str:
         return "nothing stays float"
     reasons = Counter(each.reason for each in record.kept_float)
     said = ", ".join(f"{count} as {reason}" for reason, count in reasons.most_common())
-    return f"{len(record.kept_float)} operators stay float ({said})"
+    count = len(record.kept_float)
+    return f"{count} operator{' stays' if count == 1 else 's stay'} float ({said})"
 
 
 def _samples(samples: SampleSet) -> str:
