@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import pkgutil
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from torch import nn
+from cnn_export.models import families
+from cnn_export.models.published import Published
+
+if TYPE_CHECKING:  # tables read this file's types, and are read without torch
+    from torch import nn
 
 Arguments = ParamSpec("Arguments")
-Model = TypeVar("Model", bound=nn.Module)
+Model = TypeVar("Model", bound="nn.Module")
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Tensor names of a checkpoint with their shapes."""
@@ -29,6 +34,7 @@ class Architecture:
 
     ``input_size`` is (channels, height, width) of the published input. ``unrecorded`` names the
     builder's arguments that change the function and no tensor: whoever loads must say them.
+    ``published`` are the variants that papers and repositories give figures for.
     """
 
     name: str
@@ -37,9 +43,9 @@ class Architecture:
     source: str
     detect: Detector
     unrecorded: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
-_FAMILIES = ("skipnet", "mobilenext", "acnet")  # modules; importing one registers its builders
 _architectures: dict[str, Architecture] = {}
 
 
@@ -49,10 +55,12 @@ def register_model(
     detect: Detector,
     input_size: tuple[int, int, int] = (3, 224, 224),
     unrecorded: tuple[str, ...] = (),
+    published: tuple[Published, ...] = (),
 ) -> Callable[[Callable[Arguments, Model]], Callable[Arguments, Model]]:
     """Register the decorated builder under its own function name.
 
-    ``source`` cites the paper or package; ``unrecorded`` as in :class:`Architecture`.
+    ``source`` cites the paper or package; ``unrecorded`` and ``published`` as in
+    :class:`Architecture`.
 
     Raises:
         ValueError: the name is already taken.
@@ -62,14 +70,16 @@ def register_model(
         name = build.__name__
         if name in _architectures:
             raise ValueError(f"the model name {name!r} is already registered")
-        _architectures[name] = Architecture(name, build, input_size, source, detect, unrecorded)
+        _architectures[name] = Architecture(
+            name, build, input_size, source, detect, unrecorded, published
+        )
         return build
 
     return register
 
 
 def architectures() -> dict[str, Architecture]:
-    """Return every registered family of this package by name."""
-    for family in _FAMILIES:
-        importlib.import_module(f"cnn_export.models.{family}")
+    """Return every registered family of this package by name; every file of it is one."""
+    for family in pkgutil.iter_modules(families.__path__):
+        importlib.import_module(f"{families.__name__}.{family.name}")
     return dict(_architectures)

@@ -15,8 +15,8 @@ from torch import nn
 from torchvision.models.mobilenetv3 import InvertedResidualConfig
 from torchvision.models.resnet import BasicBlock
 
-from cnn_export.models.skipnet import SkipNet, skipnet
-from cnn_export.models.skipnet_table import table
+from cnn_export.models.families.skipnet import SkipNet, skipnet
+from cnn_export.models.families.skipnet_table import table
 
 CLASSES = 11
 

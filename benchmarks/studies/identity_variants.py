@@ -48,7 +48,7 @@ def _network(width: float) -> Any:
     """
     import torch
 
-    from cnn_export.models.mobilenext import mobilenext
+    from cnn_export.models.families.mobilenext import mobilenext
 
     torch.manual_seed(_SEED)
     network = mobilenext(width)

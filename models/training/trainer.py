@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from cnn_export.atomic_commit import replaced
-from cnn_export.models.skipnet import SkipNet, skipnet
+from cnn_export.models.families.skipnet import SkipNet, skipnet
 from cnn_export.models.training import digits
 from cnn_export.models.training.losses import BiasLoss
 

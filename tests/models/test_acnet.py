@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision import models
 
 from cnn_export.errors import CheckpointError
-from cnn_export.models.acnet import acnet_resnet18, detect
+from cnn_export.models.families.acnet import acnet_resnet18, detect
 from cnn_export.source import load_model
 
 

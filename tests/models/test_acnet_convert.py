@@ -14,7 +14,7 @@ from torch.nn.utils import parametrizations
 from torchvision import models
 
 import cnn_export
-from cnn_export.models.mobilenext import mobilenext
+from cnn_export.models.families.mobilenext import mobilenext
 from cnn_export.models.parts.acb_convert import ACBlock, acb_convert
 
 

@@ -10,7 +10,7 @@ from networks import randomize_batch_norm
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_export.models.mobilenext import MobileNeXt, mobilenext
+from cnn_export.models.families.mobilenext import MobileNeXt, mobilenext
 
 # (width, M parameters, M multiply-accumulates at 224), measured on the authors' class
 MEASURED = [

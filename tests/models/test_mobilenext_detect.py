@@ -6,8 +6,8 @@ import pytest
 import torch
 from torchvision import models
 
-from cnn_export.models.mobilenext import mobilenext
-from cnn_export.models.mobilenext_table import detect
+from cnn_export.models.families.mobilenext import mobilenext
+from cnn_export.models.families.mobilenext_table import detect
 from cnn_export.models.registry import architectures
 from cnn_export.source.networks.detect import matches
 

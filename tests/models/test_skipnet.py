@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnn_export.models.skipnet import SkipNet, pool_to, skipnet
+from cnn_export.models.families.skipnet import SkipNet, pool_to, skipnet
 
 # path: (in, expanded, out, kernel, squeeze-excite hidden), as measured on the authors' class
 OFFICIAL_BLOCKS = {

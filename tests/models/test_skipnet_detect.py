@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torchvision import models as torchvision_models
 
+from cnn_export.models.families.skipnet import skipnet
+from cnn_export.models.families.skipnet_table import detect
 from cnn_export.models.registry import architectures, register_model
-from cnn_export.models.skipnet import skipnet
-from cnn_export.models.skipnet_table import detect
 
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...]]:

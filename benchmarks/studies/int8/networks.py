@@ -14,7 +14,7 @@ from torch import nn
 
 from cnn_export.benchmarks.studies.int8.photographs import FOLDS, Part, write_crops
 from cnn_export.errors import InputRefused
-from cnn_export.models.skipnet import skipnet
+from cnn_export.models.families.skipnet import skipnet
 from cnn_export.models.training.digits import load_digits, normalize
 from cnn_export.program.normalization import parse_normalization
 from cnn_export.program.program import Program, capture

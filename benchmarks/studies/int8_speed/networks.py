@@ -57,7 +57,7 @@ def _torchvision(name: str) -> Callable[[], Any]:
 
 def _mobilenext(multiplier: str) -> Callable[[], Any]:
     def make() -> Any:
-        from cnn_export.models.mobilenext import mobilenext
+        from cnn_export.models.families.mobilenext import mobilenext
 
         return mobilenext(1.0, identity_tensor_multiplier=multiplier)
 
@@ -65,7 +65,7 @@ def _mobilenext(multiplier: str) -> Callable[[], Any]:
 
 
 def _skipnet() -> Any:
-    from cnn_export.models.skipnet import skipnet
+    from cnn_export.models.families.skipnet import skipnet
 
     return skipnet()
 

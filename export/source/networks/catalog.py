@@ -19,11 +19,11 @@ def known_models() -> list[str]:
 
 
 def registered_names() -> list[str]:
-    """Return the builders that :mod:`cnn_export.models` registers, read from its source.
+    """Return the builders that :mod:`cnn_export.models.families` registers, read from its source.
 
     Importing them would bring in torch, seconds for a list of names.
     """
-    spec = importlib.util.find_spec("cnn_export.models")
+    spec = importlib.util.find_spec("cnn_export.models.families")
     folders = spec.submodule_search_locations if spec else None
     files = [file for folder in folders or () for file in sorted(Path(folder).glob("*.py"))]
     return sorted(name for file in files for name in _decorated(file.read_text("utf-8")))

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnn_export.artifact_files.executorch.reader import ExecuTorchFile
 from cnn_export.benchmarks.cost.artifact_cost import ArtifactCost
 from cnn_export.benchmarks.cost.explanation import UNEXPLAINED, explain
-from cnn_export.models.skipnet import skipnet
+from cnn_export.models.families.skipnet import skipnet
 from cnn_export.targets import TARGETS
 
 SIZE = (96, 64)

@@ -158,7 +158,7 @@ def test_input_too_small(user_networks: Path, out: Path, capfd: pytest.CaptureFi
 def test_input_too_small_for_a_known_network(
     tmp_path: Path, out: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from cnn_export.models.skipnet import skipnet
+    from cnn_export.models.families.skipnet import skipnet
 
     path = tmp_path / "skipnet.pt"
     torch.save(networks.seeded(skipnet(classes=4)).state_dict(), path)

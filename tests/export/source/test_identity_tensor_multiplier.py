@@ -13,7 +13,7 @@ from networks import randomize_batch_norm
 from torch import nn
 
 from cnn_export.errors import CheckpointError, UsageError
-from cnn_export.models.mobilenext import mobilenext
+from cnn_export.models.families.mobilenext import mobilenext
 from cnn_export.source import LoadedModel, load_model
 
 FULL, HALF = "74_02_full_id_tensor", "74_09_i2rnetv3_half_id"

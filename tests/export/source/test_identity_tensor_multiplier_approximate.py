@@ -18,7 +18,7 @@ from cnn_export import export
 from cnn_export.__main__ import main
 from cnn_export.errors import UsageError
 from cnn_export.manifest.manifest import read_manifest
-from cnn_export.models.mobilenext import mobilenext
+from cnn_export.models.families.mobilenext import mobilenext
 
 SIZE = (26, 33)
 

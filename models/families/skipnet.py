@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cnn_export.models.families.skipnet_table import Block, Table, detect, minimum_size, table
 from cnn_export.models.registry import register_model
-from cnn_export.models.skipnet_table import Block, Table, detect, minimum_size, table
 
 DROPOUT = 0.2
 
@@ -100,7 +100,7 @@ class SkipBlock(nn.Module):
 
 
 class SkipNet(nn.Module):
-    """The network of one :class:`~cnn_export.models.skipnet_table.Table`.
+    """The network of one :class:`~cnn_export.models.families.skipnet_table.Table`.
 
     Attributes:
         minimum_size: smallest accepted height and width in pixels.

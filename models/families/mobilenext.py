@@ -13,13 +13,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cnn_export.models.families.mobilenext_table import Block, Form, Table, detect, table
 from cnn_export.models.identity_tensor_multiplier import (
     ARGUMENT,
     Multiplier,
     kept_channels,
     parse_multiplier,
 )
-from cnn_export.models.mobilenext_table import Block, Form, Table, detect, table
 from cnn_export.models.registry import register_model
 
 DROPOUT = 0.2
@@ -47,7 +47,7 @@ class SandGlass(nn.Module):
 
 
 class MobileNeXt(nn.Module):
-    """The network of one :class:`~cnn_export.models.mobilenext_table.Table`.
+    """The network of one :class:`~cnn_export.models.families.mobilenext_table.Table`.
 
     Attributes:
         identity_tensor_multiplier: α, the share of channels that shortcuts add.
