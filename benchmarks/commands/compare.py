@@ -19,10 +19,10 @@ def command(base: Path, new: Path | None, as_json: bool) -> None:
     """Compare BASE.jsonl with NEW.jsonl, or the pairs of one file (of run --compare).
 
     Two files are matched by artifact, device, runtime and threads; whatever else differs between
-    them is named. Pairs of one file took turns in the same processes, which tells far smaller
+    them is named. Pairs of one file were interleaved in the same processes, which tells far smaller
     differences apart. The verdict is printed, not returned: see gate for exit codes.
     """
-    from cnn_export.benchmarks.results.missing_parts import missing_lines
+    from cnn_export.benchmarks.results.plan.missing import missing_lines
     from cnn_export.benchmarks.tables import compare_table
     from cnn_export.command_line.console import result_console, warn
 

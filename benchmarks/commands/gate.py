@@ -100,7 +100,7 @@ def _candidates(measured: Results | None, artifacts: Sequence[Path]) -> list[Can
 
 def _require_kept(measured: Results, earlier: Results, baseline: Path, allowed: bool) -> None:
     """Refuse results that lack what the baseline has, and a baseline that lacks processes."""
-    from cnn_export.benchmarks.results.missing_parts import missing_lines
+    from cnn_export.benchmarks.results.plan.missing import missing_lines
     from cnn_export.command_line.console import warn
     from cnn_export.errors import InputRefused
 
@@ -117,19 +117,19 @@ def _require_kept(measured: Results, earlier: Results, baseline: Path, allowed: 
 
 
 def _gone(measured: Results, earlier: Results) -> list[str]:
-    """Return what only the baseline has: times, peak memory, turns."""
-    from cnn_export.benchmarks.gate.baseline import gone, gone_memory, gone_pairs
-    from cnn_export.benchmarks.gate.candidates import Candidate, candidate_of_series
+    """Return what only the baseline has: times, peak memory, pairs."""
+    from cnn_export.benchmarks.results.setting import label_of
+    from cnn_export.benchmarks.results.versions import gone, gone_memory, gone_pairs
 
     timed = gone(earlier.series, measured.series)
     lost = {id(each) for each in timed}
     peaks = gone_memory(earlier.series, measured.series)
-    found = [candidate_of_series(each).label for each in timed]
-    peak_labels = [candidate_of_series(each).label for each in peaks if id(each) not in lost]
+    found = [label_of(each.artifact, each.setting) for each in timed]
+    peak_labels = [label_of(each.artifact, each.setting) for each in peaks if id(each) not in lost]
     found += [f"memory of {label}" for label in peak_labels]
     for paired in gone_pairs(earlier.pairs, measured.pairs):
-        label = Candidate(paired.new.artifact, paired.new.setting, {}).label
-        found.append(f"{label} in turns with {paired.base.artifact.name}")
+        label = label_of(paired.new.artifact, paired.new.setting)
+        found.append(f"{label} interleaved with {paired.base.artifact.name}")
     return found
 
 

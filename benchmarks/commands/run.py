@@ -87,7 +87,7 @@ def _cpus(
 )
 @click.option("--resume", is_flag=True, help="Complete the last run of --out.")
 @click.option("--strict", is_flag=True, help="End (exit 12) where a device is not fit.")
-@click.option("--compare", is_flag=True, help="Alternate each artifact with the first.")
+@click.option("--compare", is_flag=True, help="Interleave each artifact with the first.")
 @click.option(
     "--block",
     type=click.IntRange(min=1, max=1000),
@@ -147,7 +147,7 @@ def _cpus(
     "--runner",
     multiple=True,
     metavar="TOOL=PATH",
-    help="Second opinion on a phone: benchmark_model, onnxruntime_perf_test, executor_runner.",
+    help="Cross-check on a phone: benchmark_model, onnxruntime_perf_test, executor_runner.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", is_flag=True, help="No progress and no table.")
@@ -164,7 +164,7 @@ def command(
     """Measure ARTIFACTS (.tflite, .onnx, .pte), each proven by its manifest first.
 
     Every repeat is a new process, in a seeded order. With --compare, processes hold two
-    artifacts and alternate their inferences: that tells differences of a few percent apart.
+    artifacts and interleave their inferences: that tells differences of a few percent apart.
     """
     from cnn_export.benchmarks.devices.kinds import DeviceOptions
     from cnn_export.benchmarks.devices.named_devices import find_devices, require_phone_options
@@ -232,7 +232,7 @@ def _request(options: dict[str, Any]) -> Request:
         repeats = DEFAULT_PAIR_REPEATS
         seconds = seconds if options["min_time"] else DEFAULT_PAIR_SECONDS
     elif options["block"] != 1:
-        raise UsageError("--block says how artifacts alternate; give --compare with it")
+        raise UsageError("--block says how artifacts interleave; give --compare with it")
     kept: dict[str, Any] = {name: value for name, value in options.items() if name != "min_time"}
     kept["repeats"] = options["repeats"] or repeats
     kept["threads"] = options["threads"] or (1,)

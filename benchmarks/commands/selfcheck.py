@@ -30,7 +30,7 @@ _SEED = 20210711
 def command(artifact: Path | None, trials: int, seed: int, as_json: bool) -> None:
     """Check the default comparison: on ARTIFACT against itself here, and on known noise.
 
-    Times ARTIFACT (.tflite, .onnx, .pte) alternated with itself, then counts false alarms, found
+    Times ARTIFACT (.tflite, .onnx, .pte) interleaved with itself, then counts false alarms, found
     slowdowns and covered truths on those times, on recorded and on synthetic noise. Takes at
     most 90 seconds. Exit code 12 where this device is too noisy, 1 where the statistics fail.
     """

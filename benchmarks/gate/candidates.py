@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from cnn_export.benchmarks.results.plan_coverage import PartCoverage
+from cnn_export.benchmarks.results.plan.coverage import PartCoverage
 from cnn_export.benchmarks.results.record_types import Artifact
 from cnn_export.benchmarks.results.series import PairedSeries, Results, Series
-from cnn_export.benchmarks.results.setting import Setting
+from cnn_export.benchmarks.results.setting import Setting, label_of
 from cnn_export.benchmarks.runtimes.runtime_arguments import RUNTIME_OF_TARGET
 from cnn_export.benchmarks.statistics.comparison import FEWEST_EACH, Comparison
 from cnn_export.benchmarks.statistics.intervals import (
@@ -67,19 +67,7 @@ class Candidate:
     @property
     def label(self) -> str:
         """One line that tells it from the others."""
-        return f"{self.artifact.name} ({', '.join(self.circumstances)})"
-
-    @property
-    def circumstances(self) -> tuple[str, ...]:
-        """Precision and, if it ran, device, runtime, its arguments, threads and affinity."""
-        setting = self.setting
-        if setting is None:
-            return (self.artifact.precision,)
-        count = f"{setting.threads} thread{'' if setting.threads == 1 else 's'}"
-        arguments = (f"{key}={value}" for key, value in setting.runtime_args)
-        runtime = f"{setting.runtime} {setting.runtime_version}".rstrip()
-        cpus = (f"CPUs {','.join(map(str, setting.cpus))}",) if setting.cpus else ()
-        return (self.artifact.precision, setting.device.id, runtime, *arguments, count, *cpus)
+        return label_of(self.artifact, self.setting)
 
 
 def exact(value: float) -> Estimate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnn_export.benchmarks.gate.baseline import counterpart, is_version
 from cnn_export.benchmarks.gate.candidates import (
     Candidate,
     Estimate,
@@ -12,6 +11,7 @@ from cnn_export.benchmarks.gate.candidates import (
     regression_estimate,
 )
 from cnn_export.benchmarks.results.series import PairedSeries, Results, Series, compared
+from cnn_export.benchmarks.results.versions import counterpart, is_version
 from cnn_export.errors import InputRefused
 
 
@@ -64,17 +64,17 @@ def _from_pairs(found: Sequence[PairedSeries]) -> Estimate | None:
     base, new = found[0].base, found[0].new
     if len(found) > 1:
         raise InputRefused(
-            f"{new.artifact.name} took turns with several artifacts; "
+            f"{new.artifact.name} was interleaved with several artifacts; "
             "keep one comparison in the file, or give --baseline"
         )
     if not is_version(base.artifact, new.artifact):
         raise InputRefused(
-            f"{new.artifact.name} took turns with {base.artifact.name}, which is no version of it "
-            "(other model, target or precision); compare it with its own earlier version"
+            f"{new.artifact.name} was interleaved with {base.artifact.name}, which is no version "
+            "of it (other model, target or precision); compare it with its own earlier version"
         )
     if fields := base.setting.differences(new.setting):
         raise InputRefused(
-            f"{new.artifact.name} took turns with {base.artifact.name} under other conditions: "
-            f"{'; '.join(fields)}"
+            f"{new.artifact.name} was interleaved with {base.artifact.name} under other "
+            f"conditions: {'; '.join(fields)}"
         )
     return regression_estimate(found[0].comparison, new.flags)

@@ -28,7 +28,7 @@ def opinion_table(rows: Sequence[OpinionRow]) -> Table | None:
         "artifact", "device", "threads", "tool", "figure", "inferences", "its time", "our time",
         "difference",
     )  # fmt: skip
-    caption = "A second opinion is the tool's own: other inputs, another warm-up, one process."
+    caption = "A cross-check is the tool's own figure: other inputs, another warm-up, one process."
     return Table(headings, tuple(map(_opinion_row, rows)), caption) if rows else None
 
 

@@ -118,7 +118,7 @@ def _sections(inputs: Inputs) -> list[Section]:
         Section("Distribution", figures=_distributions(shown)),
         Section("Over time", figures=_timelines(shown)),
         Section("Against cost", figures=_scatters(shown)),
-        Section("Second opinion", inputs.opinions),
+        Section("Cross-check", inputs.opinions),
         Section("Memory traffic", inputs.traffic),
         *map(_profile_section, inputs.profiles),
         *map(_cost_section, inputs.costs),
@@ -143,7 +143,7 @@ def _distributions(shown: Shown) -> tuple[Figure, ...]:
     drawn = [(_named(one), distribution(one)) for one in shown.series]
     for pair in shown.pairs:
         drawn += [
-            (f"{_named(one)}, in turns with {other.name}", distribution(one))
+            (f"{_named(one)}, interleaved with {other.name}", distribution(one))
             for one, other in ((pair.base, pair.new), (pair.new, pair.base))
         ]
     return _figures(drawn)

@@ -135,7 +135,7 @@ def _artifact_row(one: Numbered) -> tuple[Cell, ...]:
 
 
 def comparison_table(shown: Shown) -> Table | None:
-    """Return one row per pair of artifacts that took turns; ``None`` without any."""
+    """Return one row per pair of interleaved artifacts; ``None`` without any."""
     if not shown.pairs:
         return None
     headings = ("second", "first", "threads", "ratio", "its interval", "p", "verdict", "repeats")

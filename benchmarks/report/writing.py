@@ -13,7 +13,7 @@ from cnn_export.benchmarks.report.cross_check_tables import cross_check_tables
 from cnn_export.benchmarks.report.judging import budget_rows
 from cnn_export.benchmarks.report.numbered import numbered
 from cnn_export.benchmarks.report.page import Inputs, render
-from cnn_export.benchmarks.results.missing_parts import missing_lines
+from cnn_export.benchmarks.results.plan.missing import missing_lines
 from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.results_file import BadLine
 from cnn_export.benchmarks.results.series import Results

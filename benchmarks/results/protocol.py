@@ -1,8 +1,8 @@
 """What a worker says on its standard output: one JSON object a line, told apart by ``cnn_bench``.
 
-A good session is a ``hello`` per artifact (one, or two that alternate), then the measurements,
+A good session is a ``hello`` per artifact (one, or two interleaved), then the measurements,
 then one ``end`` with their count; or a ``failure`` at any point. Measurements are of one kind: a
-``sample`` per inference, a ``pair`` per alternation of two artifacts, or one ``memory``. A runner
+``sample`` per inference, a ``pair`` per turn of two artifacts, or one ``memory``. A runner
 that only sees its machine from inside (a phone's) may send a ``state`` right before the
 measurements and one right after them. A line without the key ``cnn_bench`` is somebody else's
 (runtimes log where they like) and is skipped; a line with the key that does not parse is damage.

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cnn_export.benchmarks.results.missing_parts import missing_lines
-from cnn_export.benchmarks.results.plan_coverage import Coverage
+from cnn_export.benchmarks.results.plan.coverage import Coverage
+from cnn_export.benchmarks.results.plan.missing import missing_lines
 from cnn_export.benchmarks.results.record_check import RecordCheck
 from cnn_export.benchmarks.results.record_types import (
     Artifact,

@@ -10,7 +10,7 @@ import hashlib
 from array import array
 from collections.abc import Sequence
 
-from cnn_export.benchmarks.results.plan_parts import PartKey, part_of, planned_parts
+from cnn_export.benchmarks.results.plan.parts import PartKey, part_of, planned_parts
 from cnn_export.benchmarks.results.record_types import (
     Artifact,
     Ending,

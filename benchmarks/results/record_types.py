@@ -99,7 +99,7 @@ class Run(_Record):
     """One call of ``cnn-bench run`` on one device: its plan, so that it can be completed later.
 
     ``artifacts`` are the SHA-256 of the files in the order given; every one is timed ``repeats``
-    times at each number of ``threads``, or, with ``compare``, each in turns with the first. Runs
+    times at each number of ``threads``, or, with ``compare``, each interleaved with the first. Runs
     of one call on several devices share a ``group``, and each names all of ``group_devices``, so
     that none is lost without a word. ``settings`` were changed on the device as the run began.
     """
@@ -210,7 +210,7 @@ class Repeat(_Record):
 
 
 class Pair(_Record):
-    """Two artifacts in one process, ``block`` inferences in turns; ``b_first`` swaps their order.
+    """Two artifacts in one process, ``block`` inferences at a time; ``b_first`` swaps their order.
 
     ``b_loaded_first`` swaps the order in which they were loaded. ``a_ns`` and ``b_ns`` are of
     equal length; the i-th of both ran in adjacent blocks.

@@ -18,7 +18,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from cnn_export.benchmarks.results.plan_coverage import PartCoverage
+from cnn_export.benchmarks.results.plan.coverage import PartCoverage
 from cnn_export.benchmarks.results.record_types import (
     Artifact,
     Conditions,
@@ -137,7 +137,7 @@ class Series:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PairedTimes:
-    """Times of two artifacts that alternated in the same processes.
+    """Times of two artifacts that were interleaved in the same processes.
 
     ``new_loaded_first`` says for each process whether the new one was loaded before the base.
     """
@@ -162,7 +162,7 @@ class PairedTimes:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PairedSeries:
-    """Two artifacts that alternated in the same processes, which ``base`` and ``new`` share.
+    """Two artifacts that were interleaved in the same processes, which ``base`` and ``new`` share.
 
     ``new_loaded_first`` is as of :class:`PairedTimes`, ``complete`` as of :class:`Series`.
     """
@@ -182,7 +182,7 @@ class PairedSeries:
         """New over base; without planned processes it shows no more than that it is slower.
 
         Raises:
-            InputRefused: a process has a time of zero or did not alternate.
+            InputRefused: a process has a time of zero or was not interleaved.
         """
         try:
             found = self.times.compared()

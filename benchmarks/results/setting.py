@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
-from cnn_export.benchmarks.results.record_types import Device, Run
+from cnn_export.benchmarks.results.record_types import Artifact, Device, Run
 from cnn_export.benchmarks.runtimes.runtime_arguments import kept_arguments
 
 _BYTES_PER_GIB = 2**30
@@ -47,6 +48,27 @@ class Setting:
         """Its device and threads."""
         return Place(self.device.id, self.threads)
 
+    @property
+    def circumstances(self) -> tuple[str, ...]:
+        """Device, runtime, its arguments, threads and affinity, as a person reads them."""
+        count = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        arguments = (f"{key}={value}" for key, value in self.runtime_args)
+        runtime = f"{self.runtime} {self.runtime_version}".rstrip()
+        cpus = (f"CPUs {','.join(map(str, self.cpus))}",) if self.cpus else ()
+        return (self.device.id, runtime, *arguments, count, *cpus)
+
+    def as_record(self) -> dict[str, Any]:
+        """Return device, runtime, arguments, threads and affinity as JSON values."""
+        return {
+            "device": self.device.id,
+            "device_model": self.device.model,
+            "runtime": self.runtime,
+            "runtime_version": self.runtime_version,
+            "runtime_args": dict(self.runtime_args),
+            "threads": self.threads,
+            "cpus": list(self.cpus),
+        }
+
     def differences(self, other: Setting) -> list[str]:
         """Return ``"field old → new"`` for every field that differs; ``other`` is the new one.
 
@@ -73,6 +95,12 @@ class Setting:
             "runtime arguments": _pairs(self.runtime_args),
             "CPU affinity": ",".join(map(str, self.cpus)) or "any",
         }
+
+
+def label_of(artifact: Artifact, setting: Setting | None) -> str:
+    """Return one line that tells an artifact where it ran, if it did, from all others."""
+    circumstances = setting.circumstances if setting else ()
+    return f"{artifact.name} ({', '.join((artifact.precision, *circumstances))})"
 
 
 def _phone_fields(device: Device) -> dict[str, str]:

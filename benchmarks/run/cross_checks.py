@@ -36,7 +36,7 @@ def require_cross_checks(device: object, tools: Sequence[ToolBinary], *, compare
     if not tools:
         return
     if compare:
-        raise UsageError("--runner gives second opinions on single artifacts; leave --compare out")
+        raise UsageError("--runner cross-checks single artifacts; leave --compare out")
     if not isinstance(device, CrossChecked):
         raise UsageError("--runner runs other tools on a phone; give --device adb with it")
     checker = device.cross_checker()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from cnn_export.benchmarks.results.plan_parts import PartKey, part_of, planned_parts
+from cnn_export.benchmarks.results.plan.parts import PartKey, part_of, planned_parts
 from cnn_export.benchmarks.results.record_types import Ending, Memory, Pair, Record, Repeat, Run
 from cnn_export.errors import ExportError, one_line
 

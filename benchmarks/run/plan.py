@@ -10,7 +10,7 @@ from typing import TypeVar
 from cnn_export.benchmarks.artifacts.artifacts import RunArtifact
 from cnn_export.benchmarks.devices.contract import Kind
 from cnn_export.benchmarks.results import record_types
-from cnn_export.benchmarks.results.plan_parts import PartKey
+from cnn_export.benchmarks.results.plan.parts import PartKey
 
 _T = TypeVar("_T")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Request:
     """What the user asked for. ``seed`` ``None``: draw one, or take that of the resumed run.
 
-    ``tools`` are asked for second opinions.
+    ``tools`` cross-check the times.
     """
 
     artifacts: tuple[Path, ...]

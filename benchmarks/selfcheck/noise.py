@@ -130,7 +130,7 @@ def synthetic(shape: Shape) -> Source:
     """Return runs on a machine whose speed moves in the given shape.
 
     The times are ``BASE_NS · speed(t) · process · placement · noise``: ``speed`` is a curve over
-    the inferences of the whole run, both artifacts in turns; the other three are log-normal with
+    the inferences of the whole run, both artifacts interleaved; the other three are log-normal with
     the spreads above or, under heavy tails, Student's t of few degrees of freedom. The center is
     that of one artifact at this run's speed, over :data:`REDRAWN` times as many processes.
     """

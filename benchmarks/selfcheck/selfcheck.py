@@ -58,7 +58,7 @@ def measure_against_itself(
     limit_s: float,
     clock_s: Callable[[], float] = time.monotonic,
 ) -> PairedTimes:
-    """Alternate the artifact with itself in up to ``repeats`` processes, one thread each.
+    """Interleave the artifact with itself in up to ``repeats`` processes, one thread each.
 
     In every other process the new one is the instance that was loaded first. No process starts
     after ``limit_s`` seconds. Who begins swaps every other process, as in a run

@@ -99,7 +99,7 @@ def compare(
     minimum_effect: float = DEFAULT_MINIMUM_EFFECT,
     confidence: float = DEFAULT_CONFIDENCE,
 ) -> Comparison:
-    """Compare artifacts that took turns in the same processes.
+    """Compare artifacts that were interleaved in the same processes.
 
     ``pairs`` holds, per process, nanoseconds of the base's and of the new one's inferences in
     their order; the i-th of both ran one after the other. ``new_loaded_first`` says for each
@@ -162,7 +162,7 @@ def process_ratio(base: Samples, new: Samples) -> float:
     times = [checked_values(each) for each in (base, new)]
     count = min(times[0].size, times[1].size)
     if abs(times[0].size - times[1].size) > 1:
-        raise ValueError(f"{times[0].size} and {times[1].size} inferences were not alternated")
+        raise ValueError(f"{times[0].size} and {times[1].size} inferences were not interleaved")
     if min(times[0].min(), times[1].min()) <= 0:
         raise ValueError("a ratio needs times above zero")
     return math.exp(float(np.median(np.log(times[1][:count] / times[0][:count]))))

@@ -1,7 +1,7 @@
-"""Does taking turns change what is measured? Short turns beside long blocks, in one process.
+"""Does interleaving change what is measured? Short turns beside long blocks, in one process.
 
 Run as ``python -m cnn_export.benchmarks.studies.cache_mixing A B --block 1``; prints as JSON, for
-each artifact, its median time in turns of so many inferences over that in a long block of its own.
+each artifact, its median time interleaved by so many inferences over that in a long block alone.
 Above 1, the caches had to be filled again. Loads torch for ``.pte``.
 """
 
@@ -30,9 +30,9 @@ _THREADS = 1
 
 
 def mixing_ratios(infers: Sequence[Infer], block: int, rounds: int = ROUNDS) -> list[float]:
-    """Return, per artifact, time in turns of ``block`` over time in long blocks: median of rounds.
+    """Return, per artifact, time interleaved by ``block`` over that in long blocks: median.
 
-    A round is a long block of each artifact, then as many inferences in turns; both halves are a
+    A round is a long block of each artifact, then as many inferences interleaved; both halves are a
     fraction of a second apart, so a slow machine is slow in both.
     """
     blocked: list[list[float]] = [[] for _ in infers]

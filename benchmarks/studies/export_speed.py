@@ -2,7 +2,7 @@
 
 Run as ``python -m cnn_export.benchmarks.studies.export_speed``.
 
-Whole processes, measured in turns: every ratio is of two processes that ran one after the other.
+Whole processes, interleaved: every ratio is of two processes that ran one after the other.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def command(
 
 
 def measure_startup(repeats: int) -> dict[str, list[Usage]]:
-    """Run each option that must answer at once, in turns.
+    """Run each option that must answer at once, interleaved.
 
     Raises:
         ExportError: one of them imports torch.

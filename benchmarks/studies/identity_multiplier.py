@@ -55,7 +55,7 @@ Samples = Mapping[str, Sequence[int]]
 def command(
     processes: int, rounds: int, width: float, targets: tuple[str, ...], as_json: bool
 ) -> None:
-    """Time every form of MobileNeXt's shortcut on every runtime, in turns."""
+    """Time every form of MobileNeXt's shortcut on every runtime, interleaved."""
     chosen = list(dict.fromkeys(targets)) or list(RUNNABLE)
     with tempfile.TemporaryDirectory() as folder:
         _run("identity_variants", folder, str(width), *chosen)
@@ -80,7 +80,7 @@ def _process(folder: Path, target: str, rounds: int, seed: int) -> dict[str, lis
     suffix = TARGETS[target].suffix
     paths = [str(folder / f"{variant}{suffix}") for variant in VARIANTS]
     shape = "x".join(map(str, INPUT_SHAPE))
-    output = _run("alternating", str(rounds), str(seed), _INPUT, shape, *paths)
+    output = _run("interleaving", str(rounds), str(seed), _INPUT, shape, *paths)
     samples: dict[str, list[int]] = json.loads(output.splitlines()[-1])
     return {name.removesuffix(suffix): values for name, values in samples.items()}
 

@@ -1,4 +1,4 @@
-"""Our clock beside the runtimes' own timers, in one process, in turns.
+"""Our clock beside the runtimes' own timers, interleaved in one process.
 
 What the wheels offer: ONNX Runtime's profiler times each ``run`` (``model_run``), so both clocks
 take the very same inference. LiteRT's wheel holds its benchmark tool, whose loop over

@@ -27,8 +27,8 @@ from cnn_export.benchmarks.studies.reparam.jobs import (
     chain_costs,
     counts_of,
     growth_exponent,
+    interleave,
     stage_cost_of,
-    time_in_turns,
     write_artifacts,
 )
 from cnn_export.benchmarks.studies.summary import paired_ratio, spread
@@ -104,12 +104,12 @@ def measure_stage(networks: Sequence[str]) -> tuple[dict[str, Any], str]:
 def measure_times(
     networks: Sequence[str], rounds: int, min_time_s: float
 ) -> tuple[dict[str, Any], str]:
-    """Return the latency of each form in both runtimes, one thread, in turns."""
+    """Return the latency of each form in both runtimes, one thread, interleaved."""
     timings: list[Timing] = []
     for name in _told(networks):
         with tempfile.TemporaryDirectory() as folder:
             paths = write_artifacts(name, folder)
-            turns = time_in_turns(paths, rounds, min_time_s)
+            turns = interleave(paths, rounds, min_time_s)
         timings += timings_of(name, turns)
     document = {"rounds": rounds, "timings": [dataclasses.asdict(each) for each in timings]}
     return document, tables.times(timings)

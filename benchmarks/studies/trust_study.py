@@ -3,7 +3,7 @@
 Run as ``python -m cnn_export.benchmarks.studies.trust_study``.
 
 ``simulate`` counts errors on known noise, ``record`` records noise of this host, ``mixing`` asks
-whether taking turns changes what is measured, ``own-loops`` compares our clock with the runtimes'.
+whether interleaving changes what is measured, ``own-loops`` compares our clock with the runtimes'.
 The results are in ``benchmarks/README.md``.
 """
 
@@ -86,7 +86,7 @@ def mixing(artifacts: tuple[Path, Path], block: int, processes: int) -> None:
     """Compare short turns of two ARTIFACTS with long blocks of each."""
     found = [_child("cache_mixing", *artifacts, "--block", block) for _ in range(processes)]
     for artifact, ratios in zip(artifacts, zip(*found, strict=True), strict=True):
-        click.echo(f"{artifact.name}: in turns over alone {_text(median_interval(ratios))}")
+        click.echo(f"{artifact.name}: interleaved over alone {_text(median_interval(ratios))}")
     base, new = np.array(found).T
     click.echo(f"bias of second over first: {_text(median_interval(new / base))}")
 

@@ -10,14 +10,12 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from cnn_export.benchmarks.gate.baseline import differences, matched
-from cnn_export.benchmarks.gate.candidates import candidate_of_series
-from cnn_export.benchmarks.gate.outputs.document import setting_record
-from cnn_export.benchmarks.results.missing_parts import missing_record
-from cnn_export.benchmarks.results.plan_coverage import PartCoverage
+from cnn_export.benchmarks.results.plan.coverage import PartCoverage
+from cnn_export.benchmarks.results.plan.missing import missing_record
 from cnn_export.benchmarks.results.record_types import Artifact
 from cnn_export.benchmarks.results.series import PairedSeries, Results, Series, compared
-from cnn_export.benchmarks.results.setting import Setting
+from cnn_export.benchmarks.results.setting import Setting, label_of
+from cnn_export.benchmarks.results.versions import differences, matched
 from cnn_export.benchmarks.statistics.comparison import Comparison, verdict_words
 from cnn_export.command_line.terminal import printable
 
@@ -54,10 +52,10 @@ class Comparisons:
 
 
 def of_pairs(results: Results) -> Comparisons:
-    """Compare artifacts that alternated in the same processes.
+    """Compare artifacts that were interleaved in the same processes.
 
     Raises:
-        InputRefused: a process has a time of zero or did not alternate.
+        InputRefused: a process has a time of zero or was not interleaved.
     """
     rows = tuple(_pair_row(each) for each in results.pairs)
     return Comparisons(rows, missing=tuple(results.missing_timed))
@@ -136,7 +134,7 @@ def _series_row(base: Series, new: Series) -> Row:
 
 
 def _labels(series: Sequence[Series]) -> tuple[str, ...]:
-    return tuple(candidate_of_series(each).label for each in series)
+    return tuple(label_of(each.artifact, each.setting) for each in series)
 
 
 def _record(row: Row) -> dict[str, Any]:
@@ -144,7 +142,7 @@ def _record(row: Row) -> dict[str, Any]:
     return {
         "base": _artifact_record(row.base),
         "new": _artifact_record(row.new),
-        "setting": setting_record(row.setting),
+        "setting": row.setting.as_record(),
         "ratio": comparison.ratio.value,
         "ratio_low": comparison.ratio.low,
         "ratio_high": comparison.ratio.high,

@@ -1,4 +1,4 @@
-"""Tables of second opinions and memory traffic, for the end of ``cnn-bench run``."""
+"""Tables of cross-checks and memory traffic, for the end of ``cnn-bench run``."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def render(results: Results) -> list[RenderableType]:
     return parts
 
 
-_NOT_OURS = "A second opinion is the tool's own figure: other inputs, another warm-up, one process."
+_NOT_OURS = "A cross-check is the tool's own figure: other inputs, another warm-up, one process."
 
 
 def _opinion_table(rows: Sequence[OpinionRow]) -> Table:
     several = len({row.device for row in rows}) > 1
     headings = ("artifact", "threads", "tool", "figure", "inferences", "its ms", "our ms")
-    table = _table("Second opinion", ("device", *headings) if several else headings, "difference")
+    table = _table("Cross-check", ("device", *headings) if several else headings, "difference")
     for row in rows:
         cells = [
             row.artifact.name,

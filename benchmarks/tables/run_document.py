@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from cnn_export.benchmarks.results import cross_check_rows
-from cnn_export.benchmarks.results.missing_parts import missing_record
+from cnn_export.benchmarks.results.plan.missing import missing_record
 from cnn_export.benchmarks.results.series import PairedSeries, Results, Series
 from cnn_export.benchmarks.statistics.comparison import verdict_words
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cnn_export.benchmarks.devices.host.fitness_flags import EXPLANATIONS
-from cnn_export.benchmarks.results.missing_parts import missing_lines
+from cnn_export.benchmarks.results.plan.missing import missing_lines
 from cnn_export.benchmarks.results.record_types import Device
 from cnn_export.benchmarks.results.series import PairedSeries, Results, Series
 from cnn_export.benchmarks.statistics.comparison import verdict_words
@@ -134,7 +134,7 @@ def _cost_table(rows: Sequence[Series], *, several: bool) -> Table:
 
 
 def _pair_table(rows: Sequence[PairedSeries], *, several: bool) -> Table:
-    table = _table("Alternated in the same processes: ratio of times, artifact over the other")
+    table = _table("Interleaved in the same processes: ratio of times, artifact over the other")
     headings = ("artifact", "against", "threads", "processes", "median ms", "against ms")
     _columns(table, (*headings, "ratio", "95 %", "verdict", "flags"), several=several)
     for row in rows:

@@ -63,7 +63,7 @@ def timed_pairs(
     block: int = 1,
     clock_ns: Clock = time.perf_counter_ns,
 ) -> Timed:
-    """Alternate two artifacts for at least ``min_time_s`` each, ``block`` inferences at a time.
+    """Interleave two artifacts for at least ``min_time_s`` each, ``block`` inferences at a time.
 
     The two series are of equal length; the ``i``-th of both ran right after one another (in the
     same two blocks). ``b_first`` lets the second artifact begin every round.
@@ -71,7 +71,7 @@ def timed_pairs(
 
     def run(seconds: float, minimum: int, maximum: int) -> tuple[Series, ...]:
         order = infers[::-1] if b_first else infers
-        found = _alternate_for(order, 2 * seconds, (minimum, maximum), block, clock_ns)
+        found = _interleave_for(order, 2 * seconds, (minimum, maximum), block, clock_ns)
         return found[::-1] if b_first else found
 
     return _warm_then_timed(run, min_time_s, clock_ns)
@@ -126,7 +126,7 @@ def _run_for(infer: Infer, seconds: float, minimum: int, maximum: int, clock_ns:
     return samples
 
 
-def _alternate_for(
+def _interleave_for(
     order: Sequence[Infer],
     seconds: float,
     bounds: tuple[int, int],

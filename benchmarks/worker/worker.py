@@ -2,7 +2,7 @@
 
 Run as ``python -m cnn_export.benchmarks.worker.worker ARTIFACT [ARTIFACT_B] --min-time-s 0.5``;
 what it writes is described in :mod:`cnn_export.benchmarks.results.protocol`. Two artifacts
-alternate.
+are interleaved.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def run_pair(
     b_first: bool = False,
     block: int = 1,
 ) -> None:
-    """Load and check two artifacts, then time them in turns.
+    """Load and check two artifacts, then time them interleaved.
 
     Raises:
         ExportError: as :func:`run`.

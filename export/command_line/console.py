@@ -6,7 +6,7 @@ from typing import IO, NoReturn
 
 from rich.console import Console
 
-from cnn_export.command_line.edge import line_of
+from cnn_export.command_line.edge import line_of, running
 from cnn_export.command_line.streams import tell
 
 _FILE_WIDTH = 200
@@ -32,5 +32,5 @@ def notes_console(*, file: IO[str] | None = None, soft_wrap: bool = False) -> Co
 
 
 def warn(line: str) -> None:
-    """Write one line to stderr."""
-    tell(line_of("cnn-bench", line))
+    """Write one line to stderr, in the name of the command that runs."""
+    tell(line_of(running(), line))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import click
 
 _DEBUG = "--debug"
+_LIBRARY = "cnn_export"
+_running = [_LIBRARY]
+"""Names of the commands in this process, the innermost last; all its threads speak for that one."""
 
 
 def run_command(command: click.Command, name: str, argv: Sequence[str] | None = None) -> int:
@@ -46,6 +49,7 @@ def outcome(load: Callable[[], click.Command], name: str, arguments: Sequence[st
 
     ``--debug`` anywhere on the line adds the traceback.
     """
+    _running.append(name)
     try:
         # click's own main() reads a job's EOFError as Ctrl-C, and ends the process by itself.
         command = load()
@@ -58,8 +62,15 @@ def outcome(load: Callable[[], click.Command], name: str, arguments: Sequence[st
         if isinstance(error, KeyboardInterrupt | Interrupted):
             signals.ignore_ending()  # a second one would interrupt what is said of the first
         code = _say(name, error, debug=is_debug(arguments))
+    finally:
+        _running.pop()
     flush_or_discard()
     return code
+
+
+def running() -> str:
+    """Return the name of the command that runs; of the package where none does."""
+    return _running[-1]
 
 
 def own_if_none(argv: Sequence[str] | None) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnn_export.benchmarks.results import record_types
-from cnn_export.benchmarks.results.plan_parts import PartKey, part_of
+from cnn_export.benchmarks.results.plan.parts import PartKey, part_of
 from cnn_export.benchmarks.results.read_series import results_of
 from cnn_export.benchmarks.results.series import Results
 

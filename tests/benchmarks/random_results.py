@@ -11,7 +11,7 @@ from typing import Any
 
 import made_results as made
 
-from cnn_export.benchmarks.results.plan_parts import PartKey, planned_parts
+from cnn_export.benchmarks.results.plan.parts import PartKey, planned_parts
 from cnn_export.benchmarks.results.record_types import (
     Artifact,
     Conditions,

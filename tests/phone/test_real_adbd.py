@@ -1,4 +1,4 @@
-"""The second opinion on the fake phone: our side of adb against Debian's real daemon.
+"""The fake phone cross-checked: our side of adb against Debian's real daemon.
 
 adbd listens on every address without asking who calls, so it only ever runs in a network namespace
 of its own, where nobody else is; in a process namespace as well, so that nothing of it is left.

@@ -8,7 +8,6 @@ from typing import Any
 
 from cnn_export.benchmarks.gate.judge import STATUSES, Judgement, Verdict
 from cnn_export.benchmarks.gate.outputs.wording import remark
-from cnn_export.benchmarks.results.setting import Setting
 
 
 def as_json(verdict: Verdict) -> str:
@@ -22,31 +21,16 @@ def as_json(verdict: Verdict) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def setting_record(setting: Setting | None) -> dict[str, Any] | None:
-    """Return device, runtime, arguments, threads and affinity as JSON values."""
-    if setting is None:
-        return None
-    return {
-        "device": setting.device.id,
-        "device_model": setting.device.model,
-        "runtime": setting.runtime,
-        "runtime_version": setting.runtime_version,
-        "runtime_args": dict(setting.runtime_args),
-        "threads": setting.threads,
-        "cpus": list(setting.cpus),
-    }
-
-
 def _record(judgement: Judgement) -> dict[str, Any]:
     candidate, comparison = judgement.candidate, judgement.estimate.comparison
-    artifact = candidate.artifact
+    artifact, setting = candidate.artifact, candidate.setting
     return {
         "artifact": artifact.name,
         "sha256": artifact.sha256,
         "model": artifact.model,
         "target": artifact.target,
         "precision": artifact.precision,
-        "setting": setting_record(candidate.setting),
+        "setting": setting.as_record() if setting else None,
         "flags": list(judgement.estimate.flags),
         "bound": judgement.bound,
         "limit": judgement.limit,

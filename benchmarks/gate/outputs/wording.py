@@ -6,7 +6,7 @@ import math
 
 from cnn_export.benchmarks.gate.budgets import BOUNDS
 from cnn_export.benchmarks.gate.judge import PROCESSES, Judgement
-from cnn_export.benchmarks.results.missing_parts import missing_lines
+from cnn_export.benchmarks.results.plan.missing import missing_lines
 from cnn_export.benchmarks.statistics.comparison import SLIGHT, verdict_words
 from cnn_export.benchmarks.statistics.intervals import DEFAULT_CONFIDENCE
 

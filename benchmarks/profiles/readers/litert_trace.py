@@ -34,7 +34,7 @@ def trace(
     warm_up: int,
     version: str,
 ) -> Trace:
-    """Run with the profiler on, and the interpreter without one, in turns.
+    """Run with the profiler on, and the interpreter without one, interleaved.
 
     Raises:
         ParityError: the outputs are not the manifest's.

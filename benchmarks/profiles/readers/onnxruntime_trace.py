@@ -31,7 +31,7 @@ def trace(
     inferences: int,
     warm_up: int,
 ) -> Trace:
-    """Run with the profiler on and off in turns, and read what the profiler wrote.
+    """Run with the profiler on and off, interleaved, and read what the profiler wrote.
 
     Raises:
         ParityError: the outputs are not the manifest's.

@@ -1,7 +1,7 @@
 """What int8 gains over float32, and over the vendor's own quantizer.
 
 Run as ``python -m cnn_export.benchmarks.studies.int8_speed.turns``. Every network is written three
-times per target, and the files take turns in one process, inference by inference.
+times per target, and the files are interleaved in one process, inference by inference.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _process(folder: Path, target: str, rounds: int, seed: int) -> dict[str, lis
     suffix = TARGETS[target].suffix
     paths = [str(folder / f"{kind}{suffix}") for kind in KINDS]
     shape = "x".join(map(str, INPUT_SHAPE))
-    output = _run("alternating", str(rounds), str(seed), INPUT, shape, *paths)
+    output = _run("interleaving", str(rounds), str(seed), INPUT, shape, *paths)
     samples: dict[str, list[int]] = json.loads(output.splitlines()[-1])
     return {name.removesuffix(suffix): values for name, values in samples.items()}
 

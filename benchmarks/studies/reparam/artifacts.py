@@ -1,4 +1,4 @@
-"""Export the forms of a network, and time them in turns within one process."""
+"""Export the forms of a network, and time them interleaved in one process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write(network: str, folder: Path) -> list[Path]:
     return paths
 
 
-def time_in_turns(paths: Sequence[Path], rounds: int, min_time_s: float) -> dict[str, list[float]]:
+def interleave(paths: Sequence[Path], rounds: int, min_time_s: float) -> dict[str, list[float]]:
     """Return each artifact's median nanoseconds per round; all stay loaded, one runs at a time.
 
     Raises:

@@ -99,7 +99,7 @@ def write_artifacts(network: str, folder: str) -> list[str]:
     return list(_ask("artifacts", network, folder))
 
 
-def time_in_turns(paths: Sequence[str], rounds: int, min_time_s: float) -> dict[str, list[float]]:
+def interleave(paths: Sequence[str], rounds: int, min_time_s: float) -> dict[str, list[float]]:
     """Return, per artifact, the median nanoseconds of each of its turns, one per round."""
     return dict(_ask("time", str(rounds), str(min_time_s), *paths))
 

@@ -71,7 +71,7 @@ def stage(costs: Mapping[str, StageCost], chains: Sequence[StageCost], exponent:
 
 def times(timings: Sequence[Timing]) -> str:
     """Return milliseconds per form and runtime, and how many times faster than the naive form."""
-    table = _table("Latency on this host, 1 thread, in turns within one process", "network")
+    table = _table("Latency on this host, 1 thread, interleaved in one process", "network")
     for title in ("target", "form"):
         table.add_column(title)
     for title in ("median ms", "range ms", "times faster", "range"):

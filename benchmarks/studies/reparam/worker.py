@@ -39,10 +39,10 @@ def artifacts(network: str, folder: str) -> Any:
 
 
 def timing(rounds: str, min_time_s: str, *paths: str) -> Any:
-    """Time artifacts in turns."""
-    from cnn_export.benchmarks.studies.reparam.artifacts import time_in_turns
+    """Time artifacts interleaved."""
+    from cnn_export.benchmarks.studies.reparam.artifacts import interleave
 
-    return time_in_turns([Path(path) for path in paths], int(rounds), float(min_time_s))
+    return interleave([Path(path) for path in paths], int(rounds), float(min_time_s))
 
 
 JOBS: dict[str, Callable[..., Any]] = {

@@ -56,7 +56,7 @@ def test_a_run_is_recorded_as_on_the_host(phone: FakePhone, bench: Bench, model:
     assert not phone.path(STAGE).exists()
 
 
-def test_a_pair_alternates_there(
+def test_a_pair_is_interleaved_there(
     phone: FakePhone, bench: Bench, model: Path, tmp_path: Path
 ) -> None:
     second = tmp_path / "second.onnx"

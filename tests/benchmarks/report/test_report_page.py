@@ -178,7 +178,7 @@ def test_figures_of_other_tools_are_neither_samples_nor_repeats(tmp_path: Path) 
     lines += [Traffic(**of_file, reason="no counters")]
     html = page_of(Sources(made.write(tmp_path / "r.jsonl", lines)))
     own = re.sub(
-        r"<section>\n<h2>(Second opinion|Memory traffic)</h2>.*?</section>\n", "", html, flags=re.S
+        r"<section>\n<h2>(Cross-check|Memory traffic)</h2>.*?</section>\n", "", html, flags=re.S
     )
     assert html != own == plain
 
@@ -210,7 +210,7 @@ def test_pairs_alone_make_a_page_too(tmp_path: Path) -> None:
     assert "slow.tflite / fast.tflite: slower" in html
     assert "<h2>Latency</h2>" not in html
     assert html.count("<svg ") == 1 + 2
-    assert "<h3>1 · fast.tflite, 1 thread, in turns with slow.tflite</h3>" in html
+    assert "<h3>1 · fast.tflite, 1 thread, interleaved with slow.tflite</h3>" in html
     assert html.count("70 inferences in 10 processes, a row each") == 2
 
 
@@ -288,4 +288,7 @@ def test_a_regression_is_judged_as_by_the_gate(tmp_path: Path) -> None:
     lines[2] = made.artifact(made.SLOW, "slow.tflite", precision="int8")
     html = page_of(Sources(made.write(path, lines), budgets=budgets))
     assert "150 to 150 %" not in html
-    assert "Not judged: slow.tflite took turns with fast.tflite, which is no version of it" in html
+    assert (
+        "Not judged: slow.tflite was interleaved with fast.tflite, which is no version of it"
+        in html
+    )

@@ -124,7 +124,7 @@ def test_the_table_shows_the_verdict_and_escapes_names(
     assert "[bold]\\x1b[31mnet.tflite" in text
 
 
-def test_pairs_that_did_not_alternate_are_refused(
+def test_pairs_that_were_not_interleaved_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     uneven = made.pair(0, [1] * 9, [1] * 9).model_copy(update={"b_ns": [1] * 3})

@@ -1,4 +1,4 @@
-"""Second opinions and traffic beside our own figures."""
+"""Cross-checks and traffic beside our own figures."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.report.numbered import numbered
 from cnn_export.benchmarks.report.tables import comparison_table
 from cnn_export.benchmarks.report.writing import Sources, page_of
-from cnn_export.benchmarks.results.plan_coverage import Coverage
+from cnn_export.benchmarks.results.plan.coverage import Coverage
 from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Ending, Record
 from cnn_export.benchmarks.results.results_file import read_records
@@ -346,7 +346,7 @@ def test_memory_and_turns_that_only_the_baseline_has_are_named(
     pairs = [made.pair(n, [1000 + n] * 4, [1000 + n] * 4, run_id=other) for n in range(6)]
     in_turns = made.save_as_is(tmp_path / "t.jsonl", [*plain, of_pairs, *artifacts, *pairs])
     assert gated(tmp_path, plain, "--baseline", in_turns, budgets=REGRESSION) == 4
-    assert "1 thread) in turns with old.tflite, which" in capsys.readouterr().err
+    assert "1 thread) interleaved with old.tflite, which" in capsys.readouterr().err
 
 
 def test_a_renamed_version_is_not_gone(tmp_path: Path):

@@ -34,7 +34,7 @@ from cnn_export.benchmarks.report.judging import budget_rows
 from cnn_export.benchmarks.report.numbered import numbered
 from cnn_export.benchmarks.report.tables import Table, comparison_table, latency_table
 from cnn_export.benchmarks.report.writing import Sources, page_of, results_notes
-from cnn_export.benchmarks.results.missing_parts import missing_lines
+from cnn_export.benchmarks.results.plan.missing import missing_lines
 from cnn_export.benchmarks.results.protocol import End, PairSample
 from cnn_export.benchmarks.results.read_series import results_of
 from cnn_export.benchmarks.results.record_types import Memory, Pair, Record, Repeat, Run
@@ -88,7 +88,7 @@ def gated(results: Results) -> dict[str, Any] | None:
             candidates_of(results), parse_budgets(BUDGETS), regressions, shortfalls_of(results)
         )
     except InputRefused as refusal:
-        if "took turns with " in str(refusal):
+        if "was interleaved with " in str(refusal):
             return None
         raise
     return json.loads(gate_json(verdict))

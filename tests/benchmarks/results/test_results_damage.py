@@ -52,7 +52,7 @@ def ending(run_id: str, kind: str, of: list[str], **more: Any) -> Ending:
 
 
 def run_of_two(run_id: str, device: Any, ms: float) -> list[Record]:
-    """Two artifacts, eight processes each in turns, memory, and how each part ended."""
+    """Two artifacts, eight processes each, interleaved, memory, and how each part ended."""
     dice = random.Random(run_id)  # noqa: S311 - no secret
     opening: list[Record] = [made.run(run_id, device, repeats=8, artifacts=[A, B])]
     opening += [made.artifact(f"{name}.tflite", run_id) for name in "ab"]

@@ -80,7 +80,7 @@ def test_three_runtimes_in_one_run(
         assert path.name in table
 
 
-def test_two_runtimes_alternate_in_one_process(
+def test_two_runtimes_are_interleaved_in_one_process(
     exported: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "c.jsonl"

@@ -16,7 +16,7 @@ from scripted_device import Answer, ScriptedDevice, good_outcome, press_interrup
 
 from cnn_export.benchmarks.devices.contract import Job, Outcome
 from cnn_export.benchmarks.results import record_types
-from cnn_export.benchmarks.results.plan_coverage import Coverage
+from cnn_export.benchmarks.results.plan.coverage import Coverage
 from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.results_file import BadLine, read_records
 from cnn_export.benchmarks.run.run_job import perform

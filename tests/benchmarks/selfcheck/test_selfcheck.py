@@ -34,7 +34,7 @@ GOOD = Rates("n", 100_000, 0.01, 0.95, 0.5, 0.94, 0.94)
 
 
 class _Device:
-    """Alternates a scripted network; the instance loaded last takes ``factor`` times as long.
+    """Interleaves a scripted network; the instance loaded last takes ``factor`` times as long.
 
     ``unfair`` lets one of the two artifacts take that, whichever was loaded last.
     """
@@ -172,7 +172,7 @@ def test_separate_processes_are_no_match() -> None:
     assert apart.ratio_covered >= 0.85
 
 
-def test_a_device_alternates_a_file_with_itself_in_swapped_order() -> None:
+def test_a_device_interleaves_a_file_with_itself_in_swapped_order() -> None:
     device = _Device()
     pairs = _pairs(device, repeats=4)
     assert pairs.new_loaded_first == [False, True, False, True]

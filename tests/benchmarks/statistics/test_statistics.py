@@ -249,7 +249,7 @@ def test_the_process_is_the_unit_of_a_comparison() -> None:
     ("base", "new", "said"),
     [
         ([], [], "at least one"),
-        ([1, 2, 3], [1], "not alternated"),
+        ([1, 2, 3], [1], "not interleaved"),
         ([1, 0], [1, 1], "above zero"),
         ([1, 1], [1, -1], "above zero"),
         ([1.0, math.nan], [1, 1], "finite"),

@@ -5,7 +5,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from cnn_export.benchmarks.studies import alternating, identity_multiplier
+from cnn_export.benchmarks.studies import identity_multiplier, interleaving
 from cnn_export.benchmarks.studies.identity_multiplier import ratios
 from cnn_export.benchmarks.studies.identity_variants import VARIANTS
 
@@ -30,12 +30,12 @@ def test_every_round_runs_every_artifact_once(monkeypatch, tmp_path):
         def infer(self):
             turns.append(self.path.name)
 
-    monkeypatch.setattr(alternating, "runtime_of", lambda _: Runtime())
+    monkeypatch.setattr(interleaving, "runtime_of", lambda _: Runtime())
     paths = [tmp_path / "a.tflite", tmp_path / "b.tflite"]
-    samples = alternating.alternate(paths, "image", (1, 3, 5, 7), rounds=4, seed=1)
+    samples = interleaving.interleave(paths, "image", (1, 3, 5, 7), rounds=4, seed=1)
     assert {name: len(values) for name, values in samples.items()} == {"a.tflite": 4, "b.tflite": 4}
     rounds = [set(turns[i : i + 2]) for i in range(0, len(turns), 2)]
-    assert rounds == [{"a.tflite", "b.tflite"}] * (alternating.WARM_UP_ROUNDS + 4)
+    assert rounds == [{"a.tflite", "b.tflite"}] * (interleaving.WARM_UP_ROUNDS + 4)
 
 
 def test_command_reports_every_variant(monkeypatch):

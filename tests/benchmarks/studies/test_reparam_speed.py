@@ -145,16 +145,16 @@ def test_the_command_itself_never_loads_torch() -> None:
 def test_artifacts_take_turns_and_a_wrong_one_is_not_timed(affine_onnx: Path) -> None:
     from affine_artifact import manifest_of, save_manifest, write_onnx
 
-    from cnn_export.benchmarks.studies.reparam.artifacts import time_in_turns
+    from cnn_export.benchmarks.studies.reparam.artifacts import interleave
 
     other = affine_onnx.with_name("other.onnx")
     write_onnx(other)
     save_manifest(other, manifest_of(other, "onnx"))
-    medians: Any = time_in_turns([affine_onnx, other], 3, 0.01)
+    medians: Any = interleave([affine_onnx, other], 3, 0.01)
     assert list(medians) == [str(affine_onnx), str(other)]
     assert all(len(each) == 3 and min(each) > 0 for each in medians.values())
     write_onnx(other, scale=-3.0)
     with pytest.raises(ParityError, match="is off"):
-        time_in_turns([affine_onnx, other], 3, 0.01)
+        interleave([affine_onnx, other], 3, 0.01)
     with pytest.raises(InputRefused):
-        time_in_turns([affine_onnx.with_name("lost.onnx")], 3, 0.01)
+        interleave([affine_onnx.with_name("lost.onnx")], 3, 0.01)

@@ -46,7 +46,7 @@ def test_a_worker_reports_every_inference(affine_onnx: Path) -> None:
     assert sum(times) > 0
 
 
-def test_a_pair_reports_both_and_alternates(affine_onnx: Path) -> None:
+def test_a_pair_reports_both_interleaved(affine_onnx: Path) -> None:
     sent: list[Message] = []
     run_pair((affine_onnx, affine_onnx), 0.01, 1, sent.append, b_first=True)
     assert [type(message) for message in sent[:2]] == [Hello, Hello]

@@ -106,7 +106,7 @@ def test_failing_inference_restores_the_collector() -> None:
 
 
 @pytest.mark.parametrize(("b_first", "block"), [(False, 1), (True, 1), (False, 3), (True, 3)])
-def test_pairs_alternate_in_blocks_and_keep_who_is_who(b_first: bool, block: int) -> None:
+def test_pairs_interleave_in_blocks_and_keep_who_is_who(b_first: bool, block: int) -> None:
     clock = _Clock()
     a = clock.model("a", itertools.repeat(2 * MS))
     b = clock.model("b", itertools.repeat(5 * MS))

@@ -56,6 +56,18 @@ click.core.echo = click.decorators.echo = load
 """
 """A package that is installed, and has no longer what is asked of it."""
 
+WARNS = """
+import click, threading
+
+def warn(*_, **__):
+    from cnn_export.command_line.console import warn
+    thread = threading.Thread(target=warn, args=("careful",))
+    thread.start(), thread.join()
+
+click.core.echo = click.decorators.echo = warn
+"""
+"""A warning from a thread, as one of several devices has."""
+
 WITHOUT_PACKAGES = "import sys; sys.modules['torch'] = sys.modules['pydantic'] = None"
 FAULTY = "import click; click.core.echo = click.decorators.echo = lambda *_, **__: 1 // 0"
 
@@ -96,6 +108,7 @@ FULL = "cannot write to standard output: No space left on device"
 CASES = {
     "done": Case(HELP, 0, None, "Usage: "),
     "version": Case(("--version",), 0, None, "0.1.0"),
+    "warning": Case(HELP, 0, "careful", site=WARNS),
     "wrong option": Case(("--outptu",), 2, "--help"),
     "no argument": Case((), 2, "--help"),
     "internal error": Case(HELP, 1, "internal error: ZeroDivisionError", site=FAULTY),

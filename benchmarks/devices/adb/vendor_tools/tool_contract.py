@@ -57,7 +57,7 @@ class Tool(Protocol):
 
 
 def spelled(job: ToolJob, tool: str, spellings: Mapping[tuple[str, str], list[str]]) -> list[str]:
-    """Return the tool's words for every runtime argument; a second opinion has to be on the same.
+    """Return the tool's words for every runtime argument; a cross-check has to be of the same.
 
     Raises:
         UsageError: it has no words for one.

@@ -57,7 +57,7 @@ public final class TimingLoop {
         return new TimingLoop(new Model[] {model}, false, 1, clock).run(minTimeSeconds);
     }
 
-    /** Alternates two artifacts, {@code block} inferences at a time. */
+    /** Interleaves two artifacts, {@code block} inferences at a time. */
     public static Result pair(Model a, Model b, double minTimeSeconds, boolean bFirst, int block,
         Clock clock) throws Exception {
         return new TimingLoop(new Model[] {a, b}, bFirst, block, clock).run(minTimeSeconds);

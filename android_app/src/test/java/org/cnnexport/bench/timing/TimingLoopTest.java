@@ -75,15 +75,15 @@ final class TimingLoopTest {
     }
 
     @Test
-    void pairsAlternateInBlocksAndKeepWhoIsWho() throws Exception {
+    void pairsInterleaveInBlocksAndKeepWhoIsWho() throws Exception {
         for (boolean bFirst : new boolean[] {false, true}) {
             for (int block : new int[] {1, 3}) {
-                pairsAlternate(bFirst, block);
+                pairsInterleave(bFirst, block);
             }
         }
     }
 
-    private static void pairsAlternate(boolean bFirst, int block) throws Exception {
+    private static void pairsInterleave(boolean bFirst, int block) throws Exception {
         ManualClock clock = new ManualClock();
         Model a = clock.model("a", i -> 2 * MS);
         Model b = clock.model("b", i -> 5 * MS);

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from cnn_export.benchmarks.results.plan_coverage import PartCoverage
+from cnn_export.benchmarks.results.plan.coverage import PartCoverage
 
 
 def missing_lines(parts: Iterable[PartCoverage]) -> list[str]:

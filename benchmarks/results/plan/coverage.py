@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from cnn_export.benchmarks.results.plan_parts import PartKey, part_of, planned_parts
+from cnn_export.benchmarks.results.plan.parts import PartKey, part_of, planned_parts
 from cnn_export.benchmarks.results.record_types import (
     Artifact,
     Ending,

@@ -1,6 +1,6 @@
-"""Time artifacts in one process, inference by inference in turns.
+"""Time artifacts in one process, interleaved inference by inference.
 
-Run as ``python -m cnn_export.benchmarks.studies.alternating ROUNDS SEED INPUT SHAPE ARTIFACT…``;
+Run as ``python -m cnn_export.benchmarks.studies.interleaving ROUNDS SEED INPUT SHAPE ARTIFACT…``;
 prints nanoseconds per artifact as JSON. Whatever slows the machine for longer than one inference
 falls on all artifacts alike, and what is counted is the process's own CPU time (all runtimes have
 one thread): ratios then tell differences of a percent apart even on a busy host. Never loads torch,
@@ -25,7 +25,7 @@ WARM_UP_ROUNDS = 5
 _THREADS = 1
 
 
-def alternate(
+def interleave(
     paths: Sequence[Path], name: str, shape: Sequence[int], rounds: int, seed: int
 ) -> dict[str, list[int]]:
     """Return nanoseconds of CPU of ``rounds`` inferences per artifact, by file name.
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Time and print."""
     rounds, seed, name, shape, *paths = sys.argv[1:] if argv is None else argv
     sizes = [int(size) for size in shape.split("x")]
-    samples = alternate([Path(path) for path in paths], name, sizes, int(rounds), int(seed))
+    samples = interleave([Path(path) for path in paths], name, sizes, int(rounds), int(seed))
     sys.stdout.write(json.dumps(samples) + "\n")
     return 0
 
