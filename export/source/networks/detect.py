@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cnn_export.errors import UsageError
 from cnn_export.models.registry import Architecture, Shapes, architectures
@@ -26,16 +26,19 @@ def matches(shapes: Shapes) -> tuple[Candidate, ...]:
     return tuple(candidate for candidate, mismatch in compared if not mismatch)
 
 
-def nearest(shapes: Shapes) -> Compared | None:
-    """Return the network most alike and its differences, where one is alike at all."""
+def nearest(shapes: Shapes, renamed: Sequence[Compared] = ()) -> Compared | None:
+    """Return the network most alike and its differences, where one is alike at all.
+
+    ``renamed`` are networks that a key map compares with the same tensors.
+    """
     families = _marked(shapes)
     fitting, others = _registered_candidates(shapes)
     compared = _compared(shapes, ([candidate] for candidate in (*fitting, *others)))
     for family in families:
         compared += _compared(shapes, family_candidates(family, shapes))
-    if not families:
+    if not families and not renamed:
         compared += _alike(shapes)
-    return _nearest(compared)
+    return _nearest([*compared, *renamed])
 
 
 def registered_candidate(architecture: Architecture, shapes: Shapes) -> Candidate:

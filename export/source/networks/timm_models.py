@@ -13,6 +13,8 @@ from cnn_export.models.registry import Shapes
 from cnn_export.program.normalization import normalization_text
 from cnn_export.source.networks.candidates import Candidate
 
+_MERGED = ".reparam_conv."
+"""What timm calls the convolution that its branches are merged into."""
 _OWN_WEIGHTS = ("pretrained", "checkpoint_path", "pretrained_cfg", "cache_dir")
 
 
@@ -66,9 +68,11 @@ def timm_candidate(name: str, shapes: Shapes) -> Candidate:
     inferred = _inferred(_tensor_names(config), shapes)
     if inferred.get("in_chans") == channels:
         del inferred["in_chans"]
+    if any(_MERGED in tensor for tensor in shapes):
+        inferred["reparameterized"] = True
     return Candidate(
         label=f"timm:{name}",
-        build=functools.partial(timm.create_model, name, pretrained=False),
+        build=functools.partial(_build, name),
         arguments=inferred,
         input_size=(inferred.get("in_chans", channels), height, width),
         normalization=_normalization(config, inferred),
@@ -76,6 +80,17 @@ def timm_candidate(name: str, shapes: Shapes) -> Candidate:
         aliases={"classes": "num_classes"},
         refused=_OWN_WEIGHTS,
     )
+
+
+def _build(name: str, *, reparameterized: bool = False, **arguments: Any) -> Any:
+    """Build the network, with its branches merged as timm does that before it saves one."""
+    timm = _timm()
+    network = timm.create_model(name, pretrained=False, **arguments)
+    if not reparameterized:
+        return network
+    if any(parameter.is_meta for parameter in network.parameters()):
+        network = network.to("meta")  # nothing to compute: the weights come from the checkpoint
+    return timm.utils.reparameterize_model(network, inplace=True)
 
 
 def _timm() -> Any:

@@ -12,6 +12,7 @@ from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.detect import Compared, matches, nearest
 from cnn_export.source.networks.timm_models import is_installed
 from cnn_export.source.recognition.evidence import recorded_network, weighed
+from cnn_export.source.recognition.mapping import mapped
 from cnn_export.source.recognition.recorded_network_names import INSTALL_TIMM
 from cnn_export.source.recorded.recorded import recorded_names
 from cnn_export.source.weight_sets.spellings import Spelling
@@ -39,16 +40,26 @@ def recognise(
             option that chooses.
     """
     for spelling in spellings:
-        found = matches(shapes_of(spelling.tensors))
+        found = _matches(spelling)
         if found:
-            require_whole(found[0], spelling)
-            return _with_spelling(weighed(found, spelling, metadata, given), spelling)
+            candidates = [candidate for candidate, _ in found]
+            require_whole(candidates[0], spelling)
+            chosen = weighed(candidates, spelling, metadata, given)
+            fitting = (each for candidate, each in found if candidate.label == chosen[0].label)
+            return _with_spelling(chosen, next(fitting, spelling))
     for spelling in spellings:
         named = recorded_network(shapes_of(spelling.tensors), metadata)
         if named:
             require_whole(named[0], spelling)
             return _with_spelling(named, spelling)
     raise mixed or _unknown(spellings, metadata)
+
+
+def _matches(spelling: Spelling) -> list[tuple[Candidate, Spelling]]:
+    """Return the networks that fit, each with the names under which it does."""
+    plain = [(candidate, spelling) for candidate in matches(shapes_of(spelling.tensors))]
+    renamed = [(c, each.spelling) for c, mismatch, each in mapped(spelling) if not mismatch]
+    return [*plain, *renamed]
 
 
 def require_whole(candidate: Candidate, spelling: Spelling) -> None:
@@ -80,7 +91,7 @@ def _unknown(spellings: Sequence[Spelling], metadata: Mapping[str, Any]) -> Chec
         recorded += f" (timm, which may know it, is not installed: {INSTALL_TIMM})"
     shapes = shapes_of(spellings[0].tensors)
     whole = [s for s in spellings if not s.outside]
-    alike = [found for s in whole if (found := nearest(shapes_of(s.tensors)))]
+    alike = [found for s in whole if (found := _nearest(s))]
     kind = kind_of(shapes)
     if alike:
         return _resembling(max(alike, key=lambda pair: pair[1].agreeing), recorded, kind)
@@ -89,6 +100,11 @@ def _unknown(spellings: Sequence[Spelling], metadata: Mapping[str, Any]) -> Chec
         f"no known network has these {len(shapes)} tensors ({first}, …){recorded};"
         f" {kind or _HOW_TO_NAME}"
     )
+
+
+def _nearest(spelling: Spelling) -> Compared | None:
+    renamed = [(candidate, mismatch) for candidate, mismatch, _ in mapped(spelling)]
+    return nearest(shapes_of(spelling.tensors), renamed)
 
 
 def _resembling(alike: Compared, recorded: str, kind: str | None) -> CheckpointError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -17,8 +17,9 @@ from cnn_export.source.files.described import class_name
 from cnn_export.source.filling.filling import adopt, fill, may_be_renamed
 from cnn_export.source.filling.unsaved import constants, other_draws, require_same_constants
 from cnn_export.source.networks.candidates import Candidate
-from cnn_export.source.networks.model_names import Source
+from cnn_export.source.networks.model_names import Source, parse_source
 from cnn_export.source.recognition.evidence import built_as_recorded, contradictions
+from cnn_export.source.recognition.mapping import readings
 from cnn_export.source.recognition.multiplier import Hints, with_multiplier
 from cnn_export.source.recognition.recognise import recognise, require_whole
 from cnn_export.source.weight_sets.spellings import Spelling, spellings
@@ -110,7 +111,19 @@ def _asked_for(
         if adopted := _adopted(attempt.asked, spelling):
             return adopted, attempt.asked, (*notes, _RENAMED)
         attempts.append(attempt)
+        for renamed in _renamed(source, spelling, given):
+            if not renamed.mismatch:
+                notes = (*renamed.spelling.notes, *contradictions(renamed.candidate, metadata))
+                return _finished(renamed, given, hints, notes)
+            attempts.append(renamed)
     raise mixed or _mismatched(max(attempts, key=_closeness))
+
+
+def _renamed(source: Source, spelling: Spelling, given: Mapping[str, Any]) -> Iterator[_Attempt]:
+    """Yield the network the user names under the names of every layout that the file may have."""
+    for reading in readings(spelling):
+        if parse_source(reading.network).label == source.label:
+            yield _attempt(reading.candidate(), reading.spelling, given)
 
 
 def _closeness(attempt: _Attempt) -> tuple[int, int]:

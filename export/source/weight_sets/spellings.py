@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -17,8 +16,6 @@ from cnn_export.source.weight_sets.averaged_names import averaged_part
 Tensors = Mapping[str, torch.Tensor]
 _MAX_WRAPPERS = 4
 _MAX_PARTS = 4
-_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
-"""torchvision's files of 2017, which it renames itself while it fetches them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,13 +118,6 @@ def _is_pruned(original: torch.Tensor | None, mask: torch.Tensor) -> bool:
     return original.is_floating_point() and all(plain)
 
 
-def _published(spelling: Spelling) -> Spelling | None:
-    renamed = {_DENSENET.sub(r"\1\2", name): t for name, t in spelling.tensors.items()}
-    if renamed.keys() == spelling.tensors.keys() or len(renamed) != len(spelling.tensors):
-        return None
-    return _changed(spelling, renamed, "names of torchvision's first DenseNet files, migrated")
-
-
 def _unwrapped(spelling: Spelling) -> Spelling | None:
     outer = outer_name(spelling.tensors)
     if outer is None:
@@ -154,5 +144,4 @@ _CHANGES: tuple[Callable[[Spelling], Spelling | None], ...] = (
     _averaged,
     _without_leftovers,
     _pruned,
-    _published,
 )

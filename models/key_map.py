@@ -1,0 +1,98 @@
+"""Checkpoints whose tensors are a known network's under other names.
+
+A key map is data: rules for names, and a detector that tells from names and shapes alone which
+network a file of this layout belongs to. Nothing here loads torch or builds a network; whoever does
+compares every tensor strictly, so that a wrong map recognises nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from cnn_export.models import key_maps as layouts
+from cnn_export.models.registry import Shapes
+
+Shape = tuple[int, ...]
+
+
+def pointwise(shape: Shape) -> Shape:
+    """Return the kernel of the 1×1 convolution that is this linear layer: (o, i) → (o, i, 1, 1)."""
+    return (*shape, 1, 1) if len(shape) == 2 else shape
+
+
+def linear(shape: Shape) -> Shape:
+    """Return the weight of the linear layer that is this 1×1 convolution."""
+    return shape[:2] if shape[2:] == (1, 1) else shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A part of a name, as a regular expression, and what the network has in its place.
+
+    ``shape`` gives the network's shape where it holds the same numbers in another one.
+    """
+
+    part: str
+    network: str
+    shape: Callable[[Shape], Shape] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapped:
+    """A network that a file of the layout may be: its ``--model`` spelling, and arguments."""
+
+    network: str
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+
+
+@dataclasses.dataclass(frozen=True)
+class Renamed:
+    """The network's name of every tensor of a file, and shapes where they are written otherwise."""
+
+    names: Mapping[str, str]
+    reshaped: Mapping[str, Shape]
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyMap:
+    """One layout of names.
+
+    ``layout`` says whose it is, ``source`` where the names stand (owner/name@commit). All ``rules``
+    are applied to each name, in their order; names that none fits are the network's own. ``detect``
+    returns the networks that a file with these tensors may be, none for another layout's; it looks
+    at one or two names first, because it sees every checkpoint.
+    """
+
+    layout: str
+    source: str
+    rules: tuple[Rule, ...]
+    detect: Callable[[Shapes], Iterable[Mapped]]
+
+    def renamed(self, shapes: Shapes) -> Renamed | None:
+        """Return the network's names, or None where two tensors would have one."""
+        names: dict[str, str] = {}
+        reshaped: dict[str, Shape] = {}
+        for name, shape in shapes.items():
+            names[name], other = self._applied(name, shape)
+            if other != shape:
+                reshaped[name] = other
+        return Renamed(names, reshaped) if len(set(names.values())) == len(names) else None
+
+    def _applied(self, name: str, shape: Shape) -> tuple[str, Shape]:
+        for rule in self.rules:
+            name, fitted = re.subn(rule.part, rule.network, name)
+            if fitted and rule.shape:
+                shape = rule.shape(shape)
+        return name, shape
+
+
+def key_maps() -> tuple[KeyMap, ...]:
+    """Return every key map of :mod:`cnn_export.models.key_maps`; each file of it has some."""
+    files = sorted(file.name for file in pkgutil.iter_modules(layouts.__path__))
+    modules = [importlib.import_module(f"{layouts.__name__}.{file}") for file in files]
+    return tuple(each for module in modules for each in module.KEY_MAPS)

@@ -1,0 +1,1 @@
+"""Layouts of tensor names, one a file: whose names become which network's."""

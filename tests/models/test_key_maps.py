@@ -1,0 +1,112 @@
+"""Key maps give every tensor one name of the network, and say nothing about other layouts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cnn_export.errors import CheckpointError, TargetUnavailable
+from cnn_export.models.key_map import KeyMap, Mapped, Rule, key_maps, linear, pointwise
+from cnn_export.source import load_model
+
+sys.path.insert(0, str(Path(__file__).parent / "official"))
+import official_files
+
+LAYOUTS = {
+    "mobileone": ("apple/ml-mobileone", ["timm:mobileone_s0"]),
+    "mobileone_s4_deploy": ("apple/ml-mobileone", ["timm:mobileone_s4"]),
+    "tv_dense_old": ("torchvision's first DenseNet files", ["torchvision:densenet121"]),
+    "eff_dense": ("gpleiss/efficient_densenet_pytorch", ["torchvision:densenet121"]),
+    "dli_mbv2": ("d-li14/mobilenetv2.pytorch", ["torchvision:mobilenet_v2"]),
+    "dli_mbv2_0.1": ("d-li14/mobilenetv2.pytorch", ["torchvision:mobilenet_v2"]),
+}
+"""Whose names an official file has, and the networks that its map says."""
+
+
+@pytest.mark.parametrize("file", sorted(f.stem for f in official_files.FOLDER.glob("keys/*.json")))
+def test_a_map_speaks_of_its_own_layout_only(file: str) -> None:
+    shapes = official_files.keys(file).tensors
+    spoken = {m.layout: [d.network for d in m.detect(shapes)] for m in key_maps()}
+    assert {k: v for k, v in spoken.items() if v} == dict(
+        [LAYOUTS[file]] if file in LAYOUTS else []
+    )
+
+
+def _map(*rules: Rule) -> KeyMap:
+    return KeyMap("nobody", "here", rules, lambda _shapes: [Mapped("timm:resnet18")])
+
+
+def test_rules_are_applied_in_their_order() -> None:
+    renamed = _map(Rule(r"^a\.", "b."), Rule(r"\.x$", ".y")).renamed({"a.x": (2,), "c": (3,)})
+    assert renamed is not None
+    assert renamed.names == {"a.x": "b.y", "c": "c"}
+    assert renamed.reshaped == {}
+
+
+def test_two_tensors_of_one_name_are_no_network() -> None:
+    assert _map(Rule("[ab]", "c")).renamed({"a": (2,), "b": (2,)}) is None
+
+
+def test_a_linear_layer_becomes_the_convolution_that_it_is() -> None:
+    renamed = _map(Rule("^fc", "conv", pointwise)).renamed({"fc.weight": (8, 3), "fc.bias": (8,)})
+    assert renamed is not None
+    assert renamed.reshaped == {"fc.weight": (8, 3, 1, 1)}
+    assert linear((8, 3, 1, 1)) == (8, 3)
+    assert linear((8, 3, 1, 3)) == (8, 3, 1, 3)
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    return official_files.trained_like(official_files.keys("dli_mbv2_0.1").tensors)
+
+
+def _load(content: Any, folder: Path, **asked: Any) -> Any:
+    torch.save(content, folder / "file.pth")
+    return load_model(folder / "file.pth", **asked)
+
+
+def test_the_network_is_told_and_whose_names_it_has(state, tmp_path: Path) -> None:
+    loaded = _load({"state_dict": {f"module.{k}": v for k, v in state.items()}}, tmp_path)
+    assert loaded.name == "mobilenet_v2"
+    assert any("d-li14/mobilenetv2.pytorch" in note for note in loaded.notes)
+    values = loaded.module.state_dict()
+    assert torch.equal(values["features.1.conv.1.weight"], state["features.1.conv.3.weight"])
+    assert torch.equal(values["features.18.0.weight"], state["conv.0.weight"])
+
+
+def test_a_recorded_name_is_heard(state, tmp_path: Path) -> None:
+    loaded = _load({"state_dict": state, "arch": "mobilenetv2"}, tmp_path)
+    assert not any("alone decided" in note for note in loaded.notes)
+    with pytest.raises(CheckpointError, match="calls itself 'resnet18'"):
+        _load({"state_dict": state, "arch": "resnet18"}, tmp_path)
+
+
+def test_the_network_may_be_named(state, tmp_path: Path) -> None:
+    loaded = _load(state, tmp_path, model="torchvision:mobilenet_v2")
+    assert any("d-li14/mobilenetv2.pytorch" in note for note in loaded.notes)
+    with pytest.raises(CheckpointError, match="does not match resnet18"):
+        _load(state, tmp_path, model="resnet18")
+
+
+def test_every_tensor_is_used(state, tmp_path: Path) -> None:
+    short = {k: v for k, v in state.items() if k != "features.7.conv.4.weight"}
+    with pytest.raises(CheckpointError, match=r"mobilenet_v2.*1 of 3\d\d tensors missing: feat"):
+        _load(short, tmp_path)
+    with pytest.raises(CheckpointError, match=r"1 unexpected: features\.7\.conv\.9"):
+        _load({**state, "features.7.conv.9": torch.ones(8, 8)}, tmp_path)
+
+
+def test_without_timm_its_install_line_is_given(tmp_path: Path, monkeypatch) -> None:
+    def missing(extra: str, packages: list[str]) -> dict[str, str]:
+        raise TargetUnavailable(f"{packages[0]} is not installed; run: {extra}")
+
+    monkeypatch.setattr("cnn_export.source.networks.timm_models.require", missing)
+    file = official_files.write_checkpoint("mobileone_s4_deploy", tmp_path)
+    with pytest.raises(
+        TargetUnavailable, match="apple/ml-mobileone's, and belong to timm:mobileone_s4"
+    ):
+        load_model(file)
