@@ -13,7 +13,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cnn_export.models.families.mobilenext_table import Block, Form, Table, detect, table
+from cnn_export.models.families.mobilenext_table import (
+    PUBLISHED,
+    Block,
+    Form,
+    Table,
+    detect,
+    table,
+)
 from cnn_export.models.identity_tensor_multiplier import (
     ARGUMENT,
     Multiplier,
@@ -101,7 +108,9 @@ def _initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-@register_model(source="arXiv 2007.02269", detect=detect, unrecorded=(ARGUMENT,))
+@register_model(
+    source="arXiv 2007.02269", detect=detect, unrecorded=(ARGUMENT,), published=PUBLISHED
+)
 def mobilenext(
     width: float = 1.0,
     classes: int = 1000,

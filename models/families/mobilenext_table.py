@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cnn_export.models.parts.widths import make_divisible
+from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
 
 STEM_CHANNELS = 32
@@ -39,6 +40,31 @@ ROWS = (
     Row(6, 576, 4, 2),
     Row(6, 960, 3, 1),
     Row(6, HEAD_CHANNELS, 1, 1),
+)
+
+_ROUNDED = "the README rounds; the authors' own code has the counts measured here"
+_SOURCE = "arXiv 2007.02269; README of yitu-opensource/MobileNeXt"
+
+
+def _published(width: float, params: float, macs: float, top1: float) -> Published:
+    arguments = {"width": width, "identity_tensor_multiplier": 1}
+    return Published(
+        f"MobileNeXt-{width:.2f}",
+        arguments,
+        _SOURCE,
+        params_m=params,
+        macs_m=macs,
+        top1_percent=top1,
+        note=_ROUNDED,
+    )
+
+
+PUBLISHED = (
+    _published(1.4, 6.1, 590, 76.1),
+    _published(1.0, 3.5, 300, 74.02),
+    _published(0.75, 2.5, 210, 72.0),
+    _published(0.5, 2.1, 110, 67.7),
+    _published(0.35, 1.8, 80, 64.7),
 )
 
 

@@ -15,7 +15,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cnn_export.models.families.skipnet_table import Block, Table, detect, minimum_size, table
+from cnn_export.models.families.skipnet_table import (
+    PUBLISHED,
+    Block,
+    Table,
+    detect,
+    minimum_size,
+    table,
+)
 from cnn_export.models.registry import register_model
 
 DROPOUT = 0.2
@@ -178,7 +185,7 @@ def _initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-@register_model(source="arXiv 2107.11170", detect=detect)
+@register_model(source="arXiv 2107.11170", detect=detect, published=PUBLISHED)
 def skipnet(width: float = 1.0, classes: int = 1000, in_channels: int = 3) -> SkipNet:
     """SkipNet-M: 5.53 M parameters and 237 M multiply-accumulates at width 1 on 224x224.
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from cnn_export.models.parts.widths import make_divisible
+from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
 
 STEM_CHANNELS = 16
@@ -56,6 +57,18 @@ STAGES: tuple[tuple[BlockSpec, ...], ...] = (
 )
 SKIPS = (BlockSpec(6, 40, kernel=5, stride=1), BlockSpec(2.3, 80, kernel=3, stride=1))
 """Skip block ``i`` runs from the base block to the entrance of stage ``i + 1``."""
+
+PUBLISHED = (
+    Published(
+        "SkipNet-M",
+        {},
+        "arXiv 2107.11170; figures in lusinlu/bias-loss-skipblocknet",
+        params_m=5.5,
+        macs_m=246,
+        top1_percent=76.2,
+        note="multiply-accumulates are read off a plot, whose points lie some percent too high",
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)

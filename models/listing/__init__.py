@@ -1,0 +1,1 @@
+"""What networks cost against what their authors state, and the list of them."""
