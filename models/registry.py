@@ -35,6 +35,8 @@ class Architecture:
     ``input_size`` is (channels, height, width) of the published input. ``unrecorded`` names the
     builder's arguments that change the function and no tensor: whoever loads must say them.
     ``published`` are the variants that papers and repositories give figures for.
+    ``former_names`` were the builder's own; files and commands that say them are still read.
+    ``also_called`` is what the authors' training code records, whatever else is called so.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Architecture:
     detect: Detector
     unrecorded: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
+    former_names: tuple[str, ...] = ()
+    also_called: tuple[str, ...] = ()
 
 
 _architectures: dict[str, Architecture] = {}
@@ -56,11 +60,12 @@ def register_model(
     input_size: tuple[int, int, int] = (3, 224, 224),
     unrecorded: tuple[str, ...] = (),
     published: tuple[Published, ...] = (),
+    former_names: tuple[str, ...] = (),
+    also_called: tuple[str, ...] = (),
 ) -> Callable[[Callable[Arguments, Model]], Callable[Arguments, Model]]:
     """Register the decorated builder under its own function name.
 
-    ``source`` cites the paper or package; ``unrecorded`` and ``published`` as in
-    :class:`Architecture`.
+    ``source`` cites the paper or package; the others are as in :class:`Architecture`.
 
     Raises:
         ValueError: the name is already taken.
@@ -71,7 +76,8 @@ def register_model(
         if name in _architectures:
             raise ValueError(f"the model name {name!r} is already registered")
         _architectures[name] = Architecture(
-            name, build, input_size, source, detect, unrecorded, published
+            *(name, build, input_size, source, detect, unrecorded, published),
+            *(former_names, also_called),
         )
         return build
 
@@ -83,3 +89,8 @@ def architectures() -> dict[str, Architecture]:
     for family in pkgutil.iter_modules(families.__path__):
         importlib.import_module(f"{families.__name__}.{family.name}")
     return dict(_architectures)
+
+
+def former_names() -> dict[str, str]:
+    """Return what families were called before, and what each is called now."""
+    return {old: each.name for each in architectures().values() for old in each.former_names}

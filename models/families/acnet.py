@@ -1,74 +1,183 @@
-"""ACNet's ResNet-18: torchvision's, with an asymmetric block per convolution (arXiv 1908.03930)."""
+"""ACNet's networks: "ACNet: Strengthening the Kernel Skeletons …", ICCV 2019 (arXiv 1908.03930).
+
+The networks of the authors' repository (DingXiaoH/ACNet), under their tensor names: ResNet-18 and
+ResNet-34 for ImageNet, VGG and Cifar-quick for CIFAR, with asymmetric blocks (``trained``), with
+one convolution per block (``deployed``), or with plain convolutions (``plain``, their baseline).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Iterator
 
+import torch
 from torch import nn
+from torch.nn import functional
 
+from cnn_export.models.families.acnet_table import (
+    FORMS,
+    QUICK_CHANNELS,
+    QUICK_HIDDEN,
+    QUICK_PUBLISHED,
+    QUICK_SIDE,
+    RESNET_BLOCKS,
+    RESNET_PUBLISHED,
+    VGG_HIDDEN,
+    VGG_PUBLISHED,
+    VGG_STAGES,
+    Form,
+    detect_quick,
+    detect_resnet,
+    detect_vgg,
+)
 from cnn_export.models.parts.acb_block import ACBlock
-from cnn_export.models.parts.acb_convert import acb_convert
-from cnn_export.models.registry import Shapes, register_model
+from cnn_export.models.parts.staged_resnet import Conv, Stages, Unit, conv_norm
+from cnn_export.models.registry import register_model
 
-_STEM = "conv1"
-_STEM_CHANNELS = 64
-_LARGER = ("layer4.2.", "layer4.1.conv3.")
-"""Tensors that only ResNets with more or other blocks have."""
+_SOURCE = "arXiv 1908.03930"
+_CIFAR = (3, 32, 32)
 
 
-def detect(shapes: Shapes) -> dict[str, Any] | None:
-    """Return ``acnet_resnet18``'s arguments for these tensors, or None for another network's.
-
-    Two blocks per stage and none in a bottleneck tell it from the larger ResNets.
-    """
-    deploy = f"{_STEM}.fused_conv.weight" in shapes
-    kind = "fused_conv" if deploy else "square_conv"
-    stem, logits = shapes.get(f"{_STEM}.{kind}.weight", ()), shapes.get("fc.weight", ())
-    if len(stem) != 4 or len(logits) != 2 or f"layer4.1.conv2.{kind}.weight" not in shapes:
-        return None
-    if any(name.startswith(_LARGER) for name in shapes):
-        return None
-    return {"classes": logits[0], "in_channels": stem[1], "deploy": deploy}
-
-
-@register_model(source="arXiv 1908.03930", detect=detect)
-def acnet_resnet18(classes: int = 1000, in_channels: int = 3, deploy: bool = False) -> nn.Module:
-    """ResNet-18 with asymmetric blocks, in training form or with one ``fused_conv`` per block.
-
-    Every 3×3 convolution and the 7×7 stem is a block that holds its batch norm; tensor names are
-    torchvision's with the block's inside: ``layer1.0.conv1.square_conv.weight``. Deployed, it has
-    ResNet-18's 1.8 G multiply-accumulates on 224x224.
+def unit(form: Form) -> Unit:
+    """Return what stands in the place of a convolution in that form.
 
     Raises:
-        ValueError: ``classes`` or ``in_channels`` is not positive.
+        ValueError: there is no such form.
     """
-    if classes < 1 or in_channels < 1:
-        raise ValueError(f"ACNet needs classes and in_channels, got {classes} and {in_channels}")
-    from torchvision.models import resnet18  # a second to import, for those who use it
+    if form not in FORMS:
+        raise ValueError(f"ACNet's form is one of {', '.join(FORMS)}, got {form!r}")
 
-    network = resnet18(num_classes=classes)
-    network.conv1 = nn.Conv2d(in_channels, _STEM_CHANNELS, 7, stride=2, padding=3, bias=False)
-    nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
-    converted = acb_convert(network)
-    return _deployed(converted) if deploy else converted
+    def build(conv: Conv) -> nn.Module:
+        if form == "plain" or conv.kernel == 1 or conv.kernel >= 7:
+            return conv_norm(conv)
+        block = ACBlock(
+            *(conv.inputs, conv.outputs, conv.kernel),
+            stride=conv.stride,
+            padding=conv.kernel // 2,
+            groups=conv.groups,
+            deploy=form == "deployed",
+        )
+        return nn.Sequential(OrderedDict(acb=block, relu=nn.ReLU())) if conv.relu else block
 
-
-def _deployed(network: nn.Module) -> nn.Module:
-    """Replace every block by an empty deployed one, for weights that are about to be loaded."""
-    for owner in list(network.modules()):
-        for name, child in list(owner.named_children()):
-            if isinstance(child, ACBlock):
-                setattr(owner, name, _empty_deployed(child.square_conv))
-    return network
+    return build
 
 
-def _empty_deployed(square: nn.Conv2d) -> ACBlock:
-    (stride, _), (padding, _) = square.stride, square.padding
-    return ACBlock(
-        square.in_channels,
-        square.out_channels,
-        square.kernel_size[0],
-        stride=stride,
-        padding=int(padding),
-        deploy=True,
-    )
+class ACNetResNet(Stages):
+    """A 7×7 stem, a max pool and four stages.
+
+    The average behind them is over the whole map. The authors' is over 7×7: the same for images of
+    193 to 224 pixels; theirs leaves pixels out above, and takes nothing smaller.
+    """
+
+    def __init__(
+        self, depth: int, form: Form, width: float, classes: int, in_channels: int
+    ) -> None:
+        super().__init__(unit(form), RESNET_BLOCKS[depth], width=width, classes=classes)
+        self.conv1 = conv_norm(Conv(in_channels, int(64 * width), 7, 2))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes) of normalized images (N, in_channels, H, W)."""
+        return self.forward_stages(functional.max_pool2d(self.conv1(image), 3, 2, 1))
+
+
+class ACNetVGG(nn.Module):
+    """Thirteen 3×3 units in five stages, then two fully connected layers.
+
+    The last map of a 32×32 image is one pixel; larger images' are averaged.
+    """
+
+    def __init__(self, form: Form, classes: int, in_channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(OrderedDict(_vgg_layers(unit(form), in_channels)))
+        self.linear1 = nn.Linear(VGG_STAGES[-1][-1], VGG_HIDDEN)
+        self.linear2 = nn.Linear(VGG_HIDDEN, classes)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes) of normalized images (N, in_channels, H, W), H, W ≥ 32."""
+        maps = self.stem(image)
+        if maps.shape[-2] > 1 or maps.shape[-1] > 1:
+            maps = functional.adaptive_avg_pool2d(maps, 1)
+        return self.linear2(functional.relu(self.linear1(maps.flatten(1))))
+
+
+def _vgg_layers(unit: Unit, inputs: int) -> Iterator[tuple[str, nn.Module]]:
+    index = 1
+    for number, stage in enumerate(VGG_STAGES, start=1):
+        for outputs in stage:
+            yield f"conv{index}", unit(Conv(inputs, outputs, 3))
+            inputs, index = outputs, index + 1
+        yield f"maxpool{number}", nn.MaxPool2d(2)
+
+
+class CifarQuick(nn.Module):
+    """Three 5×5 units, each with a 3×3 pool of stride 2 behind it, and two layers on 3×3 pixels."""
+
+    def __init__(self, form: Form, classes: int, in_channels: int) -> None:
+        super().__init__()
+        build, (first, second, third) = unit(form), QUICK_CHANNELS
+        self.conv1 = build(Conv(in_channels, first, 5))
+        self.conv2 = build(Conv(first, second, 5))
+        self.conv3 = build(Conv(second, third, 5))
+        self.fc1 = nn.Linear(third * QUICK_SIDE * QUICK_SIDE, QUICK_HIDDEN)
+        self.fc2 = nn.Linear(QUICK_HIDDEN, classes)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return logits (N, classes) of normalized images (N, in_channels, H, W).
+
+        Raises:
+            ValueError: the last map is not 3×3; it is for sides of 31 to 38 pixels.
+        """
+        maps = functional.max_pool2d(self.conv1(image), 3, 2)
+        maps = functional.avg_pool2d(self.conv2(maps), 3, 2)
+        maps = functional.avg_pool2d(self.conv3(maps), 3, 2)
+        height, width = maps.shape[-2:]
+        if height != QUICK_SIDE or width != QUICK_SIDE:
+            size = f"{image.shape[-2]}x{image.shape[-1]}"
+            raise ValueError(f"Cifar-quick needs images of 31x31 to 38x38, got {size}")
+        return self.fc2(functional.relu(self.fc1(maps.flatten(1))))
+
+
+@register_model(source=_SOURCE, detect=detect_resnet, published=RESNET_PUBLISHED)
+def acnet_resnet(
+    depth: int = 18,
+    form: Form = "trained",
+    width: float = 1.0,
+    classes: int = 1000,
+    in_channels: int = 3,
+) -> ACNetResNet:
+    """The authors' ResNet-18 or ResNet-34: 1.8 or 3.7 G multiply-accumulates when deployed.
+
+    Raises:
+        ValueError: there is no such depth or form, or a size is not positive.
+    """
+    if depth not in RESNET_BLOCKS:
+        raise ValueError(f"ACNet's ResNets have 18 or 34 layers, got {depth}")
+    _require_positive(classes, in_channels, int(64 * width))
+    return ACNetResNet(depth, form, width, classes, in_channels)
+
+
+@register_model(source=_SOURCE, detect=detect_vgg, input_size=_CIFAR, published=VGG_PUBLISHED)
+def acnet_vgg(form: Form = "trained", classes: int = 10, in_channels: int = 3) -> ACNetVGG:
+    """The authors' VGG for CIFAR.
+
+    Raises:
+        ValueError: there is no such form, or a size is not positive.
+    """
+    _require_positive(classes, in_channels)
+    return ACNetVGG(form, classes, in_channels)
+
+
+@register_model(source=_SOURCE, detect=detect_quick, input_size=_CIFAR, published=QUICK_PUBLISHED)
+def acnet_cfqk(form: Form = "trained", classes: int = 10, in_channels: int = 3) -> CifarQuick:
+    """The authors' Cifar-quick with batch norm.
+
+    Raises:
+        ValueError: there is no such form, or a size is not positive.
+    """
+    _require_positive(classes, in_channels)
+    return CifarQuick(form, classes, in_channels)
+
+
+def _require_positive(*sizes: int) -> None:
+    if min(sizes) < 1:
+        raise ValueError(f"ACNet needs classes, in_channels and a width, got {sizes}")

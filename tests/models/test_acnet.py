@@ -1,4 +1,4 @@
-"""ResNet-18 with asymmetric blocks: recognised, loaded in both forms, equal to its origin."""
+"""ACNet's own networks: told from others by their tensors, and merged to the plain ones."""
 
 from __future__ import annotations
 
@@ -6,94 +6,84 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import randomize_batch_norm
+from networks import seeded
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
-from torchvision import models
 
 from cnn_export.errors import CheckpointError
-from cnn_export.models.families.acnet import acnet_resnet18, detect
+from cnn_export.models.families.acnet import acnet_cfqk, acnet_resnet, acnet_vgg
+from cnn_export.models.families.acnet_table import (
+    FORMS,
+    detect_quick,
+    detect_resnet,
+    detect_vgg,
+)
+from cnn_export.models.families.resnet18_acb import resnet18_acb
+from cnn_export.program.program import capture
+from cnn_export.reparam import Report, reparameterize_graph
 from cnn_export.source import load_model
 
-
-def trained_like(network: nn.Module) -> nn.Module:
-    torch.manual_seed(9)
-    randomize_batch_norm(network)
-    return network.eval()
+BUILDERS = {acnet_resnet: detect_resnet, acnet_vgg: detect_vgg, acnet_cfqk: detect_quick}
 
 
-def fused_state(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the deployed tensors of a plain ResNet-18, folded by torch's own arithmetic."""
-    state = {
-        name: tensor
-        for name, tensor in network.state_dict().items()
-        if name.startswith("fc.") or ".downsample." in name
-    }
-    modules = dict(network.named_modules())
-    for name, conv in modules.items():
-        if isinstance(conv, nn.Conv2d) and "downsample" not in name:
-            norm = modules[name.replace("conv", "bn")]
-            weight, bias = fuse_conv_bn_weights(
-                *(conv.weight, conv.bias, norm.running_mean, norm.running_var),
-                *(norm.eps, norm.weight, norm.bias),
-            )
-            state[f"{name}.fused_conv.weight"] = weight.detach()
-            state[f"{name}.fused_conv.bias"] = bias.detach()
-    return state
-
-
-def test_a_trained_checkpoint_is_recognised_and_loaded(tmp_path: Path):
-    network = trained_like(acnet_resnet18(classes=5, in_channels=1))
-    torch.save(
-        {"state_dict": {f"module.{k}": v for k, v in network.state_dict().items()}},
-        tmp_path / "a.pth",
-    )
-    loaded = load_model(tmp_path / "a.pth")
-    assert loaded.name == "acnet_resnet18"
-    assert loaded.arguments == {"classes": 5, "in_channels": 1, "deploy": False}
-    images = torch.randn(1, 1, 41, 50)
-    with torch.no_grad():
-        assert torch.equal(loaded.module(images), network(images))
-
-
-def test_a_deployed_checkpoint_is_recognised_and_loaded(tmp_path: Path):
-    network = trained_like(models.resnet18(num_classes=4))
-    torch.save(fused_state(network), tmp_path / "deployed.pth")
-    loaded = load_model(tmp_path / "deployed.pth")
-    assert loaded.arguments == {"classes": 4, "in_channels": 3, "deploy": True}
-    images = torch.randn(1, 3, 64, 47)
-    with torch.no_grad():
-        torch.testing.assert_close(loaded.module(images), network(images), rtol=1e-4, atol=1e-4)
-
-
-def test_official_names_stand_inside_torchvision_s():
+def meta_shapes(build, **arguments) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
-        names = set(acnet_resnet18().state_dict())
-    assert {f"layer3.1.conv2.{part}_conv.weight" for part in ("square", "ver", "hor")} <= names
-    assert "layer3.1.conv2.hor_bn.running_mean" in names
-    assert "layer3.0.downsample.0.weight" in names
-    assert not any(name.startswith("layer3.1.bn") for name in names)
-    assert sum(name.endswith("square_conv.weight") for name in names) == 17
+        return {k: tuple(v.shape) for k, v in build(**arguments).state_dict().items()}
 
 
-def test_other_networks_are_not_taken_for_it():
-    with torch.device("meta"):
-        plain = models.resnet18().state_dict()
-        deeper = acnet_resnet18().state_dict()
-    assert detect({k: tuple(v.shape) for k, v in plain.items()}) is None
-    shapes = {k: tuple(v.shape) for k, v in deeper.items()}
-    assert detect(shapes | {"layer4.2.conv1.square_conv.weight": (512, 512, 3, 3)}) is None
+def after_the_stage(network: nn.Module) -> Report:
+    graph = capture(seeded(network), (torch.randn(1, 3, 33, 38),)).graph_module
+    return reparameterize_graph(graph)
 
 
-def test_a_missing_branch_is_named(tmp_path: Path):
-    state = acnet_resnet18(classes=2).state_dict()
-    del state["layer2.0.conv1.hor_conv.weight"]
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("build", list(BUILDERS))
+def test_arguments_are_read_off_the_tensors(build, form):
+    arguments = {"form": form, "classes": 7, "in_channels": 1}
+    shapes = meta_shapes(build, **arguments)
+    found = BUILDERS[build](shapes)
+    assert found is not None
+    assert found.items() >= arguments.items()
+    assert meta_shapes(build, **found) == shapes
+    assert [b for b, detect in BUILDERS.items() if detect(shapes)] == [build]
+
+
+@pytest.mark.parametrize("arguments", [{"depth": 34}, {"width": 0.5}, {"width": 1.25}])
+def test_depth_and_width_are_read_off_the_tensors(arguments):
+    found = detect_resnet(meta_shapes(acnet_resnet, **arguments))
+    assert found is not None
+    assert found.items() >= arguments.items()
+
+
+def test_other_networks_are_not_taken_for_one():
+    shapes = meta_shapes(acnet_resnet)
+    assert detect_resnet(shapes | {"stage4.2.conv2.square_conv.weight": (512, 512, 3, 3)}) is None
+    foreign = meta_shapes(resnet18_acb)
+    assert not [detect for detect in BUILDERS.values() if detect(foreign)]
+
+
+def test_a_damaged_file_is_not_recognised_and_what_is_missing_is_named(tmp_path: Path):
+    state = acnet_cfqk(classes=2).state_dict()
+    del state["conv2.acb.hor_conv.weight"]
     torch.save(state, tmp_path / "cut.pth")
-    with pytest.raises(CheckpointError, match=r"missing: layer2\.0\.conv1\.hor_conv\.weight"):
+    with pytest.raises(CheckpointError, match=r"acnet_cfqk.*missing: conv2\.acb\.hor_conv\.weight"):
         load_model(tmp_path / "cut.pth")
 
 
-@pytest.mark.parametrize("arguments", [{"classes": 0}, {"in_channels": 0}])
-def test_nonsense_sizes_are_refused(arguments):
-    with pytest.raises(ValueError, match="needs classes and in_channels"):
-        acnet_resnet18(**arguments)
+def test_blocks_merge_to_the_plain_network():
+    trained, plain = (after_the_stage(acnet_cfqk(form=form)) for form in ("trained", "plain"))
+    assert trained.after == plain.after  # operators, parameters, bytes, macs
+    assert trained.before.macs > trained.after.macs
+
+
+@pytest.mark.parametrize("side", [30, 39])
+def test_cifar_quick_names_the_sizes_it_takes(side):
+    with pytest.raises(ValueError, match=f"31x31 to 38x38, got 33x{side}"):
+        acnet_cfqk()(torch.zeros(1, 3, 33, side))
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"depth": 50}, {"form": "merged"}, {"classes": 0}, {"width": 0.0}]
+)
+def test_what_the_authors_have_not_is_refused(arguments):
+    with pytest.raises(ValueError, match="ACNet"):
+        acnet_resnet(**arguments)

@@ -23,6 +23,7 @@ class Candidate:
     and ``refused`` arguments would bring other weights than the checkpoint's. ``recorded`` tells
     that the checkpoint's own ``model_args`` are among the arguments. ``unrecorded`` arguments
     change the function and no tensor; the builder's defaults must not decide them.
+    ``also_called`` are names that its checkpoints may record besides the label.
     """
 
     label: str
@@ -36,6 +37,7 @@ class Candidate:
     refused: tuple[str, ...] = ()
     recorded: bool = False
     unrecorded: tuple[str, ...] = ()
+    also_called: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.label}{described(self.arguments)}"

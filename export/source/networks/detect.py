@@ -52,6 +52,7 @@ def registered_candidate(architecture: Architecture, shapes: Shapes) -> Candidat
         normalization="imagenet" if arguments.get("classes") == 1000 else None,
         inferred=frozenset(arguments),
         unrecorded=architecture.unrecorded,
+        also_called=(*architecture.former_names, *architecture.also_called),
     )
 
 

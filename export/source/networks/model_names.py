@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from cnn_export.errors import UsageError, nearest
-from cnn_export.models.registry import Shapes, architectures
+from cnn_export.models.registry import Shapes, architectures, former_names
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.catalog import known_models
 from cnn_export.source.networks.detect import registered_candidate
@@ -66,9 +66,9 @@ def named_source(name: str) -> Source:
     Raises:
         UsageError: neither has it.
     """
-    if name in (registered := architectures()):
-        architecture = registered[name]
-        return Source(name, lambda shapes: registered_candidate(architecture, shapes))
+    registered = architectures()
+    if architecture := registered.get(former_names().get(name, name)):
+        return Source(architecture.name, lambda shapes: registered_candidate(architecture, shapes))
     known = known_models()
     if name not in known:
         raise UsageError(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnn_export.errors import CheckpointError
+from cnn_export.models.registry import former_names
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.catalog import known_models
 from cnn_export.source.networks.model_names import Source, named_source, parse_source, timm_source
@@ -50,7 +51,7 @@ def unknown_name(name: str, candidate: Candidate) -> str:
 def library_network(name: str) -> Source | None:
     """Return the network of that name in this package, torchvision or timm."""
     for spelled in _spelled(name):
-        ours = {_normal(known): known for known in known_models()}
+        ours = {_normal(known): known for known in (*former_names(), *known_models())}
         if known := ours.get(_normal(spelled)):
             return named_source(known)
         if spelled in torchvision_classifiers():
@@ -63,8 +64,9 @@ def library_network(name: str) -> Source | None:
 
 def is_called(candidate: Candidate, name: str) -> bool:
     """Whether the candidate has that name, whatever owner, package or tag stands around it."""
-    label = _normal(candidate.label.removeprefix("timm:"))
-    return any(_normal(spelled) == label for spelled in _spelled(name))
+    called = (candidate.label.removeprefix("timm:"), *candidate.also_called)
+    own = {_normal(each) for each in called}
+    return any(_normal(spelled) in own for spelled in _spelled(name))
 
 
 def _spelled(name: str) -> list[str]:
