@@ -9,7 +9,7 @@ from typing import Any
 from torch import fx
 
 from cnn_export.reparam.graph.operators import arguments, has_tensor, operator_name, value_of
-from cnn_export.reparam.graph.splice import concatenate, piece, read_slice
+from cnn_export.reparam.graph.splice import insert_concatenation, insert_piece, read_slice
 
 CHANNEL_DIM = 1
 
@@ -74,12 +74,14 @@ def concatenated(node: fx.Node) -> list[fx.Node] | None:
 
 def insert_slice(wanted: ChannelRange, *, before: fx.Node, like: fx.Node) -> fx.Node:
     """Return a node that holds the range: a new slice, or the source where it is whole."""
-    return piece(wanted.source, CHANNEL_DIM, wanted.start, wanted.stop, before=before, like=like)
+    return insert_piece(
+        wanted.source, CHANNEL_DIM, wanted.start, wanted.stop, before=before, like=like
+    )
 
 
 def insert_cat(parts: Sequence[fx.Node], *, before: fx.Node, like: fx.Node) -> fx.Node:
     """Return a node that holds all channels of ``parts`` in order; a single part is itself."""
-    return concatenate(list(parts), CHANNEL_DIM, before=before, like=like)
+    return insert_concatenation(list(parts), CHANNEL_DIM, before=before, like=like)
 
 
 def _along_channels(node: fx.Node, dim: int) -> bool:

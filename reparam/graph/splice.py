@@ -71,11 +71,11 @@ def splice(
         return whole
     ranges = ((0, first), (first, last), (last, size))
     pieces = [
-        part if each == bounds else piece(whole, dim, *each, before=before, like=like)
+        part if each == bounds else insert_piece(whole, dim, *each, before=before, like=like)
         for each in ranges
         if each[0] < each[1]
     ]
-    return concatenate(pieces, dim, before=before, like=like)
+    return insert_concatenation(pieces, dim, before=before, like=like)
 
 
 def splice_index(
@@ -105,7 +105,7 @@ def slice_bounds(size: Any, start: Any, end: Any) -> tuple[int, int] | None:
     return first, max(first, last)
 
 
-def piece(
+def insert_piece(
     whole: fx.Node, dim: int, start: int, end: int, *, before: fx.Node, like: fx.Node
 ) -> fx.Node:
     """Return ``whole[start:end]`` along ``dim``; the node itself where that is all of it."""
@@ -115,7 +115,9 @@ def piece(
     return insert_call(whole.graph, _aten.slice.Tensor, args, before=before, like=like)
 
 
-def concatenate(pieces: list[fx.Node], dim: int, *, before: fx.Node, like: fx.Node) -> fx.Node:
+def insert_concatenation(
+    pieces: list[fx.Node], dim: int, *, before: fx.Node, like: fx.Node
+) -> fx.Node:
     """Return the pieces side by side; a single one as it is."""
     if len(pieces) == 1:
         return pieces[0]

@@ -70,18 +70,20 @@ def _calling_convention_copy(program: Program, layout: Layout) -> fx.GraphModule
     values: dict[fx.Node, Any] = {}
     nodes = program.graph_module.graph.find_nodes(op="placeholder")
     for spec, node in zip(program.inputs, nodes, strict=True):
-        values[node] = _reordered(graph, graph.placeholder(spec.name), spec, layout, NHWC_TO_NCHW)
+        values[node] = _insert_reordered(
+            graph, graph.placeholder(spec.name), spec, layout, NHWC_TO_NCHW
+        )
     results: Any = graph.graph_copy(program.graph_module.graph, values)
     graph.output(
         {
-            spec.name: _reordered(graph, value, spec, layout, NCHW_TO_NHWC)
+            spec.name: _insert_reordered(graph, value, spec, layout, NCHW_TO_NHWC)
             for spec, value in zip(program.outputs, results, strict=True)
         }
     )
     return fx.GraphModule(program.graph_module, graph).eval()
 
 
-def _reordered(
+def _insert_reordered(
     graph: fx.Graph, value: fx.Node, spec: TensorSpec, layout: Layout, axes: tuple[int, ...]
 ) -> fx.Node:
     if layout == "nchw" or not is_image(spec):

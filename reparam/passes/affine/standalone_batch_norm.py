@@ -38,7 +38,7 @@ class StandaloneBatchNorm(ProgramPass):
         rewrites: list[str] = []
         for chain in reversed(read_chains(graph_module, written)):
             if chain.normalizes or len(chain.nodes) > _operators(chain):
-                replace(chain.last, _spelled(graph_module, chain))
+                replace(chain.last, _insert_map(graph_module, chain))
                 rewrites.append(chain.last.name)
         return PassResult(self.name, tuple(rewrites), _refusals(graph_module, written))
 
@@ -78,28 +78,28 @@ def _operators(chain: AffineChain) -> int:
     return 1 if _is_depthwise(chain) else max(1, parts)
 
 
-def _spelled(graph_module: fx.GraphModule, chain: AffineChain) -> fx.Node:
+def _insert_map(graph_module: fx.GraphModule, chain: AffineChain) -> fx.Node:
     if _is_depthwise(chain):
-        return _depthwise(graph_module, chain, chain.affine)
+        return _insert_depthwise(graph_module, chain, chain.affine)
     value, shape = chain.input, (1, -1, *[1] * (value_of(chain.last).ndim - 2))
     shifts = bool(chain.affine.shift.any())
     if _scales(chain) or not shifts:
-        scale = _stored(graph_module, chain, "scale", chain.affine.scale.reshape(shape))
+        scale = _insert_stored(graph_module, chain, "scale", chain.affine.scale.reshape(shape))
         value = _call(chain, _aten.mul.Tensor, (value, scale))
     if shifts:
-        shift = _stored(graph_module, chain, "shift", chain.affine.shift.reshape(shape))
+        shift = _insert_stored(graph_module, chain, "shift", chain.affine.shift.reshape(shape))
         value = _call(chain, _aten.add.Tensor, (value, shift))
     return value
 
 
-def _depthwise(graph_module: fx.GraphModule, chain: AffineChain, affine: Affine) -> fx.Node:
-    weight = _stored(graph_module, chain, "scale", affine.scale.reshape(-1, 1, 1, 1))
-    bias = _stored(graph_module, chain, "shift", affine.shift)
+def _insert_depthwise(graph_module: fx.GraphModule, chain: AffineChain, affine: Affine) -> fx.Node:
+    weight = _insert_stored(graph_module, chain, "scale", affine.scale.reshape(-1, 1, 1, 1))
+    bias = _insert_stored(graph_module, chain, "shift", affine.shift)
     args = (chain.input, weight, bias, [1, 1], [0, 0], [1, 1], len(affine.scale))
     return _call(chain, _aten.conv2d.default, args)
 
 
-def _stored(
+def _insert_stored(
     graph_module: fx.GraphModule, chain: AffineChain, kind: str, value: torch.Tensor
 ) -> fx.Node:
     last = chain.last

@@ -49,7 +49,7 @@ class ConstantBorder(ProgramPass):
             border = read_border(node, tiles[node]) if node in tiles and node.users else None
             if border is None or node in written or border.source in written:
                 continue
-            bordered = _bordered(graph_module, node, border)
+            bordered = _insert_bordered(graph_module, node, border)
             if bordered is None:
                 worst = float(border.value.abs().max())
                 reason = f"its border of {worst:.3g} would cost the map inside its digits"
@@ -60,33 +60,33 @@ class ConstantBorder(ProgramPass):
         return PassResult(self.name, tuple(reversed(rewrites)), tuple(refusals))
 
 
-def _bordered(graph_module: fx.GraphModule, node: fx.Node, border: Border) -> fx.Node | None:
+def _insert_bordered(graph_module: fx.GraphModule, node: fx.Node, border: Border) -> fx.Node | None:
     """Return the map and its border, built anew in the node's place; ``None`` if inexact."""
     before = read_channel_affine(graph_module, border.source)
     if before is not None and _agree(before.affine.shift, border.value):
-        padded = _padded(node, before.input, border)
+        padded = _insert_padded(node, before.input, border)
         args = tuple(padded if each is before.input else each for each in before.node.args)
         target = overload(before.node)
         if target is not None and padded in args and not before.node.kwargs:
             return insert_call(node.graph, target, args, before=node, like=node)
     if not bool(border.value.any()):
-        return _padded(node, border.source, border)
+        return _insert_padded(node, border.source, border)
     if not bool((border.value.abs() <= LARGEST_VALUE).all()):
         return None
-    shifted = _plus(graph_module, node, border.source, -border.value)
-    return _plus(graph_module, node, _padded(node, shifted, border), border.value)
+    shifted = _insert_sum(graph_module, node, border.source, -border.value)
+    return _insert_sum(graph_module, node, _insert_padded(node, shifted, border), border.value)
 
 
 def _agree(left: torch.Tensor, right: torch.Tensor) -> bool:
     return torch.allclose(left, right, rtol=_ROUNDING, atol=0.0)
 
 
-def _padded(node: fx.Node, source: fx.Node, border: Border) -> fx.Node:
+def _insert_padded(node: fx.Node, source: fx.Node, border: Border) -> fx.Node:
     args = (source, list(border.pads))
     return insert_call(node.graph, _aten.pad.default, args, before=node, like=node)
 
 
-def _plus(
+def _insert_sum(
     graph_module: fx.GraphModule, node: fx.Node, source: fx.Node, value: torch.Tensor
 ) -> fx.Node:
     tensor = value.reshape(1, -1, 1, 1).to(value_of(node).dtype)

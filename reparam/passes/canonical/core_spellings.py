@@ -53,7 +53,7 @@ def _convolution(node: fx.Node, bound: _Bound) -> Spelling | str | None:
     return Spelling(_CONVOLUTIONS[key], (*first, *rest))
 
 
-def _padded_by_name(node: fx.Node, bound: _Bound) -> Spelling | str | None:
+def _respell_padding(node: fx.Node, bound: _Bound) -> Spelling | str | None:
     """Numbers for "same" and "valid": formats put the odd row of "same" on either side."""
     if not isinstance(bound["padding"], str):
         return None
@@ -92,22 +92,22 @@ def _instance_norm(node: fx.Node, bound: _Bound) -> Spelling | str | None:
     )
 
 
-def _addmm(node: fx.Node, bound: _Bound) -> Spelling | str | None:
+def _respell_addmm(node: fx.Node, bound: _Bound) -> Spelling | str | None:
     bias = bound["self"]
     columns = value_of(bound["mat2"]).shape[1]
     if bound["beta"] != 1 or bound["alpha"] != 1 or tuple(value_of(bias).shape) != (columns,):
         return None
-    weight = _transposed(node, bound["mat2"])
+    weight = _insert_transposed(node, bound["mat2"])
     return weight and Spelling(_aten.linear.default, (bound["mat1"], weight, bias))
 
 
-def _matmul(node: fx.Node, bound: _Bound) -> Spelling | str | None:
+def _respell_matmul(node: fx.Node, bound: _Bound) -> Spelling | str | None:
     matrix: fx.Node = bound["mat2"] if "mat2" in bound else bound["other"]
-    weight = _transposed(node, matrix)
+    weight = _insert_transposed(node, matrix)
     return weight and Spelling(_aten.linear.default, (bound["self"], weight))
 
 
-def _transposed(node: fx.Node, matrix: fx.Node) -> fx.Node | None:
+def _insert_transposed(node: fx.Node, matrix: fx.Node) -> fx.Node | None:
     """Return the transpose of a stored matrix, or ``None`` if the graph computes the matrix."""
     if value_of(matrix).ndim != _MATRIX_RANK:
         return None
@@ -163,12 +163,12 @@ _BATCH_NORMS = (
 RULES: dict[str, Rule] = {
     "convolution": _convolution,
     "_convolution": _convolution,
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _padded_by_name),
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _respell_padding),
     **dict.fromkeys(_BATCH_NORMS, _batch_norm),
     "instance_norm": _instance_norm,
-    "addmm": _addmm,
-    "mm": _matmul,
-    "matmul": _matmul,
+    "addmm": _respell_addmm,
+    "mm": _respell_matmul,
+    "matmul": _respell_matmul,
     "max_pool2d_with_indices": _without_indices(_aten.max_pool2d.default),
     "max_pool3d_with_indices": _without_indices(_aten.max_pool3d.default),
     "_adaptive_avg_pool2d": _without_indices(_aten.adaptive_avg_pool2d.default),

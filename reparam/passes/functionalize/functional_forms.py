@@ -43,7 +43,7 @@ def insert_functional_value(writer: fx.Node) -> fx.Node:
     if target is None:
         raise TypeError(f"{writer.name} has no functional form")
     new = _insert(writer, target, *writer.args, **writer.kwargs)
-    return _converted(writer, new)
+    return _insert_conversion(writer, new)
 
 
 def _functional_overload(node: fx.Node) -> OpOverload | None:
@@ -88,7 +88,7 @@ _FILLS = {"copy_": _insert_copy, "fill_": _insert_full, "zero_": _insert_full}
 
 def _insert_expanded(writer: fx.Node, source: fx.Node) -> fx.Node:
     """Return ``source`` in the dtype and shape of what is written to."""
-    converted = _converted(writer, source)
+    converted = _insert_conversion(writer, source)
     target: fx.Node = arguments(writer)["self"]
     have, want = value_of(converted).shape, value_of(target).shape
     if len(have) == len(want) and all(same_size(a, b) for a, b in zip(have, want, strict=True)):
@@ -99,7 +99,7 @@ def _insert_expanded(writer: fx.Node, source: fx.Node) -> fx.Node:
     return _insert(writer, _aten.expand.default, converted, list(shape))
 
 
-def _converted(writer: fx.Node, value: fx.Node) -> fx.Node:
+def _insert_conversion(writer: fx.Node, value: fx.Node) -> fx.Node:
     dtype = value_of(arguments(writer)["self"]).dtype
     if value_of(value).dtype == dtype:
         return value

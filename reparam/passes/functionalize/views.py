@@ -132,7 +132,7 @@ def _write_slice(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) 
     return splice(whole, part, *region, before=before, like=view)
 
 
-def _select(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx.Node:
+def _write_select(view: fx.Node, whole: fx.Node, part: fx.Node, before: fx.Node) -> fx.Node:
     bound = arguments(view)
     return splice_index(whole, part, bound["dim"], bound["index"], before=before, like=view)
 
@@ -178,7 +178,7 @@ def _swapped(name: str, bound: dict[str, Any], rank: int) -> Sequence[int]:
 _WriteBack = Callable[[fx.Node, fx.Node, fx.Node, fx.Node], fx.Node]
 _WRITE_BACK: dict[str, _WriteBack] = {
     "slice": _write_slice,
-    "select": _select,
+    "select": _write_select,
     **dict.fromkeys(("view", "view_as", "unflatten", "squeeze", "unsqueeze"), _write_reshape),
     **dict.fromkeys(("permute", "transpose", "swapaxes", "swapdims", "t", "mT"), _write_permute),
 }

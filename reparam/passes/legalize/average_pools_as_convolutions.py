@@ -36,7 +36,7 @@ class AveragePoolsAsConvolutions(ProgramPass):
         for node in list(graph_module.graph.nodes):
             if operator_name(node) != "avg_pool2d":
                 continue
-            result = _respelled(graph_module, node, tensors)
+            result = _respell(graph_module, node, tensors)
             if isinstance(result, fx.Node):
                 replace(node, result)
                 rewrites.append(node.name)
@@ -45,9 +45,7 @@ class AveragePoolsAsConvolutions(ProgramPass):
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
 
-def _respelled(
-    graph_module: fx.GraphModule, node: fx.Node, tensors: MergedTensors
-) -> fx.Node | str:
+def _respell(graph_module: fx.GraphModule, node: fx.Node, tensors: MergedTensors) -> fx.Node | str:
     """Return the mean or convolution in front of ``node``, or why there is none."""
     leaf = read_average_pool(graph_module, node)
     if leaf is None:

@@ -28,15 +28,15 @@ class FloatHardSigmoid(ProgramPass):
         stored: dict[tuple[float, torch.dtype], fx.Node] = {}
         found = [node for node in graph_module.graph.nodes if operator_name(node) == "hardsigmoid"]
         for node in found:
-            shift = _number(graph_module, stored, _SHIFT, "hard_sigmoid_three", node)
-            factor = _number(graph_module, stored, 1 / _TOP, "hard_sigmoid_sixth", node)
+            shift = _insert_number(graph_module, stored, _SHIFT, "hard_sigmoid_three", node)
+            factor = _insert_number(graph_module, stored, 1 / _TOP, "hard_sigmoid_sixth", node)
             shifted = _call(node, _aten.add.Tensor, arguments(node)["self"], shift)
             clamped = _call(node, _aten.hardtanh.default, shifted, 0.0, _TOP)
             replace(node, _call(node, _aten.mul.Tensor, clamped, factor))
         return PassResult(self.name, tuple(node.name for node in found))
 
 
-def _number(
+def _insert_number(
     graph_module: fx.GraphModule,
     stored: dict[tuple[float, torch.dtype], fx.Node],
     value: float,

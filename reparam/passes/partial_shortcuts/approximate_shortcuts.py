@@ -112,7 +112,7 @@ def _resize(graph_module: fx.GraphModule, kept: Callable[[_Shortcut], int]) -> t
             continue
         size = kept(shortcut)
         if size != shortcut.size:
-            positions[_resized(shortcut, size)] = positions[node]
+            positions[_insert_resized(shortcut, size)] = positions[node]
             changed.append(node.name)
     _clean(graph_module)
     return tuple(changed)
@@ -182,7 +182,7 @@ def _is_ancestor(wanted: fx.Node, node: fx.Node, positions: dict[fx.Node, int]) 
     return False
 
 
-def _resized(shortcut: _Shortcut, size: int) -> fx.Node:
+def _insert_resized(shortcut: _Shortcut, size: int) -> fx.Node:
     available = channels(shortcut.identity) or 0
     if size > available:
         raise ReparameterizationError(

@@ -50,7 +50,7 @@ class MaskPartialShortcuts(ProgramPass):
                 refusals.append(Refusal(node.name, reason))
                 continue
             detach_inner_sums(node)
-            replace(node, _masked(graph_module, node, found))
+            replace(node, _insert_masked(graph_module, node, found))
             rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
@@ -76,7 +76,7 @@ def _obstacle(node: fx.Node, found: PartialShortcut, written: set[fx.Node]) -> s
     return None if changed is None else f"{changed.name} is written to in place"
 
 
-def _masked(graph_module: fx.GraphModule, node: fx.Node, found: PartialShortcut) -> fx.Node:
+def _insert_masked(graph_module: fx.GraphModule, node: fx.Node, found: PartialShortcut) -> fx.Node:
     """Return ``base + Σ x·m``, with one mask per tensor added."""
     by_source: dict[fx.Node, list[Addend]] = {}
     for each in found.addends:

@@ -11,7 +11,7 @@ from torch import fx
 from cnn_export.reparam.graph.aliases import written_nodes
 from cnn_export.reparam.graph.attributes import constant
 from cnn_export.reparam.graph.operators import arguments, operator_name, static_sizes, value_of
-from cnn_export.reparam.graph.splice import concatenate, piece, splice
+from cnn_export.reparam.graph.splice import insert_concatenation, insert_piece, splice
 from cnn_export.reparam.graph.surgery import insert_call, replace
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 
@@ -64,7 +64,9 @@ class IndicesToSlices(ProgramPass):
                 refusals.append(Refusal(node.name, str(reason)))
                 continue
             assigns = operator_name(node) == "index_put"
-            replace(node, _assigned(node, indexed) if assigns else _taken(node, indexed))
+            replace(
+                node, _insert_assigned(node, indexed) if assigns else _insert_taken(node, indexed)
+            )
             rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
@@ -112,14 +114,15 @@ def _assigned_shape(indexed: _Indexed) -> tuple[int, ...] | None:
     return static_sizes(shape)
 
 
-def _taken(node: fx.Node, indexed: _Indexed) -> fx.Node:
+def _insert_taken(node: fx.Node, indexed: _Indexed) -> fx.Node:
     ranges = [
-        piece(indexed.source, indexed.dim, *run, before=node, like=node) for run in indexed.runs
+        insert_piece(indexed.source, indexed.dim, *run, before=node, like=node)
+        for run in indexed.runs
     ]
-    return concatenate(ranges, indexed.dim, before=node, like=node)
+    return insert_concatenation(ranges, indexed.dim, before=node, like=node)
 
 
-def _assigned(node: fx.Node, indexed: _Indexed) -> fx.Node:
+def _insert_assigned(node: fx.Node, indexed: _Indexed) -> fx.Node:
     """Splice the values in range by range."""
     values: fx.Node = arguments(node)["values"]
     shape = _assigned_shape(indexed)
@@ -128,7 +131,9 @@ def _assigned(node: fx.Node, indexed: _Indexed) -> fx.Node:
         values = insert_call(node.graph, expand, (values, list(shape)), before=node, like=node)
     whole, offset = indexed.source, 0
     for start, end in indexed.runs:
-        part = piece(values, indexed.dim, offset, offset + end - start, before=node, like=node)
+        part = insert_piece(
+            values, indexed.dim, offset, offset + end - start, before=node, like=node
+        )
         whole = splice(whole, part, indexed.dim, start, end, 1, before=node, like=node)
         offset += end - start
     return whole

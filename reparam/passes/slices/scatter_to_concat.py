@@ -37,7 +37,7 @@ class ScatterToConcat(ProgramPass):
             if reason:
                 refusals.append(Refusal(node.name, reason))
                 continue
-            replace(node, _concatenation(node))
+            replace(node, _insert_concatenation(node))
             rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
@@ -62,7 +62,7 @@ def _obstacle(node: fx.Node, written: set[fx.Node]) -> str | None:
     return None
 
 
-def _concatenation(node: fx.Node) -> fx.Node:
+def _insert_concatenation(node: fx.Node) -> fx.Node:
     bound = arguments(node)
     whole, part, dim = bound["self"], bound["src"], bound["dim"]
     if operator_name(node) == "select_scatter":

@@ -12,7 +12,7 @@ from cnn_export.reparam.graph.operators import (
     static_sizes,
     value_of,
 )
-from cnn_export.reparam.graph.splice import Range, concatenate, piece, read_slice
+from cnn_export.reparam.graph.splice import Range, insert_concatenation, insert_piece, read_slice
 from cnn_export.reparam.graph.surgery import replace
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
 
@@ -47,15 +47,15 @@ def _sweep(graph: fx.Graph, written: set[fx.Node]) -> list[str]:
         if node in written or not has_tensor(node):
             continue
         name = operator_name(node)
-        new = _simpler_slice(node, written) if name == "slice" else None
-        new = _simpler_concat(node, written) if name == "cat" else new
+        new = _insert_simpler_slice(node, written) if name == "slice" else None
+        new = _insert_simpler_concat(node, written) if name == "cat" else new
         if new is not None:
             replace(node, new)
             rewrites.append(node.name)
     return rewrites
 
 
-def _simpler_slice(node: fx.Node, written: set[fx.Node]) -> fx.Node | None:
+def _insert_simpler_slice(node: fx.Node, written: set[fx.Node]) -> fx.Node | None:
     region = read_slice(node)
     if region is None or region.source in written or region.start == region.end:
         return None
@@ -64,7 +64,9 @@ def _simpler_slice(node: fx.Node, written: set[fx.Node]) -> fx.Node | None:
         nearest = further
     if nearest is region:
         return None
-    return piece(nearest.source, nearest.dim, nearest.start, nearest.end, before=node, like=node)
+    return insert_piece(
+        nearest.source, nearest.dim, nearest.start, nearest.end, before=node, like=node
+    )
 
 
 def _further_up(region: Range) -> Range | None:
@@ -101,7 +103,7 @@ def _parts(node: fx.Node, dim: int) -> list[fx.Node]:
     return parts if plain and bound["dim"] % rank == dim else []
 
 
-def _simpler_concat(node: fx.Node, written: set[fx.Node]) -> fx.Node | None:
+def _insert_simpler_concat(node: fx.Node, written: set[fx.Node]) -> fx.Node | None:
     dim = arguments(node)["dim"] % value_of(node).ndim
     parts = _parts(node, dim)
     if not parts or any(part in written for part in parts):
@@ -109,7 +111,7 @@ def _simpler_concat(node: fx.Node, written: set[fx.Node]) -> fx.Node | None:
     merged = _merge_neighbours(_flattened(parts, dim, node, written), node)
     if merged == parts:
         return None
-    return concatenate(merged, dim, before=node, like=node)
+    return insert_concatenation(merged, dim, before=node, like=node)
 
 
 def _flattened(
@@ -132,7 +134,9 @@ def _merge_neighbours(parts: list[fx.Node], node: fx.Node) -> list[fx.Node]:
         region = read_slice(part)
         if last is not None and region is not None and _continues(last, region, node):
             last = Range(last.source, last.dim, last.start, region.end)
-            merged[-1] = piece(last.source, last.dim, last.start, last.end, before=node, like=node)
+            merged[-1] = insert_piece(
+                last.source, last.dim, last.start, last.end, before=node, like=node
+            )
         else:
             last = region
             merged.append(part)

@@ -37,9 +37,9 @@ class SplitToSlices(ProgramPass):
         for node in list(graph_module.graph.nodes):
             name = operator_name(node)
             if name in _SPLITS or name in _UNBINDS:
-                reason = _split(node)
+                reason = _replace_split(node)
             elif name in _RANGES:
-                reason = _narrow(node)
+                reason = _replace_narrow(node)
             else:
                 continue
             if reason:
@@ -49,7 +49,7 @@ class SplitToSlices(ProgramPass):
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
 
-def _split(node: fx.Node) -> str | None:
+def _replace_split(node: fx.Node) -> str | None:
     """Let slices take the place of the items; return a reason where they cannot."""
     bound = arguments(node)
     source: fx.Node = bound["self"]
@@ -74,7 +74,7 @@ def _split(node: fx.Node) -> str | None:
     return None
 
 
-def _narrow(node: fx.Node) -> str | None:
+def _replace_narrow(node: fx.Node) -> str | None:
     bound = arguments(node)
     source: fx.Node = bound["self"]
     dim = bound["dim"] % value_of(source).ndim

@@ -23,7 +23,7 @@ def write_channelwise(
 ) -> fx.Node:
     """Return the channels ``span`` of ``kind``, computed from those channels of its operands."""
     stored = {
-        each: _sliced(graph_module, each, {dim: span}, kind.node)
+        each: _insert_sliced(graph_module, each, {dim: span}, kind.node)
         for each, dim in kind.stored.items()
     }
     replaced = {**operands, **stored}
@@ -51,8 +51,12 @@ def write_dense(
     bound = arguments(kind.node)
     bias = bound["bias"] if with_bias else None
     bound["input"] = part
-    bound["weight"] = _sliced(graph_module, bound["weight"], {0: rows, 1: columns}, kind.node)
-    bound["bias"] = None if bias is None else _sliced(graph_module, bias, {0: rows}, kind.node)
+    bound["weight"] = _insert_sliced(
+        graph_module, bound["weight"], {0: rows, 1: columns}, kind.node
+    )
+    bound["bias"] = (
+        None if bias is None else _insert_sliced(graph_module, bias, {0: rows}, kind.node)
+    )
     return _call(kind.node, tuple(bound.values()), {})
 
 
@@ -68,7 +72,7 @@ def _in_groups(node: fx.Node, part_of: Any, groups: int) -> tuple[Any, ...]:
     return args
 
 
-def _sliced(
+def _insert_sliced(
     graph_module: fx.GraphModule, stored: fx.Node, spans: Mapping[int, Span], at: fx.Node
 ) -> fx.Node:
     """Return the stored tensor's ``spans`` per dimension as a stored tensor of its own."""

@@ -55,13 +55,13 @@ class _Writer:
         """Write the parts of a carried tensor, and the sum that reading one in parts becomes."""
         kind = self._kinds.get(node)
         if isinstance(kind, Dense):
-            self._parts[node] = self._dense(kind)
+            self._parts[node] = self._write_dense(kind)
         elif node not in self._sizes:
             return
         elif isinstance(kind, ChannelRange):
             self._parts[node] = self._within(kind)
         elif isinstance(kind, Channelwise):
-            self._parts[node] = self._channelwise(kind)
+            self._parts[node] = self._write_channelwise(kind)
         elif kind is not None:
             self._parts[node] = [part for operand in kind for part in self._parts[operand]]
         else:
@@ -89,7 +89,7 @@ class _Writer:
             if wanted.start <= start and stop <= wanted.stop
         ]
 
-    def _channelwise(self, kind: Channelwise) -> list[fx.Node]:
+    def _write_channelwise(self, kind: Channelwise) -> list[fx.Node]:
         operands = [self._parts[operand] for operand in kind.operands]
         if operands == [[operand] for operand in kind.operands]:
             return [kind.node]
@@ -102,14 +102,14 @@ class _Writer:
             written.append(write_channelwise(self._graph_module, kind, own, span))
         return written
 
-    def _dense(self, kind: Dense) -> list[fx.Node]:
+    def _write_dense(self, kind: Dense) -> list[fx.Node]:
         inputs = self._parts.get(kind.input, [kind.input])
         rows = _spans(self._sizes.get(kind.node, [channels(kind.node) or 0]))
         if len(inputs) == len(rows) == 1:
             return [kind.node]
-        return [self._dense_sum(kind, inputs, span) for span in rows]
+        return [self._write_dense_sum(kind, inputs, span) for span in rows]
 
-    def _dense_sum(self, kind: Dense, inputs: list[fx.Node], rows: Span) -> fx.Node:
+    def _write_dense_sum(self, kind: Dense, inputs: list[fx.Node], rows: Span) -> fx.Node:
         """Return ``Σᵢ W[rows, columnsᵢ] * xᵢ + b[rows]``."""
         columns = _spans([channels(part) or 0 for part in inputs])
         terms = [
