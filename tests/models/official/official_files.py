@@ -3,12 +3,14 @@
 ``keys/NAME.json`` lists a checkpoint's tensors as the authors' code names them.
 ``outputs/NAME.json`` holds what that code computes with :func:`trained_like` weights, in float64:
 independent truth that needs neither the code nor the weights here.
+``python official_files.py FOLDER`` writes them all.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -108,3 +110,15 @@ def _with_counters(tensors: dict[str, torch.Tensor]) -> Iterable[tuple[str, torc
         yield name, tensor
         if name.endswith("running_var"):
             yield name.removesuffix("running_var") + "num_batches_tracked", torch.tensor(1000)
+
+
+def main(folder: Path) -> None:
+    """Write every listed checkpoint, each in a folder of its name."""
+    for file in sorted((FOLDER / "keys").glob("*.json")):
+        inside = folder / file.stem
+        inside.mkdir(parents=True, exist_ok=True)
+        sys.stdout.write(f"{write_checkpoint(file.stem, inside)}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,1 @@
+"""Checkpoints from the file alone: recognised, exported, in how many partitions, how equal."""
