@@ -21,7 +21,14 @@ from cnn_export.source.pixels import usable_normalization
 from cnn_export.source.request import SourceRequest
 from cnn_export.targets.options import TargetOptions
 
-INT8_SETTINGS = ("calibration", "evaluation", "labels", "ranges", "keep_float", "io", "strict")
+_LESS_THAN_FLOAT32: tuple[Precision, ...] = ("int8", "int8-weights", "fp16")
+_INTEGERS: tuple[Precision, ...] = ("int8", "int8-weights")
+_APPLIES_TO: dict[str, tuple[Precision, ...]] = {
+    **dict.fromkeys(("calibration", "evaluation", "labels"), _LESS_THAN_FLOAT32),
+    **dict.fromkeys(("keep_float", "strict"), _INTEGERS),
+    **dict.fromkeys(("ranges", "io"), ("int8",)),
+}
+"""Setting → the precisions that have it."""
 
 
 class Settings(TypedDict, total=False):
@@ -38,12 +45,13 @@ class Settings(TypedDict, total=False):
         input_size: side, or (height, width), of an image input of shape (batch, channels, H, W).
         shapes: full input shapes by argument name, instead of ``input_size``.
         batch: batch size, or ``"dynamic"``.
-        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``; inputs and outputs stay float32 unless
-            ``io`` says otherwise.
+        precision: ``"fp32"``, ``"fp16"``, ``"int8"`` or ``"int8-weights"``; inputs and outputs
+            stay float32 unless ``io`` says otherwise.
+        weights: ``"int8"``: the same as the precision ``"int8-weights"``.
         calibration: for int8, a folder of images, an ``.npz`` of arrays by input name (samples
             first), or ``"synthetic"``.
-        evaluation: other samples, which accuracy is measured on; default: a part of
-            ``calibration`` is held back.
+        evaluation: other samples, which accuracy is measured on; default: those of
+            ``calibration``, of which int8 holds a part back.
         labels: a file with the class of each such sample.
         ranges: ``"minmax"``, ``"percentile:99.99"`` or ``"mse"``.
         keep_float: layers that stay float, by name, or ``["auto"]``.
@@ -76,6 +84,7 @@ class Settings(TypedDict, total=False):
     shapes: Mapping[str, tuple[int, ...]]
     batch: int | Literal["dynamic"]
     precision: Precision
+    weights: Literal["int8"] | None
     calibration: str | Path | None
     evaluation: str | Path | None
     labels: str | Path | None
@@ -115,7 +124,7 @@ def export(
     """
     _require_known(settings)
     options = TargetOptions(
-        precision=settings.get("precision", "fp32"),
+        precision=_precision(settings),
         layout=settings.get("layout", "nchw"),
         opset=settings.get("opset"),
         ir_version=settings.get("ir_version"),
@@ -160,36 +169,75 @@ def _require_known(settings: Mapping[str, object]) -> None:
             )
 
 
-def _quantization(settings: Settings, precision: Precision) -> QuantizationRequest | None:
-    """Return what is asked about int8.
+def _precision(settings: Settings) -> Precision:
+    """Return the precision, also where ``weights`` says it.
 
     Raises:
-        UsageError: another precision has no such option, or int8 is asked for without data.
+        UsageError: weights of another kind, or another precision beside them.
     """
-    given = {name: settings.get(name) for name in INT8_SETTINGS if settings.get(name)}
-    if precision != "int8":
-        if given:
-            option = "--" + next(iter(given)).replace("_", "-")
-            raise UsageError(f"{option} applies to --precision int8, not to {precision}; drop it")
-        return None
-    calibration = settings.get("calibration")
-    if not calibration:
+    precision, weights = settings.get("precision", "fp32"), settings.get("weights")
+    if weights is None:
+        return precision
+    if weights != "int8":
+        raise UsageError(f"--weights {weights!r} does not exist; choose int8")
+    if precision not in ("fp32", "int8-weights"):
         raise UsageError(
-            "int8 takes its ranges from data: give --calibration DIR or FILE.npz with some hundred "
-            f"samples of what the network will see, or --calibration {SYNTHETIC} for a file that "
-            "is marked so"
+            f"--weights int8 leaves everything else in float32; drop it, or --precision {precision}"
         )
-    if not settings.get("reparam", True):
-        raise UsageError("int8 is decided on the reparameterized graph; drop --no-reparam")
+    return "int8-weights"
+
+
+def _quantization(settings: Settings, precision: Precision) -> QuantizationRequest | None:
+    """Return what is asked about fewer bits; ``None``: nothing.
+
+    Raises:
+        UsageError: the precision has no such option, or lacks data that it cannot do without.
+    """
+    given = {name: settings.get(name) for name in _APPLIES_TO if settings.get(name)}
+    for name in given:
+        if precision not in _APPLIES_TO[name]:
+            option, others = "--" + name.replace("_", "-"), ", ".join(_APPLIES_TO[name])
+            raise UsageError(
+                f"{option} applies to --precision {others}, not to {precision}; drop it"
+            )
+    if precision not in _INTEGERS and not given:
+        return None
+    calibration, evaluation = given.get("calibration"), given.get("evaluation")
+    _require_samples(precision, calibration, evaluation)
+    if precision in _INTEGERS and not settings.get("reparam", True):
+        raise UsageError(f"{precision} is decided on the reparameterized graph; drop --no-reparam")
+    judged_only = precision != "int8"
     return QuantizationRequest(
-        calibration=SYNTHETIC if calibration == SYNTHETIC else Path(calibration),
-        evaluation=_path(settings.get("evaluation")),
+        calibration=_samples(calibration),
+        evaluation=_samples(evaluation) if judged_only else _path(settings.get("evaluation")),
         labels=_path(settings.get("labels")),
         ranges=settings.get("ranges"),
         keep_float=tuple(settings.get("keep_float", ())),
         border=settings.get("io") or "float",
         strict=settings.get("strict", False),
+        precision=precision,
     )
+
+
+def _require_samples(precision: Precision, calibration: object, evaluation: object) -> None:
+    if precision == "int8" and not calibration:
+        raise UsageError(
+            "int8 takes its ranges from data: give --calibration DIR or FILE.npz with some hundred "
+            f"samples of what the network will see, or --calibration {SYNTHETIC} for a file that "
+            "is marked so"
+        )
+    if not (calibration or evaluation):
+        raise UsageError(
+            f"{precision} is judged on samples: give --evaluation DIR or FILE.npz with some hundred"
+            f" of what the network will see, or --evaluation {SYNTHETIC} for a file that is marked"
+            " as not judged"
+        )
+
+
+def _samples(given: object) -> Path | Literal["synthetic"] | None:
+    if given is None or given == "":
+        return None
+    return SYNTHETIC if str(given) == SYNTHETIC else Path(str(given))
 
 
 def _path(given: str | Path | None) -> Path | None:

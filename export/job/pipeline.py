@@ -6,6 +6,7 @@ files renamed to where they belong.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,6 @@ from cnn_export.atomic_commit import settle, staging
 from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
 from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
-from cnn_export.job.int8.int8_job import Int8, quantized_for, recorded_for, refuse_early
 from cnn_export.job.legalization import (
     Legalized,
     legalize,
@@ -28,6 +28,8 @@ from cnn_export.job.legalization import (
     reparameterize,
     rounded_references,
 )
+from cnn_export.job.precisions.plan import Plan
+from cnn_export.job.precisions.planned import planned, refuse_what_no_format_does
 from cnn_export.job.quiet import VendorLog, quiet
 from cnn_export.job.request import Artifact, ExportRequest, ExportResult, Step, silent_step
 from cnn_export.manifest.builder import build_manifest, embedded_metadata
@@ -35,8 +37,7 @@ from cnn_export.manifest.fields import Approximation
 from cnn_export.manifest.manifest import Manifest, manifest_path, wrong_field
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Precision
-from cnn_export.proof.integer_parity import judge_integers, measure_integers
-from cnn_export.proof.parity import OutputParity, Reference, judge, measure, references
+from cnn_export.proof.parity import references
 from cnn_export.proof.probes import Probe, manifest_probe, pixel_probes, standard_probes
 from cnn_export.proof.samples import sample_probe
 from cnn_export.proof.tolerances import TOLERANCES
@@ -58,31 +59,17 @@ class _Prepared:
     """What all targets of a job share, and the network as each one takes it."""
 
     source: SourceModel
-    program: Program
-    expected: list[Reference]
+    plan: Plan
     normalization: Report | None
     report: Report | None
     legalized: Mapping[str, Legalized]
     options: TargetOptions
     approximation: Approximation | None
-    int8: Int8 | None = None
 
     @property
     def reports(self) -> tuple[Report | None, ...]:
         """What was done to the graph for all targets, in order."""
         return self.normalization, self.report
-
-    def program_for(self, target: Target) -> Program:
-        """Return the network as a target takes it, in int8 with the decision written in."""
-        return (
-            self.legalized[target.name].program if self.int8 is None else self.int8.program(target)
-        )
-
-    def expected_of(self, target: Target) -> list[Reference]:
-        """Return what the target's artifact has to answer."""
-        if self.int8 is None:
-            return self.expected
-        return self.int8.references(target, [each.probe for each in self.expected])
 
     def cost(self, target: Target) -> tuple[int, int]:
         """Return (macs, parameter bytes) of the network as a target takes it."""
@@ -100,9 +87,7 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     for target in targets:
         target.versions()
         target.refuse_options(request.options)
-    if request.quantization is not None:
-        dynamic = request.source.batch is None
-        refuse_early(request.quantization, targets, dynamic_batch=dynamic)
+    refuse_what_no_format_does(request, targets)
     if request.dry_run:
         prepared = _prepare(request, targets, step)
         return _result(prepared, (), {t.name: _refusals(t, prepared, step) for t in targets})
@@ -133,7 +118,7 @@ def _result(
         prepared.approximation,
         forms,
         prepared.normalization,
-        None if prepared.int8 is None else prepared.int8.quantized,
+        prepared.plan.quantized,
     )
 
 
@@ -171,17 +156,10 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
     with step("legalize"):
         legalizations = {target.name: _legalization(target, options) for target in targets}
         legalized = legalize(program, legalizations, options.precision, reparam=request.reparam)
-    prepared = _Prepared(
-        source, program, expected, normalization, report, legalized, options, approximation
-    )
-    if request.quantization is None:
-        return prepared
-    with step("quantize"):
-        (one,) = {id(each.program): each.program for each in legalized.values()}.values()
-        recorded = recorded_for(request.source.network, one, request.quantization)
-        int8 = quantized_for(targets, one, source, request.quantization, recorded)
-    source = dataclasses.replace(source, notes=(*source.notes, *int8.notes))
-    return dataclasses.replace(prepared, source=source, int8=int8)
+    with step("quantize") if request.quantization else contextlib.nullcontext():
+        plan = planned(request, targets, source, program, legalized, expected)
+    source = dataclasses.replace(source, notes=(*source.notes, *plan.notes))
+    return _Prepared(source, plan, normalization, report, legalized, options, approximation)
 
 
 def _legalization(target: Target, options: TargetOptions) -> Legalization:
@@ -233,7 +211,7 @@ def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Mani
         OperatorRefused: converter or runtime cannot take an operator; names it and its line.
     """
     legalized = prepared.legalized[target.name]
-    program = prepared.program_for(target)
+    program = prepared.plan.program(target)
     try:
         legalized.refuse_obstacles()
         with step(f"{target.name}: convert"):
@@ -251,7 +229,6 @@ def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Mani
 
 
 def _with_metadata(target: Target, prepared: _Prepared, program: Program) -> TargetOptions:
-    int8 = prepared.int8
     metadata = embedded_metadata(
         target=target,
         options=prepared.options,
@@ -259,17 +236,18 @@ def _with_metadata(target: Target, prepared: _Prepared, program: Program) -> Tar
         program=program,
         cost=prepared.cost(target),
         approximation=prepared.approximation,
-        quantization=None if int8 is None else int8.record(target),
-        scales={} if int8 is None else int8.scales(),
+        quantization=prepared.plan.record(target),
+        scales=prepared.plan.scales(),
     )
     return dataclasses.replace(prepared.options, metadata=metadata)
 
 
 def _prove(target: Target, prepared: _Prepared, program: Program, staged: Path) -> Manifest:
-    options, int8 = prepared.options, prepared.int8
+    options, plan, session = prepared.options, prepared.plan, opened(target, staged)
     tolerance = TOLERANCES[target.name, options.precision]
-    expected = prepared.expected_of(target)
-    figures = _figures(target, prepared, program, staged, expected)
+    expected = plan.references(target)
+    figures = plan.figures(target, session, program, options.layout, expected)
+    record, accuracy = plan.record(target), plan.accuracy(target, session, options.layout)
     legalized = prepared.legalized[target.name]
     with refusing_whatever_happens(staged):
         partitions = target.partitions(staged)
@@ -289,36 +267,12 @@ def _prove(target: Target, prepared: _Prepared, program: Program, staged: Path) 
             partitions=partitions,
             shared_versions={"torch": metadata.version("torch")},
             approximation=prepared.approximation,
-            quantization=None if int8 is None else int8.record(target),
-            scales={} if int8 is None else int8.scales(),
+            quantization=record and record.model_copy(update={"accuracy": accuracy}),
+            scales=plan.scales(),
         )
     except ValidationError as error:
         fault = wrong_field(error)
         raise InputRefused(f"{target.name}: the manifest cannot hold {fault}") from error
-
-
-def _figures(
-    target: Target,
-    prepared: _Prepared,
-    program: Program,
-    staged: Path,
-    expected: Sequence[Reference],
-) -> list[OutputParity]:
-    """Run the artifact and judge it: against the checkpoint, in int8 against the emulation.
-
-    Raises:
-        ParityError: it computes something else.
-    """
-    options, session = prepared.options, opened(target, staged)
-    if prepared.int8 is not None:
-        limits = prepared.int8.limits(target)
-        integers = measure_integers(session, program, options.layout, expected, limits)
-        judge_integers(integers, target.name)
-        return [each.figure() for each in integers]
-    tolerance = TOLERANCES[target.name, options.precision]
-    figures = measure(session, program, options.layout, expected, tolerance)
-    judge(figures, target.name, options.precision)
-    return figures
 
 
 def _vendor(name: str, call: Callable[[], _T]) -> _T:

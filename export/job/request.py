@@ -32,7 +32,8 @@ def silent_step(name: str) -> contextlib.AbstractContextManager[None]:
 class ExportRequest:
     """One job: a source, the formats wanted, and how they are made.
 
-    ``samples`` are files that join the parity probes; ``quantization`` is for precision int8.
+    ``samples`` are files that join the parity probes; ``quantization`` is for
+    what rounds numbers to fewer bits.
     """
 
     source: SourceRequest

@@ -33,7 +33,7 @@ from cnn_export.manifest.quantization_fields import Quantization, Scale
 from cnn_export.program import normalization
 from cnn_export.program.layout import artifact_spec, is_image, to_artifact
 from cnn_export.program.program import Program
-from cnn_export.program.tensors import TensorSpec
+from cnn_export.program.tensors import Precision, TensorSpec
 from cnn_export.proof.parity import OutputParity, Reference
 from cnn_export.proof.probes import PROBE_SEED
 from cnn_export.proof.tolerances import Tolerance
@@ -118,7 +118,7 @@ def build_manifest(
         partitions=_partitions(partitions),
         parity=Parity(
             runtime=target.runtime,
-            reference=_reference(approximation, quantization, uniform.dtype),
+            reference=_reference(approximation, quantization, options.precision, uniform.dtype),
             tolerance_reason=tolerance.reason,
             figures=[_figure(figure) for figure in figures],
         ),
@@ -129,12 +129,16 @@ def build_manifest(
 
 
 def _reference(
-    approximation: Approximation | None, quantization: Quantization | None, dtype: str
+    approximation: Approximation | None,
+    quantization: Quantization | None,
+    precision: Precision,
+    dtype: str,
 ) -> str:
     network = "the checkpoint" if approximation is None else "the approximated checkpoint"
-    if quantization is None:
-        return f"{network} in torch {dtype}"
-    return f"the integer emulation of {network} in {quantization.arithmetic}'s arithmetic"
+    if precision == "int8" and quantization is not None:
+        return f"the integer emulation of {network} in {quantization.arithmetic}'s arithmetic"
+    rounded = ", its weights rounded to int8," if precision == "int8-weights" else ""
+    return f"{network}{rounded} in torch {dtype}"
 
 
 def _scaled(tensor: Tensor, scales: Mapping[str, Scale]) -> Tensor:

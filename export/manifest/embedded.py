@@ -50,7 +50,7 @@ def metadata(
         "target": target,
     }
     if quantization is not None:
-        told["quantization"] = quantization.model_dump(exclude={"accuracy"})
+        told["quantization"] = quantization.model_dump(exclude={"accuracy"}, exclude_none=True)
     return {
         "producer": producer,
         "model": source.model,

@@ -51,14 +51,17 @@ class Accuracy(Record):
 
 
 class Quantization(Record):
-    """One decision for all formats, and how its artifact was judged.
+    """What rounding numbers to fewer bits changes, and how the artifact was judged for it.
 
-    ``arithmetic`` is the runtime's whose integer emulation the artifact equals.
+    ``arithmetic``: of ``int8``, the runtime's whose integer emulation the artifact equals; of
+    ``int8-weights``, what its layers compute in; of ``fp16``, the runtime that was run.
+    ``ranges`` and ``calibration`` are there where activations are integers (``int8``);
+    ``int8_layers`` have integer weights, ``int8_macs`` are computed in integers.
     """
 
     arithmetic: str
-    ranges: str
-    calibration: SampleSet
+    ranges: str | None = None
+    calibration: SampleSet | None = None
     evaluation: SampleSet
     int8_layers: Count
     int8_macs: Count
@@ -73,4 +76,5 @@ class Quantization(Record):
     @property
     def synthetic(self) -> bool:
         """Whether ranges, or accuracy, were measured on no real data."""
-        return "synthetic" in (self.calibration.kind, self.evaluation.kind)
+        sets = (self.calibration, self.evaluation)
+        return any(each is not None and each.kind == "synthetic" for each in sets)

@@ -12,7 +12,8 @@ Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
 """Values by input or output name, in the program's order."""
 
-Precision = Literal["fp32", "fp16", "int8"]
+Precision = Literal["fp32", "fp16", "int8", "int8-weights"]
+"""``int8-weights``: weights in 8 bits, everything else in float32."""
 Layout = Literal["nchw", "nhwc"]
 
 

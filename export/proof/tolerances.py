@@ -70,9 +70,14 @@ _INT8 = Tolerance(
 """What a graph leaves open is derived from it, see :mod:`cnn_export.quantization.emulation.limits`;
 no step is as large as its output's RMS."""
 
+_INT8_WEIGHTS = dataclasses.replace(
+    _FP32, reason="float32 rounding, of the checkpoint with its weights rounded to int8"
+)
+
 TOLERANCES: dict[tuple[str, str], Tolerance] = {
     **{(target, "fp32"): _FP32 for target in _FP16},
     **{(target, "fp16"): tolerance for target, tolerance in _FP16.items()},
     **{(target, "int8"): _INT8 for target in _FP16},
+    **{(target, "int8-weights"): _INT8_WEIGHTS for target in _FP16},
 }
 """(target, precision) → tolerance."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cnn_export.errors import UsageError
+from cnn_export.program.tensors import Precision
 from cnn_export.quantization.calibration.reading import SYNTHETIC
 from cnn_export.quantization.spelling import Border
 
@@ -16,21 +17,28 @@ AUTOMATIC = "auto"
 
 @dataclasses.dataclass(frozen=True)
 class QuantizationRequest:
-    """How ``--precision int8`` is to be done.
+    """How a ``precision`` of fewer bits is to be done.
 
     ``calibration`` holds the samples that ranges are measured on, ``evaluation`` other ones that
-    accuracy is (``None``: a part of ``calibration`` is held back). ``keep_float`` names layers, or
-    is :data:`AUTOMATIC` alone. ``border`` is the type of inputs and outputs. ``strict`` refuses a
+    accuracy is (``None``: a part of ``calibration`` is held back). Only ``int8`` takes ranges; of
+    other precisions either source judges, all of it. ``keep_float`` names layers, or is
+    :data:`AUTOMATIC` alone. ``border`` is the type of inputs and outputs. ``strict`` refuses a
     network with an operator that has no int8 form, instead of keeping it float and saying so.
     """
 
-    calibration: Path | Literal["synthetic"]
-    evaluation: Path | None = None
+    calibration: Path | Literal["synthetic"] | None
+    evaluation: Path | Literal["synthetic"] | None = None
     labels: Path | None = None
     ranges: str | None = None
     keep_float: tuple[str, ...] = ()
     border: Border = "float"
     strict: bool = False
+    precision: Precision = "int8"
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether ranges are taken from samples."""
+        return self.precision == "int8"
 
     def __post_init__(self) -> None:
         """Refuse a border that does not exist, and a choice beside names.
@@ -46,5 +54,6 @@ class QuantizationRequest:
             raise UsageError(
                 f"--keep-float {AUTOMATIC} chooses the layers; name them or let them be chosen"
             )
-        if self.labels is not None and self.calibration == SYNTHETIC and self.evaluation is None:
+        judging = self.calibration if self.evaluation is None else self.evaluation
+        if self.labels is not None and judging == SYNTHETIC:
             raise UsageError("--labels belong to real samples; add --evaluation, or drop them")

@@ -15,10 +15,11 @@ class Spelling:
 
     ``activations``: the dtype between quantize and dequantize; uint8 has zero points 128 higher.
     ``weights``: an int8 ``constant`` behind ``dequantize_per_channel``, or float weights that lie
-    on the grid behind ``quantize_per_channel`` and ``dequantize_per_channel``.
+    on the grid behind ``quantize_per_channel`` and ``dequantize_per_channel``, or ``rounded``: such
+    floats alone, which is what the others mean.
     ``biases``: int32 constants behind ``dequantize_per_channel``, or floats that lie on that grid.
     """
 
     activations: Literal["int8", "uint8"] = "int8"
-    weights: Literal["constant", "requantized"] = "constant"
+    weights: Literal["constant", "requantized", "rounded"] = "constant"
     biases: Literal["int32", "float"] = "int32"

@@ -20,7 +20,29 @@ _EXPLAINED_SAMPLES = 16
 
 
 def layer_table(quantized: Quantized) -> Table:
-    """Return what each layer's integers reach, clip and lose, on a few calibration samples."""
+    """Return what each layer's integers reach, clip and lose."""
+    return _weight_table(quantized) if quantized.statistics is None else _range_table(quantized)
+
+
+def _weight_table(quantized: Quantized) -> Table:
+    title = Text("int8 weights, layer by layer")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("layer")
+    for heading in ("channels", "weights reach", "SNR dB", "bytes", "as float"):
+        table.add_column(heading, justify="right")
+    for each in quantized.weight_errors():
+        table.add_row(
+            Text(printable(each.name)),
+            str(each.channels),
+            f"{each.largest:.4g}",
+            "float" if each.snr_db is None else f"{each.snr_db:.1f}",
+            f"{each.bytes:,}",
+            f"{each.float_bytes:,}",
+        )
+    return table
+
+
+def _range_table(quantized: Quantized) -> Table:
     title = Text(f"int8, layer by layer, on {_EXPLAINED_SAMPLES} calibration samples at most")
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("layer")
@@ -47,11 +69,11 @@ def int8_summary(manifest: Manifest) -> Iterator[str]:
     record = manifest.quantization
     if record is None:
         return
-    yield (
-        f"{manifest.target}: {record.int8_layers} layers in int8, {_share(record, manifest)} of"
-        f" the multiply-accumulates; {_kept(record)}"
-    )
-    yield f"  ranges {record.ranges} of {_samples(record.calibration)}"
+    yield f"{manifest.target}: {_what_is_rounded(record, manifest)}"
+    if record.calibration is not None:
+        yield f"  ranges {record.ranges} of {_samples(record.calibration)}"
+    else:
+        yield f"  judged on {_samples(record.evaluation)}"
     for figure in record.accuracy:
         if figure.bound is not None or not record.judged:
             yield f"  {_figure(figure)}"
@@ -59,6 +81,18 @@ def int8_summary(manifest: Manifest) -> Iterator[str]:
         yield "  not judged: there was no real data (--calibration, --evaluation)"
     elif record.synthetic:
         yield "  ranges are those of synthetic samples"
+
+
+def _what_is_rounded(record: Quantization, manifest: Manifest) -> str:
+    layers = f"{record.int8_layers} layer{'' if record.int8_layers == 1 else 's'}"
+    match manifest.precision:
+        case "int8":
+            share = _share(record, manifest)
+            return f"{layers} in int8, {share} of the multiply-accumulates; {_kept(record)}"
+        case "int8-weights":
+            return f"weights of {layers} in int8, computed in float32; {_kept(record)}"
+        case _:
+            return f"{manifest.precision}, run in {record.arithmetic}"
 
 
 def _share(record: Quantization, manifest: Manifest) -> str:

@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from cnn_export.errors import AccuracyRefused, InputRefused, UsageError
-from cnn_export.job.int8.record import accuracy, sample_set
-from cnn_export.manifest.quantization_fields import KeptFloat, Quantization, Scale
+from cnn_export.job.int8.record import accuracy, kept_float, sample_set
+from cnn_export.manifest.quantization_fields import Accuracy, Quantization, Scale
 from cnn_export.program.program import Program
-from cnn_export.proof.parity import Reference
+from cnn_export.program.tensors import Layout, Session
+from cnn_export.proof.integer_parity import judge_integers, measure_integers
+from cnn_export.proof.parity import OutputParity, Reference
 from cnn_export.proof.probes import Probe, manifest_probe
 from cnn_export.quantization.decision import INT8_MIN, Decision, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
@@ -35,6 +37,7 @@ from cnn_export.quantization.stage.border_program import (
     spelled_program,
 )
 from cnn_export.quantization.stage.quantize import Quantized, quantize
+from cnn_export.quantization.stage.quantizer import Judged
 from cnn_export.quantization.stage.samples import read_samples
 from cnn_export.reparam.cost import node_macs
 from cnn_export.reparam.proof.one_thread import one_thread
@@ -80,6 +83,7 @@ def quantized_for(
     source: SourceModel,
     request: QuantizationRequest,
     recorded: Decision | None,
+    probes: Sequence[Probe],
 ) -> Int8:
     """Read the samples, decide once for all targets (or take what is ``recorded``), and judge.
 
@@ -102,7 +106,7 @@ def quantized_for(
         said = "; ".join((str(error), *samples.notes))
         raise AccuracyRefused(said) from error
     _refuse_float_border(program, quantized.decision, request.border)
-    return Int8(quantized, program, request)
+    return Int8(quantized, program, request, tuple(probes))
 
 
 def _pixels(program: Program, source: SourceModel, border: Border) -> dict[str, TensorScale]:
@@ -171,6 +175,7 @@ class Int8:
     quantized: Quantized
     network: Program
     request: QuantizationRequest
+    probes: tuple[Probe, ...]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -191,20 +196,35 @@ class Int8:
         """Return the graph in the target's spelling."""
         return self._spelled(target.spelling)
 
-    def references(self, target: Target, probes: Sequence[Probe]) -> list[Reference]:
+    def references(self, target: Target) -> list[Reference]:
         """Return what the target's runtime has to answer, to the last bit.
 
-        ``probes`` are of the float program; those that the border makes integers are quantized as
-        a caller would. The manifest's probe is drawn in integers, as runners draw it. The spelling
+        Probes are of the float program; those that the border makes integers are quantized as a
+        caller would. The manifest's probe is drawn in integers, as runners draw it. The spelling
         is the target's own: ONNX Runtime's sums round otherwise on other zero points.
         """
         program = self._spelled(target.spelling)
         emulation = Emulation(program.graph_module, ARITHMETICS[target.name])
-        return [
-            self._reference(probe, program, emulation) for probe in self._probes(probes, program)
-        ]
+        return [self._reference(probe, program, emulation) for probe in self._probes(program)]
 
-    def limits(self, target: Target) -> dict[str, OutputLimit]:
+    def figures(
+        self,
+        target: Target,
+        session: Session,
+        program: Program,
+        layout: Layout,
+        expected: Sequence[Reference],
+    ) -> list[OutputParity]:
+        """Compare the artifact's integers with the emulation's, and judge.
+
+        Raises:
+            ParityError: they differ by more than their graph leaves open.
+        """
+        found = measure_integers(session, program, layout, expected, self._limits(target))
+        judge_integers(found, target.name)
+        return [each.figure() for each in found]
+
+    def _limits(self, target: Target) -> dict[str, OutputLimit]:
         """Return what each output may be off by: nothing, unless a float operator is before it."""
         program = self._spelled(target.spelling)
         limits = output_limits(program.graph_module, ARITHMETICS[target.name])
@@ -219,41 +239,46 @@ class Int8:
         }
 
     def record(self, target: Target) -> Quantization:
-        """Return what the manifest says of the decision."""
+        """Return what the manifest says of the decision, but for its accuracy."""
         quantized = self.quantized
         decision = quantized.decision
         nodes = {node.name: node for node in self.network.graph_module.graph.nodes}
-        arithmetic = ARITHMETICS[target.name].name
-        judged = next(each for each in quantized.judged if each.arithmetic == arithmetic)
         return Quantization(
-            arithmetic=arithmetic,
+            arithmetic=ARITHMETICS[target.name].name,
             ranges="fine-tuned" if quantized.fine_tuned else quantized.options.text,
             calibration=sample_set(quantized.samples.parts.calibration.record),
             evaluation=sample_set(quantized.evaluation.record),
             int8_layers=len(decision.weights),
             int8_macs=sum(node_macs(nodes[name]) for name in decision.weights),
-            kept_float=[
-                KeptFloat(node=node, reason=reason) for node, reason in decision.kept_float.items()
-            ],
-            accuracy=accuracy(judged),
+            kept_float=kept_float(decision),
+            accuracy=[],
         )
+
+    def accuracy(self, target: Target, session: Session, layout: Layout) -> list[Accuracy]:
+        """Return how the emulation answered; the artifact was proven equal to it."""
+        del session, layout
+        return accuracy(self._judged(target))
+
+    def _judged(self, target: Target) -> Judged:
+        arithmetic = ARITHMETICS[target.name].name
+        return next(each for each in self.quantized.judged if each.arithmetic == arithmetic)
 
     def _spelled(self, spelling: Spelling) -> Program:
         quantized = self.quantized
         return spelled_program(self.network, quantized.decision, spelling, self.request.border)
 
-    def _probes(self, probes: Sequence[Probe], program: Program) -> list[Probe]:
+    def _probes(self, program: Program) -> list[Probe]:
         samples = [
             Probe(name, inputs) for name, inputs in self.quantized.held_back(_PROVEN_SAMPLES)
         ]
         border = self.request.border
         if border == "float":
-            return [*probes, *samples]
+            return [*self.probes, *samples]
         scales = border_scales(self.network, self.quantized.decision, border)
         drawn = manifest_probe(program.inputs, kind="pixel")
         return [
             drawn if probe.name == drawn.name else _in_integers(probe, scales, border)
-            for probe in (*probes, *samples)
+            for probe in (*self.probes, *samples)
         ]
 
     def _reference(self, probe: Probe, program: Program, emulation: Emulation) -> Reference:

@@ -1,4 +1,4 @@
-"""The options of ``--precision int8``, apart: they apply to it alone."""
+"""The options of fewer bits than float32 has, apart: they apply to those precisions alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import click
 
 _OPTIONS = (
     click.option(
+        "--weights",
+        metavar="int8",
+        help="Store weights in 8 bits and compute in float32: --precision int8-weights.",
+    ),
+    click.option(
         "--calibration",
         metavar="DIR|FILE.npz|synthetic",
         help="Samples that int8 ranges are measured on: images, or arrays by input name (int8).",
     ),
     click.option(
         "--evaluation",
-        type=click.Path(path_type=Path),
         metavar="DIR|FILE.npz",
         help="Other samples for the accuracy gate. Default: a part of --calibration is held back.",
     ),

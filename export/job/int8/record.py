@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cnn_export.manifest.quantization_fields import Accuracy, SampleSet
+from cnn_export.manifest.quantization_fields import Accuracy, KeptFloat, SampleSet
 from cnn_export.quantization.accuracy.figures import OutputFigures
 from cnn_export.quantization.accuracy.share import Share
 from cnn_export.quantization.accuracy.verdict import Verdict
 from cnn_export.quantization.calibration.record import CalibrationRecord
+from cnn_export.quantization.decision import Decision
 from cnn_export.quantization.stage.quantizer import Judged
 
 
@@ -22,6 +23,11 @@ def sample_set(record: CalibrationRecord) -> SampleSet:
         sha256=record.sha256,
         skipped=[f"{each.name}: {each.reason}" for each in record.skipped],
     )
+
+
+def kept_float(decision: Decision) -> list[KeptFloat]:
+    """Return the operators that are not integer, each with its reason."""
+    return [KeptFloat(node=node, reason=reason) for node, reason in decision.kept_float.items()]
 
 
 def accuracy(judged: Judged) -> list[Accuracy]:

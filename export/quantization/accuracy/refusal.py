@@ -14,9 +14,14 @@ _NAMED = 3
 
 
 def require_accuracy(
-    verdicts: Sequence[Verdict], sensitivity: Sequence[LayerSensitivity] = ()
+    verdicts: Sequence[Verdict],
+    sensitivity: Sequence[LayerSensitivity] = (),
+    what: str = "int8",
+    way: str = "",
 ) -> None:
     """Pass if every figure meets its bound.
+
+    ``what`` names the network that was judged, ``way`` what to do where no layer is to blame.
 
     Raises:
         AccuracyRefused: else; names the figures, the worst layers, what float costs for each, and
@@ -25,7 +30,7 @@ def require_accuracy(
     missed = [verdict.text for verdict in verdicts if not verdict.met]
     if missed:
         raise AccuracyRefused(
-            f"int8 is not accurate enough: {'; '.join(missed)}{_way(sensitivity)}"
+            f"{what} is not accurate enough: {'; '.join(missed)}{way or _way(sensitivity)}"
         )
 
 

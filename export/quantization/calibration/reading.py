@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from cnn_export.errors import InputRefused, UsageError
 from cnn_export.program.normalization import Normalization
@@ -18,7 +18,7 @@ from cnn_export.quantization.calibration.synthetic import SyntheticSamples
 from cnn_export.quantization.calibration.tensor_archive import TensorArchive
 from cnn_export.untrusted.regular_file import FOLDER, kind_at
 
-SYNTHETIC = "synthetic"
+SYNTHETIC: Final = "synthetic"
 
 
 def read_calibration(
@@ -97,7 +97,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes: list[str] = []
     if source.kind == "synthetic":
-        notes.append("calibrated on synthetic samples: ranges and accuracy are not those of data")
+        notes.append("synthetic samples: ranges and accuracy are not those of data")
     if found.converted:
         notes.append(
             f"{found.converted} of {len(found.indices)} images had another number of channels and"

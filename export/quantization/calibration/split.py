@@ -76,6 +76,16 @@ def separate(calibration: CalibrationData, evaluation: CalibrationData) -> Split
     return Split(calibration, held_back, halves(calibration), repeated)
 
 
+def judging(data: CalibrationData) -> Split:
+    """Judge by all samples, where nothing is calibrated.
+
+    ``calibration`` then is their first half, which layers may be chosen by: the other one judges
+    what was chosen.
+    """
+    chosen_by, _ = halves(data)
+    return Split(chosen_by, data, halves(chosen_by))
+
+
 def halves(data: CalibrationData) -> tuple[CalibrationData, CalibrationData]:
     """Return two parts of nearly equal size, disjoint by content."""
     first = frozenset(sorted(set(data.digests))[::2])

@@ -78,11 +78,14 @@ class _LayerWriter:
         value = _stored(self._graph_module, operator.weight)
         integers = weight_integers(value, scales, dim)
         stem, node = str(operator.weight.target), operator.node
+        # A product of two float32 numbers is exact in float64: rounded once, as runtimes do.
+        on_grid = (integers.double() * along(scales.double(), dim, value.ndim)).float()
+        if self._spelling.weights == "rounded":
+            return self._constants.insert(f"{stem}_on_grid", on_grid, before=node)
         grid = self._grid(stem, scales, node)
         if self._spelling.weights == "constant":
             read = self._constants.insert(f"{stem}_int8", integers, before=node)
         else:
-            on_grid = (integers.double() * along(scales.double(), dim, value.ndim)).float()
             read = self._constants.insert(f"{stem}_on_grid", on_grid, before=node)
             args = (read, *grid, dim, *_WEIGHT_RANGE)
             read = insert_call(node.graph, QUANTIZE_PER_CHANNEL, args, before=node, like=node)

@@ -18,7 +18,9 @@ def float_network(program: Program) -> Run:
 
 def int8_network(program: Program, decision: Decision, arithmetic: Arithmetic) -> Run:
     """Return the decided network, float at its border, in a runtime's arithmetic."""
-    graph_module = quantized_graph(program.graph_module, decision, Spelling())
+    # Weights alone are read as the numbers they stand for, once and not at every run.
+    spelling = Spelling() if decision.tensors else Spelling(weights="rounded")
+    graph_module = quantized_graph(program.graph_module, decision, spelling)
     emulation = Emulation(graph_module, arithmetic)
     return module_run(lambda *inputs: emulation.run(inputs), *_names(program))
 

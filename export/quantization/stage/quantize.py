@@ -19,22 +19,28 @@ from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
 from cnn_export.quantization.scheme.observation.statistics import Statistics
 from cnn_export.quantization.scheme.options import SchemeOptions
 from cnn_export.quantization.scheme.simulation.layer_errors import LayerError, layer_errors
+from cnn_export.quantization.scheme.simulation.weight_errors import WeightError, weight_errors
 from cnn_export.quantization.stage.quantizer import Judged, Quantizer
 from cnn_export.quantization.stage.samples import Evaluation, Samples
+
+_NAMES = {"int8-weights": "a network with int8 weights"}
+"""What is said to be not accurate enough, by precision."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Quantized:
     """A decision on a program's graph, the data behind it, and how it was judged.
 
-    ``judged`` holds an entry per arithmetic, over ``evaluation``: the held-back samples without
-    those that float layers were chosen by; on synthetic ones no verdict is drawn. ``chosen`` is
-    what ``--keep-float auto`` chose; ``fine_tuned``: the checkpoint came with the decision.
+    ``statistics`` are those of the calibration samples (``None``: nothing is calibrated where only
+    weights are decided). ``judged`` holds an entry per arithmetic, over ``evaluation``: the
+    held-back samples without those that float layers were chosen by; on synthetic ones no verdict
+    is drawn. ``chosen`` is what ``--keep-float auto`` chose; ``fine_tuned``: the checkpoint came
+    with the decision.
     """
 
     program: Program
     decision: Decision
-    statistics: Statistics
+    statistics: Statistics | None
     options: SchemeOptions
     samples: Samples
     judged: tuple[Judged, ...]
@@ -43,9 +49,19 @@ class Quantized:
     fine_tuned: bool = False
 
     def layer_errors(self, count: int) -> tuple[LayerError, ...]:
-        """Return what each layer's integers lose, on the first calibration samples."""
+        """Return what each layer's integers lose, on the first calibration samples.
+
+        Raises:
+            ValueError: nothing was calibrated.
+        """
+        if self.statistics is None:
+            raise ValueError("weights alone are rounded: there are no ranges to tell of")
         some = self.samples.parts.calibration.first(count)
         return layer_errors(self.program.graph_module, self.decision, self.statistics, some.tensors)
+
+    def weight_errors(self) -> tuple[WeightError, ...]:
+        """Return what rounding does to each layer's weights."""
+        return weight_errors(self.program.graph_module, self.decision)
 
     def held_back(self, count: int) -> list[tuple[str, Tensors]]:
         """Return the first batches of held-back samples, as the program takes them, by name."""
@@ -73,7 +89,8 @@ def quantize(
             of the calibration samples lead to two networks; says what to do.
         InputRefused: nothing of the network can be int8, or not all of it and ``strict`` is set.
     """
-    quantizer = Quantizer(program, samples, options, recorded, border)
+    what, weights_only = _NAMES.get(request.precision, "int8"), not request.calibrates
+    quantizer = Quantizer(program, samples, options, recorded, border, weights_only=weights_only)
     evaluation = samples.evaluation
     decision, chosen = quantizer.decided(), None
     _refuse_what_stays_float(decision, strict=request.strict)
@@ -83,7 +100,7 @@ def quantize(
         arithmetic = next(each for each in arithmetics if each.name == missed.arithmetic)
         sensitivity = quantizer.sensitivity(arithmetic)
         if recorded is not None or AUTOMATIC not in request.keep_float:
-            require_accuracy(missed.verdicts, sensitivity)
+            require_accuracy(missed.verdicts, sensitivity, what)
         # What is chosen on some samples looks better on those than it is.
         to_choose, to_judge = evaluation.halves()
         chosen = _chosen(quantizer, sensitivity, arithmetics, to_choose)
@@ -91,8 +108,8 @@ def quantize(
         _refuse_what_stays_float(decision, strict=request.strict)
         judged = [quantizer.judge(decision, each, to_judge) for each in arithmetics]
         for each in judged:
-            require_accuracy(each.verdicts, sensitivity)
-    if samples.judged and recorded is None:
+            require_accuracy(each.verdicts, sensitivity, what)
+    if samples.judged and recorded is None and not weights_only:
         kept = frozenset(chosen.names if chosen is not None else ())
         quantizer.require_same_twice(arithmetics[0], kept)
     statistics = quantizer.statistics

@@ -24,6 +24,7 @@ from cnn_export.quantization.calibration.data import CalibrationData
 from cnn_export.quantization.decision import Decision, TensorScale
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.scheme.decide import decide
+from cnn_export.quantization.scheme.decide_weights import decide_weights
 from cnn_export.quantization.scheme.observation.observe import observe
 from cnn_export.quantization.scheme.observation.statistics import Statistics
 from cnn_export.quantization.scheme.options import SchemeOptions
@@ -59,17 +60,20 @@ class Quantizer:
         options: SchemeOptions,
         recorded: Decision | None = None,
         border: Mapping[str, TensorScale] = MappingProxyType({}),
+        *,
+        weights_only: bool = False,
     ) -> None:
         """Observe the calibration samples; a ``recorded`` decision is taken as it is.
 
-        ``border`` holds inputs that are integers where nothing else is decided of them.
+        ``border`` holds inputs that are integers where nothing else is decided of them. With
+        ``weights_only`` nothing is observed, and no activation is decided.
 
         Raises:
             InputRefused: NaN or infinity in the network on one of them.
         """
         self.program, self.samples, self._options = program, samples, options
         self._recorded, self._border = recorded, border
-        self.statistics = self._observed(samples.parts.calibration)
+        self.statistics = None if weights_only else self._observed(samples.parts.calibration)
         self._float = float_network(program)
 
     def decided(self, keep_float: frozenset[str] = frozenset()) -> Decision:
@@ -130,10 +134,15 @@ class Quantizer:
     def _observed(self, data: CalibrationData) -> Statistics:
         return observe(self.program.graph_module, data.tensors)
 
-    def _decide(self, statistics: Statistics, more: frozenset[str] = frozenset()) -> Decision:
+    def _decide(
+        self, statistics: Statistics | None, more: frozenset[str] = frozenset()
+    ) -> Decision:
         kept = self._options.keep_float | more
         options = dataclasses.replace(self._options, keep_float=kept)
-        return self._with_border(decide(self.program.graph_module, statistics, options))
+        graph_module = self.program.graph_module
+        if statistics is None:
+            return decide_weights(graph_module, options)
+        return self._with_border(decide(graph_module, statistics, options))
 
     def _with_border(self, decision: Decision) -> Decision:
         return dataclasses.replace(decision, tensors={**self._border, **decision.tensors})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from cnn_export.quantization.calibration.data import CalibrationData
 from cnn_export.quantization.calibration.labels import read_labels
 from cnn_export.quantization.calibration.reading import read_calibration
 from cnn_export.quantization.calibration.record import SkippedSample
-from cnn_export.quantization.calibration.split import Split, halves, separate, split
+from cnn_export.quantization.calibration.split import Split, halves, judging, separate, split
 from cnn_export.quantization.request import QuantizationRequest
 
 
@@ -53,6 +54,23 @@ class Samples:
         """Whether real samples were held back; of noise nothing follows for real data."""
         return not self.parts.held_back.record.synthetic
 
+    def in_batches(self, size: int) -> Samples:
+        """Return the same samples, ``size`` of them together."""
+
+        def cut(data: CalibrationData) -> CalibrationData:
+            return dataclasses.replace(data, batch=size)
+
+        parts = self.parts
+        return dataclasses.replace(
+            self,
+            parts=dataclasses.replace(
+                parts,
+                calibration=cut(parts.calibration),
+                held_back=cut(parts.held_back),
+                halves=(cut(parts.halves[0]), cut(parts.halves[1])),
+            ),
+        )
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of them."""
@@ -90,18 +108,27 @@ def read_samples(
     def read(source: Path | Literal["synthetic"]) -> CalibrationData:
         return read_calibration(source, program.inputs, normalization, pixels=pixels, batch=batch)
 
-    data = read(request.calibration)
-    parts = split(data) if request.evaluation is None else separate(data, read(request.evaluation))
+    parts = _parts(request, read)
     for part in (parts.calibration, parts.held_back, *parts.halves):
         if not len(part):
             raise InputRefused(
-                f"{request.calibration}: a network with a batch of {batch} needs at least"
+                f"{part.store.place}: a network with a batch of {batch} needs at least"
                 f" {4 * batch} samples to calibrate on, and {batch} others to judge by"
             )
     if request.labels is None:
         return Samples(parts, None)
     classes = _classes(program)
     return Samples(parts, read_labels(request.labels, parts.held_back.names, classes))
+
+
+def _parts(
+    request: QuantizationRequest, read: Callable[[Path | Literal["synthetic"]], CalibrationData]
+) -> Split:
+    """Return what calibrates and what judges; without ranges to take, everything may judge."""
+    data = [read(each) for each in (request.calibration, request.evaluation) if each is not None]
+    if len(data) == 2:  # both kinds
+        return separate(data[0], data[1])
+    return split(data[0]) if request.calibrates else judging(data[0])
 
 
 def _classes(program: Program) -> int:

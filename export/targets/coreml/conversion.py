@@ -14,10 +14,11 @@ from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.coreml.decomposed import decompose, unconverted
 from cnn_export.targets.coreml.vendor import coremltools, quiet
 from cnn_export.targets.options import TargetOptions
+from cnn_export.targets.quantized import is_quantized
 
 _DEPLOYMENT_TARGET = "iOS16"
 _INT8_DEPLOYMENT_TARGET = "iOS17"
-"""The first system with ``quantize`` and ``dequantize``."""
+"""The first with ``quantize`` and ``dequantize``, without which coremltools reads no constants."""
 
 _COLOR_LAYOUTS = {1: "GRAYSCALE", 3: "RGB"}
 _INEXACT_PASSES = {"common::fuse_elementwise_to_batchnorm"}
@@ -55,7 +56,7 @@ def convert(program: Program, options: TargetOptions) -> tuple[Any, Path | None]
 
 def deployment_target(options: TargetOptions) -> str:
     """Return the oldest system that the package runs on: the one asked for, or the default."""
-    default = _INT8_DEPLOYMENT_TARGET if options.precision == "int8" else _DEPLOYMENT_TARGET
+    default = _INT8_DEPLOYMENT_TARGET if is_quantized(options) else _DEPLOYMENT_TARGET
     return options.minimum_deployment_target or default
 
 

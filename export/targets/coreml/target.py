@@ -22,7 +22,7 @@ from cnn_export.quantization.spelling import Spelling
 from cnn_export.targets import legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
-from cnn_export.targets.quantized import require_quantized
+from cnn_export.targets.quantized import is_quantized, require_quantized
 
 _WITHOUT_INT8 = ("iOS15", "iOS16", "macOS12", "macOS13", "tvOS15", "tvOS16", "watchOS8", "watchOS9")
 """Those whose Core ML quantizes no activations."""
@@ -78,10 +78,13 @@ class CoreML:
                 f"unknown minimum deployment target {deployment!r} for coreml "
                 f"(iOS15 or later).{nearest(deployment, DEPLOYMENT_TARGETS)}"
             )
-        if options.precision == "int8" and deployment in _WITHOUT_INT8:
+        if is_quantized(options) and deployment in _WITHOUT_INT8:
+            lacks = "Core ML of {} has no int8 activations"
+            if options.precision == "int8-weights":
+                lacks = "coremltools converts no int8 weights for {}"
             raise UsageError(
-                f"Core ML of {deployment} has no int8 activations; take iOS17, macOS14, tvOS17 or "
-                "watchOS10 or later for --minimum-deployment-target"
+                f"{lacks.format(deployment)}; take iOS17, macOS14, tvOS17 or watchOS10 or later for"
+                " --minimum-deployment-target"
             )
 
     def refusals(self, program: Program, options: TargetOptions) -> list[OpRefusal]:

@@ -18,7 +18,7 @@ from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
-from cnn_export.targets.quantized import require_quantized
+from cnn_export.targets.quantized import is_quantized, require_quantized
 
 OPSETS = range(18, 24)
 """Opsets that torch's exporter writes and ONNX Runtime's CPU kernels cover."""
@@ -67,7 +67,7 @@ class Onnx:
         """
         require_quantized(program, options)
         model = _convert(program, options)
-        if options.precision != "int8":
+        if not is_quantized(options):
             model = model_proto.simplified(model, _feeds(program))
         model_proto.finish(model, options.metadata, options.ir_version)
         path.write_bytes(model.SerializeToString(deterministic=True))

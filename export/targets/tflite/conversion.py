@@ -15,12 +15,13 @@ from cnn_export.program.program import BATCH_MAX, Program
 from cnn_export.program.tensors import Layout, TensorSpec
 from cnn_export.targets import diagnosis
 from cnn_export.targets.options import TargetOptions
+from cnn_export.targets.quantized import is_quantized
 
 
 def converted(program: Program, options: TargetOptions) -> bytes:
     """Return the file's content, metadata inside; the same program gives the same bytes.
 
-    With ``int8``, the graph's quantize and dequantize become quantized tensors and operators.
+    With integers, the graph's quantize and dequantize become quantized tensors and operators.
 
     Raises:
         OperatorRefused: the converter refused.
@@ -35,7 +36,7 @@ def converted(program: Program, options: TargetOptions) -> bytes:
         model: Any = litert_torch.convert(
             _calling_convention_copy(program, options.layout),
             sample_kwargs=samples,
-            quant_config=_static_integers() if options.precision == "int8" else None,
+            quant_config=_static_integers() if is_quantized(options) else None,
             dynamic_shapes=_batch_of(samples) if program.dynamic_batch else None,
         )
         return _with_metadata(model, options)

@@ -8,6 +8,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
+
+from cnn_export.program.tensors import Array
+
 INT8, FLOAT32 = "int8", "float32"
 _FILE_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
@@ -15,6 +19,8 @@ _ALIGNMENT = 16
 
 _INT8_VERSION = 2
 """Since this version of theirs, ``QUANTIZE`` and ``DEQUANTIZE`` take int8."""
+_PER_CHANNEL_VERSION = 5
+"""Since this one, ``DEQUANTIZE`` takes a scale per channel."""
 _UINT8_OFFSET = 128
 _LAST_OLD_CODE = 127
 
@@ -42,6 +48,15 @@ def written(model: Any) -> bytes:
     builder = Aligned(1024)
     builder.Finish(model.Pack(builder), file_identifier=_FILE_IDENTIFIER)
     return bytes(builder.Output())
+
+
+def empty_unused_buffers(model: Any) -> None:
+    """Let go of what no tensor and no metadata stores any more; places in the list stay."""
+    used = {tensor.buffer for subgraph in model.subgraphs for tensor in subgraph.tensors}
+    used |= {entry.buffer for entry in model.metadata or ()}
+    for index, buffer in enumerate(model.buffers):
+        if index not in used:
+            buffer.data = None
 
 
 class SubgraphEditor:
@@ -80,6 +95,42 @@ class SubgraphEditor:
             new.quantization.zeroPoint = [int(each) + _UINT8_OFFSET for each in points]
         self.subgraph.tensors.append(new)
         return len(self.subgraph.tensors) - 1
+
+    def content(self, tensor: int) -> bytes:
+        """Return what is stored of a constant tensor; nothing of another one."""
+        data = self._model.buffers[self.subgraph.tensors[tensor].buffer].data
+        return b"" if data is None else bytes(data)
+
+    def stored_int8(self, like: int, integers: Array, scales: Array) -> int:
+        """Add a constant of int8 in a float tensor's shape, and return its index.
+
+        ``integers``: in the tensor's layout, output channels first; ``scales``: (out,), float32.
+        """
+        buffer, tensor = self._schema.BufferT(), self.subgraph.tensors[like]
+        buffer.data = np.frombuffer(integers.tobytes(), dtype=np.uint8)
+        self._model.buffers.append(buffer)
+        new = copy.copy(tensor)
+        new.type, new.buffer = self._schema.TensorType.INT8, len(self._model.buffers) - 1
+        new.name = tensor.name + b"_int8"
+        new.quantization = self._schema.QuantizationParametersT()
+        new.quantization.scale = scales
+        new.quantization.zeroPoint = np.zeros(len(scales), dtype=np.int64)
+        new.quantization.quantizedDimension = 0
+        self.subgraph.tensors.append(new)
+        return len(self.subgraph.tensors) - 1
+
+    def scales(self, tensor: int) -> Array:
+        """Return the scales of a quantized tensor, (channels,)."""
+        return np.asarray(self.subgraph.tensors[tensor].quantization.scale, dtype=np.float32)
+
+    def computed(self, tensor: int) -> None:
+        """Let a constant be what an operator gives."""
+        self.subgraph.tensors[tensor].buffer = 0
+
+    def read_per_channel(self) -> None:
+        """Declare that ``DEQUANTIZE`` is given a scale per channel."""
+        code = self._model.operatorCodes[self._code("DEQUANTIZE")]
+        code.version = max(code.version, _PER_CHANNEL_VERSION)
 
     def call(self, name: str, source: int, result: int) -> Any:
         """Return a new operator of one input and one output, which is not in its place yet."""

@@ -25,6 +25,7 @@ from cnn_export.targets.quantized import require_quantized
 from cnn_export.targets.tflite.borders import with_float_borders
 from cnn_export.targets.tflite.conversion import converted
 from cnn_export.targets.tflite.float_islands import restored
+from cnn_export.targets.tflite.stored_weights import with_int8_weights
 
 _FLOAT16_WEIGHTS: list[dict[str, Any]] = [
     {
@@ -78,12 +79,7 @@ class TFLite:
     def export(self, program: Program, options: TargetOptions, path: Path) -> None:
         """Convert and write; the same program gives the same bytes."""
         require_quantized(program, options)
-        if options.precision != "int8":
-            content = converted(program, options)
-            path.write_bytes(_float16_weights(content) if options.precision == "fp16" else content)
-            return
-        content = converted(with_float_borders(program), options)
-        path.write_bytes(restored(content, _dtypes(program.inputs), _dtypes(program.outputs)))
+        path.write_bytes(_content(program, options))
 
     def load(self, path: Path) -> Session:
         """Load the file in the interpreter with its default XNNPACK delegate."""
@@ -99,6 +95,19 @@ class TFLite:
     def partitions(self, path: Path) -> PartitionReport:
         """Return what XNNPACK takes of the file, as the interpreter planned it."""
         return planned_partitions(path)
+
+
+def _content(program: Program, options: TargetOptions) -> bytes:
+    match options.precision:
+        case "int8":
+            content = converted(with_float_borders(program), options)
+            return restored(content, _dtypes(program.inputs), _dtypes(program.outputs))
+        case "int8-weights":
+            return with_int8_weights(converted(program, options), program.graph_module)
+        case "fp16":
+            return _float16_weights(converted(program, options))
+        case "fp32":
+            return converted(program, options)
 
 
 def _dtypes(specs: Iterable[TensorSpec]) -> dict[str, str]:

@@ -1,0 +1,165 @@
+"""``int8-weights``: weights as 8-bit integers, everything else in float32."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from cnn_export.errors import AccuracyRefused, UsageError
+from cnn_export.job.int8.record import accuracy, kept_float, sample_set
+from cnn_export.job.legalization import Legalized
+from cnn_export.manifest.quantization_fields import Accuracy, Quantization, Scale
+from cnn_export.program.program import Program
+from cnn_export.program.tensors import Layout, Session
+from cnn_export.proof.parity import OutputParity, Reference, judge, measure, references
+from cnn_export.proof.probes import Probe
+from cnn_export.proof.tolerances import TOLERANCES
+from cnn_export.quantization.emulation.core_ml import CORE_ML
+from cnn_export.quantization.insertion.quantized_graph import quantized_graph
+from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
+from cnn_export.quantization.scheme.options import SchemeOptions
+from cnn_export.quantization.spelling import Spelling
+from cnn_export.quantization.stage.batching import batched
+from cnn_export.quantization.stage.quantize import Quantized, quantize
+from cnn_export.quantization.stage.samples import read_samples
+from cnn_export.reparam.proof.one_thread import one_thread
+from cnn_export.source.source_model import SourceModel
+from cnn_export.targets.base import Target
+
+FLOAT32 = dataclasses.replace(CORE_ML, name="float32")
+"""All operators in float32; which runtime's makes a difference in the last digits only."""
+
+ROUNDED = Spelling(weights="rounded")
+
+
+def refuse_weights_early(targets: Sequence[Target]) -> None:
+    """Refuse a format whose runtime cannot read such weights.
+
+    Raises:
+        UsageError: says why, and what to do instead.
+    """
+    if "executorch" in [each.name for each in targets]:
+        raise UsageError(
+            "executorch 1.4 reads int8 weights only where activations are integers too: XNNPACK"
+            " takes none for float layers, and no kernel widens them; use --precision int8 for"
+            " executorch, or export the other formats alone"
+        )
+
+
+def weights_for(
+    legalized: Mapping[str, Legalized],
+    source: SourceModel,
+    request: QuantizationRequest,
+    probes: Sequence[Probe],
+) -> RoundedWeights:
+    """Round the weights of each target's network, and judge each on the samples.
+
+    Raises:
+        InputRefused, UsageError: the samples, or what is asked of them.
+        AccuracyRefused: the rounded network answers otherwise than in float; says what to do.
+    """
+    one = next(iter(legalized.values())).program
+    _, batch = batched(one)
+    pixels = source.takes_pixels
+    samples = read_samples(request, one, source.normalization, pixels=pixels, batch=batch)
+    options = SchemeOptions(keep_float=frozenset(request.keep_float) - {AUTOMATIC})
+
+    def made(program: Program) -> Quantized:
+        wide, size = batched(program)
+        # Another format's graph may fix the batch: judged one by one then.
+        given = samples if size == batch else samples.in_batches(size)
+        return quantize(wide, request, given, options, [FLOAT32])
+
+    try:
+        with one_thread():
+            each_program = {id(each.program): each.program for each in legalized.values()}
+            quantized = {at: made(program) for at, program in each_program.items()}
+    except AccuracyRefused as error:
+        raise AccuracyRefused("; ".join((str(error), *samples.notes))) from error
+    return RoundedWeights(
+        {name: quantized[id(each.program)] for name, each in legalized.items()},
+        {name: each.program for name, each in legalized.items()},
+        tuple(probes),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RoundedWeights:
+    """A decision about weights per target: legalizations may arrange them in another way.
+
+    ``networks`` are the float programs that the decisions are about, by target as well.
+    """
+
+    decided: Mapping[str, Quantized]
+    networks: Mapping[str, Program]
+    probes: tuple[Probe, ...]
+
+    @property
+    def quantized(self) -> Quantized:
+        """One of the decisions, to show."""
+        return next(iter(self.decided.values()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of the data, and of what stays float."""
+        chosen = {
+            f"weights kept float to meet the accuracy bounds: {', '.join(each.chosen.names)}"
+            f" ({each.chosen.bytes_share:.1%} of the weights)"
+            for each in self.decided.values()
+            if each.chosen is not None
+        }
+        return (*self.quantized.samples.notes, *sorted(chosen))
+
+    def program(self, target: Target) -> Program:
+        """Return the graph in the target's spelling."""
+        return self._written(target, target.spelling)
+
+    def references(self, target: Target) -> list[Reference]:
+        """Return what the network answers in float64 with the numbers that its integers mean."""
+        program = self._written(target, ROUNDED)
+        return references(program.graph_module, self.probes, program.outputs)
+
+    def figures(
+        self,
+        target: Target,
+        session: Session,
+        program: Program,
+        layout: Layout,
+        expected: Sequence[Reference],
+    ) -> list[OutputParity]:
+        """Compare the artifact with the rounded network, and judge as float32 is judged.
+
+        Raises:
+            ParityError: it computes something else.
+        """
+        tolerance = TOLERANCES[target.name, "int8-weights"]
+        figures = measure(session, program, layout, expected, tolerance)
+        judge(figures, target.name)
+        return figures
+
+    def scales(self) -> dict[str, Scale]:
+        """Return none: inputs and outputs are floats."""
+        return {}
+
+    def record(self, target: Target) -> Quantization:
+        """Return what the manifest says of the decision, but for its accuracy."""
+        quantized = self.decided[target.name]
+        return Quantization(
+            arithmetic=FLOAT32.name,
+            evaluation=sample_set(quantized.evaluation.record),
+            int8_layers=len(quantized.decision.weights),
+            int8_macs=0,
+            kept_float=kept_float(quantized.decision),
+            accuracy=[],
+        )
+
+    def accuracy(self, target: Target, session: Session, layout: Layout) -> list[Accuracy]:
+        """Return how the rounded network answered; the artifact was proven equal to it."""
+        del session, layout
+        (judged,) = self.decided[target.name].judged
+        return accuracy(judged)
+
+    def _written(self, target: Target, spelling: Spelling) -> Program:
+        network = self.networks[target.name]
+        decision = self.decided[target.name].decision
+        return network.with_graph(quantized_graph(network.graph_module, decision, spelling))
