@@ -93,7 +93,16 @@ def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> di
         "delegate": split.delegate,
         "partitions": split.partitions,
         "ops_outside": sum(outside.count for outside in split.outside),
+        "accuracy": _accuracy(manifest),
     }
+
+
+def _accuracy(manifest: Manifest) -> list[dict[str, object]] | None:
+    """Return the figures that decided; never measured again here."""
+    record = manifest.quantization
+    if record is None:
+        return None
+    return [each.model_dump() for each in record.accuracy if each.bound is not None]
 
 
 def _cost(found: Inspection, name: str) -> ArtifactCost | None:

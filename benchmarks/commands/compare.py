@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from cnn_export.benchmarks.tables.compare_table import Comparisons
 
 
+_FILE_WIDTH = 280
+"""Columns of output that goes to a file or pipe, where nothing needs folding."""
+
+
 @click.command("compare")
 @click.argument("base", metavar="BASE_OR_PAIRS", type=click.Path(path_type=Path))
 @click.argument("new", required=False, type=click.Path(path_type=Path))
@@ -30,7 +34,7 @@ def command(base: Path, new: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(compare_table.as_json(comparisons))
         return
-    result_console().print(compare_table.table_of(comparisons))
+    result_console(width=_FILE_WIDTH).print(compare_table.table_of(comparisons))
     for side, labels in (("base", comparisons.only_base), ("new", comparisons.only_new)):
         for label in labels:
             warn(f"only in {side}: {label}")

@@ -12,6 +12,7 @@ from cnn_export.benchmarks.report.judging import BudgetRow
 from cnn_export.benchmarks.report.numbered import Numbered, NumberedPair, Shown
 from cnn_export.benchmarks.results.series import Series
 from cnn_export.benchmarks.statistics.comparison import verdict_words
+from cnn_export.benchmarks.tables.judged_accuracy import accuracy_text
 from cnn_export.benchmarks.tables.quantities import interval_ms, milliseconds, quantity
 
 PROFILE_ROWS_MAX = 200
@@ -114,7 +115,7 @@ def artifact_table(shown: Shown) -> Table | None:
         return None
     headings = (
         "#", "artifact", "model", "target", "precision", "file", "MACs", "memory access",
-        "partitions",
+        "partitions", "accuracy",
     )  # fmt: skip
     return Table(headings, tuple(map(_artifact_row, shown.series)))
 
@@ -131,6 +132,7 @@ def _artifact_row(one: Numbered) -> tuple[Cell, ...]:
         Cell(quantity(artifact.macs, "MACs"), "n"),
         Cell(quantity(artifact.mac_bytes, "B"), "n"),
         Cell("not known" if artifact.partitions is None else str(artifact.partitions), "n"),
+        Cell(accuracy_text(artifact)),
     )
 
 

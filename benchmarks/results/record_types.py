@@ -144,8 +144,26 @@ class Run(_Record):
         return self
 
 
+class Accuracy(_Record):
+    """One figure that an artifact was judged by when it was made, as its manifest has it.
+
+    ``low`` and ``high`` bound a share of ``samples`` with 95 % confidence.
+    """
+
+    output: str
+    figure: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    bound: float
+    samples: Count
+
+
 class Artifact(_Record):
-    """A planned file; figures come from the file and its manifest, ``None`` where unknown."""
+    """A planned file; figures come from the file and its manifest, ``None`` where unknown.
+
+    ``accuracy`` has the figures that were judged; none, where only noise was at hand.
+    """
 
     cnn_bench: Literal["artifact"] = "artifact"
     run_id: RunId
@@ -160,6 +178,7 @@ class Artifact(_Record):
     delegate: str | None = None
     partitions: Count | None = None
     ops_outside: Count | None = None
+    accuracy: list[Accuracy] | None = Field(default=None, max_length=10_000)
 
 
 class Conditions(_Record):

@@ -17,14 +17,22 @@ from cnn_export.benchmarks.results.series import PairedSeries, Results, Series, 
 from cnn_export.benchmarks.results.setting import Setting, label_of
 from cnn_export.benchmarks.results.versions import differences, matched
 from cnn_export.benchmarks.statistics.comparison import Comparison, verdict_words
+from cnn_export.benchmarks.tables.judged_accuracy import accuracy_text
+from cnn_export.benchmarks.tables.quantities import MILLION, milliseconds, significant
 from cnn_export.command_line.terminal import printable
 
+_SHOWN = {
+    *("name", "sha256", "model", "target", "precision"),
+    *("file_bytes", "macs", "mac_bytes", "accuracy"),
+}
 _STYLES = {"faster": "green", "slower": "bold red", "undecided": "yellow"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One comparison. ``differing`` names conditions, besides the artifact, that changed.
+
+    ``medians_ns`` are those of base and new over their processes.
 
     Of an ``incomplete`` one planned processes are missing.
     """
@@ -33,6 +41,7 @@ class Row:
     new: Artifact
     setting: Setting
     comparison: Comparison
+    medians_ns: tuple[float, float]
     differing: tuple[str, ...]
     flags: tuple[str, ...]
     incomplete: bool = False
@@ -89,13 +98,17 @@ def table_of(comparisons: Comparisons) -> Table:
     table = Table(box=None, pad_edge=False, caption_justify="left")
     for heading in ("base", "new", "where"):
         table.add_column(heading, overflow="fold")
-    for heading in ("new / base", "interval", "p", "processes"):
+    for heading in ("ms", "file MB", "MB moved", "new / base", "interval", "p", "processes"):
         table.add_column(heading, justify="right")
     table.add_column("verdict")
+    table.add_column("accuracy", overflow="fold")
     table.add_column("", overflow="fold")
     for row in comparisons.rows:
         table.add_row(*_cells(row))
-    table.caption = "Above 1 is slower. One ratio or median per process."
+    table.caption = (
+        "Above 1 is slower. One ratio or median per process. Accuracy is what each file was judged"
+        " by when it was made."
+    )
     return table
 
 
@@ -115,6 +128,7 @@ def _pair_row(paired: PairedSeries) -> Row:
         new=new.artifact,
         setting=new.setting,
         comparison=paired.comparison,
+        medians_ns=_medians_ns(base, new),
         differing=tuple(base.setting.differences(new.setting)),
         flags=new.flags,
         incomplete=not paired.complete,
@@ -127,10 +141,15 @@ def _series_row(base: Series, new: Series) -> Row:
         new=new.artifact,
         setting=new.setting,
         comparison=compared(base, new),
+        medians_ns=_medians_ns(base, new),
         differing=tuple(differences(base, new)),
         flags=tuple(sorted({*base.flags, *new.flags})),
         incomplete=not (base.complete and new.complete),
     )
+
+
+def _medians_ns(base: Series, new: Series) -> tuple[float, float]:
+    return base.summary.p50.value, new.summary.p50.value
 
 
 def _labels(series: Sequence[Series]) -> tuple[str, ...]:
@@ -140,8 +159,8 @@ def _labels(series: Sequence[Series]) -> tuple[str, ...]:
 def _record(row: Row) -> dict[str, Any]:
     comparison = row.comparison
     return {
-        "base": _artifact_record(row.base),
-        "new": _artifact_record(row.new),
+        "base": _artifact_record(row.base, row.medians_ns[0]),
+        "new": _artifact_record(row.new, row.medians_ns[1]),
         "setting": row.setting.as_record(),
         "ratio": comparison.ratio.value,
         "ratio_low": comparison.ratio.low,
@@ -158,8 +177,8 @@ def _record(row: Row) -> dict[str, Any]:
     }
 
 
-def _artifact_record(artifact: Artifact) -> dict[str, str]:
-    return artifact.model_dump(include={"name", "sha256", "model", "target", "precision"})
+def _artifact_record(artifact: Artifact, median_ns: float) -> dict[str, Any]:
+    return artifact.model_dump(include=_SHOWN) | {"median_ns": median_ns}
 
 
 def _cells(row: Row) -> list[str]:
@@ -170,10 +189,24 @@ def _cells(row: Row) -> list[str]:
         escape(printable(row.base.name)),
         escape(printable(row.new.name)),
         escape(printable(f"{setting.device.id}, {setting.runtime}, threads {setting.threads}")),
+        " → ".join(map(milliseconds, row.medians_ns)),
+        _change([row.base.file_bytes, row.new.file_bytes]),
+        _change([row.base.mac_bytes, row.new.mac_bytes]),
         f"{ratio.value:.3f}",
         f"{ratio.low:.3f} to {ratio.high:.3f} ({ratio.confidence:.0%})",
         f"{comparison.p_value:.2g}",
         " / ".join(map(str, dict.fromkeys(comparison.processes))),
         f"[{style}]{verdict_words(comparison)}[/]",
+        escape(printable(_accuracies(row))),
         escape(printable("; ".join(notes(row)))),
     ]
+
+
+def _change(sizes: Sequence[int | None]) -> str:
+    """Return bytes of base and new in millions."""
+    return " → ".join("?" if each is None else significant(each / MILLION) for each in sizes)
+
+
+def _accuracies(row: Row) -> str:
+    """Return both files' accuracy, once where it is the same."""
+    return " → ".join(dict.fromkeys(map(accuracy_text, (row.base, row.new))))

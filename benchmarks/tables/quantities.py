@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnn_export.benchmarks.statistics.summary import Interval
 
 NS_PER_MS = 1e6
+MILLION = 1e6
 UNKNOWN = "not known"
 _DIGITS = 3
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))

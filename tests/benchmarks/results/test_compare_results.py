@@ -10,7 +10,9 @@ import made_results as made
 import pytest
 
 from cnn_export.benchmarks.cli import main
+from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Conditions
+from cnn_export.benchmarks.tables import compare_table
 
 MEDIANS = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2, 10.3]
 
@@ -140,3 +142,41 @@ def test_one_file_without_pairs_is_refused(base: Path, capsys: pytest.CaptureFix
 
 def test_three_files_are_a_wrong_usage(base: Path, capsys: pytest.CaptureFixture[str]):
     assert failed(capsys, base, base, base)[0] == 2
+
+
+JUDGED = {"output": "scores", "figure": "agreement", "bound": 0.65, "samples": 40}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"accuracy": [{**JUDGED, "value": 0.815, "low": 0.758, "high": 0.861}]},
+            "fp32 → agreement 81.5% (75.8% to 86.1%) of 40",
+        ),
+        ({"accuracy": [{**JUDGED, "value": 0.91}]}, "fp32 → agreement 0.91 of 40"),
+        ({"accuracy": []}, "fp32 → not judged"),
+        ({}, "fp32 → not judged"),
+    ],
+)
+def test_size_time_bytes_and_accuracy_stand_beside_the_ratio(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, object], said: str
+):
+    """fp32 against int8 in one table: what was judged when the file was made, nothing new."""
+    int8 = made.artifact(precision="int8", file_bytes=1_100_000, mac_bytes=600_000, **fields)
+    plain = made.artifact("old.tflite", file_bytes=4_000_000, mac_bytes=2_000_000)
+    artifacts = [each.sha256 for each in (plain, int8)]
+    pairs = [made.pair(n, [2_000_000 + n] * 5, [1_000_000 + n] * 5) for n in range(8)]
+    lines = [made.run(artifacts=artifacts, compare=True, repeats=8), plain, int8, *pairs]
+    path = made.save(tmp_path / "pairs.jsonl", lines)
+    (found,) = compared(capsys, path)["comparisons"]
+    assert (found["base"]["file_bytes"], found["new"]["mac_bytes"]) == (4_000_000, 600_000)
+    assert found["base"]["median_ns"] == pytest.approx(2_000_003.5)
+    assert found["base"]["accuracy"] is None
+    assert len(found["new"]["accuracy"] or []) == len(fields.get("accuracy") or [])
+    (row,) = compare_table.of_pairs(read_results(path)).rows
+    table = compare_table.table_of(compare_table.Comparisons((row,)))
+    cells = {str(each.header): next(iter(each.cells)) for each in table.columns}
+    assert cells["ms"] == "2.00 → 1.00"
+    assert (cells["file MB"], cells["MB moved"]) == ("4.00 → 1.10", "2.00 → 0.600")
+    assert cells["accuracy"] == said

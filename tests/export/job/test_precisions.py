@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from cnn_export import export
-from cnn_export.benchmarks.artifacts.proven_file import proven_files
+from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_files
 from cnn_export.benchmarks.cost.reading import cost_of
+from cnn_export.benchmarks.tables.judged_accuracy import accuracy_text
 from cnn_export.errors import AccuracyRefused, ParityError, UsageError
 from cnn_export.job.int8.display import int8_summary, layer_table
 from cnn_export.job.precisions.floats import ArtifactGate
@@ -128,6 +129,14 @@ def test_the_record_says_what_was_rounded_and_judged(result: ExportResult) -> No
     assert list(table.columns[4].cells) == [
         f"{each.weight.numel() + 4 * each.weight.shape[0]:,}" for each in Plain().children()
     ]
+
+
+def test_results_hold_what_the_file_was_judged_by(result: ExportResult) -> None:
+    ((manifest, found), *_) = proven_files([result.artifacts[0].path])
+    record = artifact_record(manifest, found, "plain.onnx", "0123456789abcdef")
+    judged = [each for each in manifest.quantization.accuracy if each.bound is not None]
+    assert [each.model_dump() for each in record.accuracy] == [each.model_dump() for each in judged]
+    assert accuracy_text(record).startswith("agreement 100.0% (")
 
 
 def test_a_layer_that_rounding_ruins_is_named_and_kept(samples: Path, tmp_path: Path) -> None:
