@@ -16,7 +16,7 @@ from cnn_export.models.identity_tensor_multiplier import Multiplier, parse_multi
 from cnn_export.program.tensors import Layout, Precision
 from cnn_export.quantization.calibration.reading import SYNTHETIC
 from cnn_export.quantization.request import QuantizationRequest
-from cnn_export.quantization.spelling import Border
+from cnn_export.quantization.spelling import Border, DeviceProfile
 from cnn_export.source.pixels import usable_normalization
 from cnn_export.source.request import SourceRequest
 from cnn_export.targets.options import TargetOptions
@@ -26,7 +26,7 @@ _INTEGERS: tuple[Precision, ...] = ("int8", "int8-weights")
 _APPLIES_TO: dict[str, tuple[Precision, ...]] = {
     **dict.fromkeys(("calibration", "evaluation", "labels"), _LESS_THAN_FLOAT32),
     **dict.fromkeys(("keep_float", "strict"), _INTEGERS),
-    **dict.fromkeys(("ranges", "io"), ("int8",)),
+    **dict.fromkeys(("ranges", "io", "device_profile"), ("int8",)),
 }
 """Setting → the precisions that have it."""
 
@@ -56,6 +56,8 @@ class Settings(TypedDict, total=False):
         ranges: ``"minmax"``, ``"percentile:99.99"`` or ``"mse"``.
         keep_float: layers that stay float, by name, or ``["auto"]``.
         io: ``"float"``, ``"int8"`` or ``"uint8"`` inputs and outputs of an int8 artifact.
+        device_profile: what an int8 ONNX file is for: ``"x86"`` or ``"htp"`` (uint8 activations,
+            as without it) or ``"arm"`` (int8 activations).
         strict: refuse an operator that has no int8 form (default False: it stays float).
         layout: channel order of rank-4 inputs and outputs; ``"nhwc"`` is tflite's.
         opset: ONNX opset.
@@ -91,6 +93,7 @@ class Settings(TypedDict, total=False):
     ranges: str | None
     keep_float: Sequence[str]
     io: Border | None
+    device_profile: DeviceProfile | None
     strict: bool
     layout: Layout
     opset: int | None
@@ -130,6 +133,7 @@ def export(
         ir_version=settings.get("ir_version"),
         minimum_deployment_target=settings.get("minimum_deployment_target"),
         image_input=settings.get("image_input", False),
+        device_profile=settings.get("device_profile"),
     )
     output, examples = settings.get("output"), settings.get("example_inputs")
     normalize = settings.get("normalize")

@@ -246,7 +246,7 @@ def _prove(target: Target, prepared: _Prepared, program: Program, staged: Path) 
     options, plan, session = prepared.options, prepared.plan, opened(target, staged)
     tolerance = TOLERANCES[target.name, options.precision]
     expected = plan.references(target)
-    figures = plan.figures(target, session, program, options.layout, expected)
+    figures = plan.figures(target, staged, session, program, options.layout, expected)
     record, accuracy = plan.record(target), plan.accuracy(target, session, options.layout)
     legalized = prepared.legalized[target.name]
     with refusing_whatever_happens(staged):

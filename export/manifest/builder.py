@@ -136,7 +136,10 @@ def _reference(
 ) -> str:
     network = "the checkpoint" if approximation is None else "the approximated checkpoint"
     if precision == "int8" and quantization is not None:
-        return f"the integer emulation of {network} in {quantization.arithmetic}'s arithmetic"
+        said = f"the integer emulation of {network} in {{}}'s arithmetic"
+        if quantization.proven_in is None:
+            return said.format(quantization.arithmetic)
+        return f"{said.format(quantization.proven_in)}, of the file with its activations in uint8"
     rounded = ", its weights rounded to int8," if precision == "int8-weights" else ""
     return f"{network}{rounded} in torch {dtype}"
 

@@ -55,11 +55,15 @@ class Quantization(Record):
 
     ``arithmetic``: of ``int8``, the runtime's whose integer emulation the artifact equals; of
     ``int8-weights``, what its layers compute in; of ``fp16``, the runtime that was run.
-    ``ranges`` and ``calibration`` are there where activations are integers (``int8``);
-    ``int8_layers`` have integer weights, ``int8_macs`` are computed in integers.
+    ``device_profile`` is what an ONNX file was asked to be for. Where the machine that made it
+    computes otherwise, ``proven_in`` is the arithmetic that the file was proven in, its activations
+    moved to uint8. ``ranges`` and ``calibration`` are there where activations are integers
+    (``int8``); ``int8_layers`` have integer weights, ``int8_macs`` are computed in integers.
     """
 
     arithmetic: str
+    device_profile: Literal["x86", "htp", "arm"] | None = None
+    proven_in: str | None = None
     ranges: str | None = None
     calibration: SampleSet | None = None
     evaluation: SampleSet

@@ -8,6 +8,9 @@ from typing import Literal
 Border = Literal["float", "int8", "uint8"]
 """The type of a file's inputs and outputs."""
 
+DeviceProfile = Literal["x86", "htp", "arm"]
+"""What an ONNX file is for: uint8 activations serve x86 and Qualcomm's HTP, int8 ones ARM."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Spelling:

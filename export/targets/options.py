@@ -8,6 +8,7 @@ from typing import get_args
 
 from cnn_export.errors import UsageError
 from cnn_export.program.tensors import Layout, Precision
+from cnn_export.quantization.spelling import DeviceProfile
 
 _OWNERS = {
     "layout": "tflite",
@@ -15,8 +16,15 @@ _OWNERS = {
     "ir_version": "onnx",
     "minimum_deployment_target": "coreml",
     "image_input": "coreml",
+    "device_profile": "onnx",
 }
 """Option field → the one format that has it."""
+
+_CHOICES = {
+    "precision": get_args(Precision),
+    "layout": get_args(Layout),
+    "device_profile": (*get_args(DeviceProfile), None),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +37,7 @@ class TargetOptions:
     ir_version: int | None = None
     minimum_deployment_target: str | None = None
     image_input: bool = False
+    device_profile: DeviceProfile | None = None
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     """String pairs embedded in the artifact."""
 
@@ -38,10 +47,11 @@ class TargetOptions:
         Raises:
             UsageError: names the value and the choices.
         """
-        for option, known in (("precision", get_args(Precision)), ("layout", get_args(Layout))):
+        for option, known in _CHOICES.items():
             value = getattr(self, option)
             if value not in known:
-                raise UsageError(f"{option} {value!r} does not exist; choose {' or '.join(known)}")
+                name, choices = option.replace("_", "-"), " or ".join(filter(None, known))
+                raise UsageError(f"{name} {value!r} does not exist; choose {choices}")
 
 
 def refuse_foreign_options(options: TargetOptions, target: str) -> None:

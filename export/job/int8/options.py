@@ -47,6 +47,11 @@ _OPTIONS = (
         help="Type of inputs and outputs. Default: float (int8).",
     ),
     click.option(
+        "--device-profile",
+        metavar="x86|htp|arm",
+        help="What an int8 ONNX file is for: uint8 activations (x86, htp) or int8. Default: uint8.",
+    ),
+    click.option(
         "--strict", is_flag=True, help="Refuse what has no int8 form, instead of keeping it float."
     ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from cnn_export.job.int8.record import accuracy, sample_set
 from cnn_export.job.legalization import Legalized
@@ -53,6 +54,7 @@ class Floats:
     def figures(
         self,
         target: Target,
+        path: Path,
         session: Session,
         program: Program,
         layout: Layout,
@@ -63,6 +65,7 @@ class Floats:
         Raises:
             ParityError: it computes something else.
         """
+        del path
         tolerance = TOLERANCES[target.name, self.precision]
         figures = measure(session, program, layout, expected, tolerance)
         judge(figures, target.name, self.precision)

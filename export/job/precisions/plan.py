@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from cnn_export.manifest.quantization_fields import Accuracy, Quantization, Scale
@@ -37,12 +38,13 @@ class Plan(Protocol):
     def figures(
         self,
         target: Target,
+        path: Path,
         session: Session,
         program: Program,
         layout: Layout,
         expected: Sequence[Reference],
     ) -> list[OutputParity]:
-        """Run the artifact on the references' probes and judge what it answers.
+        """Run the artifact at ``path`` on the references' probes and judge what it answers.
 
         Raises:
             ParityError: it computes something else.

@@ -59,7 +59,8 @@ def planned(
     if asked.precision == "int8":
         (one,) = {id(each.program): each.program for each in legalized.values()}.values()
         recorded = recorded_for(request.source.network, one, asked)
-        return quantized_for(targets, one, source, asked, recorded, probes)
+        profile = request.options.device_profile
+        return quantized_for(targets, one, source, asked, recorded, probes, profile)
     if asked.precision == "int8-weights":
         return weights_for(legalized, source, asked, probes)
     gate = _gate(program, source, asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from cnn_export.errors import AccuracyRefused, UsageError
 from cnn_export.job.int8.record import accuracy, kept_float, sample_set
@@ -122,6 +123,7 @@ class RoundedWeights:
     def figures(
         self,
         target: Target,
+        path: Path,
         session: Session,
         program: Program,
         layout: Layout,
@@ -132,6 +134,7 @@ class RoundedWeights:
         Raises:
             ParityError: it computes something else.
         """
+        del path
         tolerance = TOLERANCES[target.name, "int8-weights"]
         figures = measure(session, program, layout, expected, tolerance)
         judge(figures, target.name)
