@@ -35,17 +35,25 @@ Unit = Callable[[Conv], nn.Module]
 
 def conv_norm(conv: Conv) -> nn.Sequential:
     """Return the plain unit: ``conv``, ``bn`` and, if asked for, ``relu``."""
-    convolution = nn.Conv2d(
+    return _unit(conv, conv=_convolution(conv, bias=False), bn=nn.BatchNorm2d(conv.outputs))
+
+
+def deployed_conv(conv: Conv) -> nn.Sequential:
+    """Return the plain unit after its batch norm moved into the convolution."""
+    return _unit(conv, conv=_convolution(conv, bias=True))
+
+
+def _convolution(conv: Conv, *, bias: bool) -> nn.Conv2d:
+    return nn.Conv2d(
         *(conv.inputs, conv.outputs, conv.kernel, conv.stride, conv.kernel // 2),
         groups=conv.groups,
-        bias=False,
+        bias=bias,
     )
-    layers: OrderedDict[str, nn.Module] = OrderedDict(
-        conv=convolution, bn=nn.BatchNorm2d(conv.outputs)
-    )
-    if conv.relu:
-        layers["relu"] = nn.ReLU()
-    return nn.Sequential(layers)
+
+
+def _unit(spec: Conv, /, **layers: nn.Module) -> nn.Sequential:
+    activation: dict[str, nn.Module] = {"relu": nn.ReLU()} if spec.relu else {}
+    return nn.Sequential(OrderedDict({**layers, **activation}))
 
 
 class Residual(nn.Module):

@@ -24,6 +24,8 @@ class FoldConstants(ProgramPass):
     *Given* operators that read stored tensors and numbers only, are deterministic and write
     nothing, up to the values that other operators read. *Result* those values, stored; unless
     that would make the file larger by more than ``small_bytes`` (an expanded scalar, a grid).
+    Then what such a value is computed from is stored instead: an expanded border remains an
+    ``expand``, of a border that is known.
     """
 
     def __init__(self, small_bytes: int = SMALL_BYTES) -> None:
@@ -34,11 +36,17 @@ class FoldConstants(ProgramPass):
         rewrites: list[str] = []
         refusals: list[Refusal] = []
         foldable = _constant_calls(graph_module.graph)
-        for node in [node for node in foldable if _is_read_by_others(node, foldable)]:
+        pending = [node for node in reversed(foldable) if _is_read_by_others(node, foldable)]
+        seen = set(pending)
+        while pending:
+            node = pending.pop()
             size = _bytes(value_of(node))
             if size > max(self._small_bytes, foldable[node]):
                 reason = f"its {size} bytes come from only {foldable[node]} stored bytes"
                 refusals.append(Refusal(node.name, reason))
+                inner = [each for each in node.all_input_nodes if each in foldable]
+                pending += [each for each in reversed(inner) if each not in seen]
+                seen.update(inner)
                 continue
             value = _evaluate(graph_module, node)
             new = insert_constant(graph_module, node.name, value, before=node, like=node)

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
-from pass_checks import check_pass
+from networks import randomize_batch_norm
+from pass_checks import check_pass, graph_of, operators
 from torch import nn
 from torch.nn import functional as F
 
 import cnn_export
+from cnn_export.reparam import reparameterize_graph
 from cnn_export.reparam.passes.borders.constant_border import ConstantBorder
 from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
 from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
@@ -61,6 +63,31 @@ def test_border_of_a_diverse_branch_block(pixels, dynamic):
     assert checked.ops == ["conv2d", "pad", "batch_norm"]
     (pad,) = (n for n in checked.graph_module.graph.nodes if "pad" in n.name)
     assert pad.args[1:] == ([pixels] * 4,)
+
+
+def test_border_of_a_map_too_large_to_store_its_sides():
+    """Stored, a side would be 67 kB in float64, and ``FoldConstants`` stores 65,536 bytes."""
+    image = torch.randn(1, 3, 2, 2100)
+    checked = check_pass(ConstantBorder(), _DiverseBranchPad(1), image, before=BEFORE)
+    assert len(checked.result.rewrites) == 1
+    assert checked.ops == ["conv2d", "pad", "batch_norm"]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_depthwise_branch_of_many_channels_becomes_one_convolution(stride):
+    channels, (height, width) = 512, (7, 8)
+    inner, pad = 2 * channels, _DiverseBranchPad(1)
+    pad.conv = nn.Conv2d(channels, inner, 1, groups=channels, bias=False)
+    pad.bn = nn.BatchNorm2d(inner)
+    torch.manual_seed(2)
+    randomize_batch_norm(pad)
+    conv = nn.Conv2d(inner, channels, 3, stride, groups=channels, bias=False)
+    image = torch.randn(1, channels, height, width)
+    graph_module = graph_of(nn.Sequential(pad, conv), image)
+    report = reparameterize_graph(graph_module)
+    assert operators(graph_module) == ["conv2d"]
+    assert report.proof is not None
+    assert report.proof.relative_error < 1e-12
 
 
 def test_batch_norm_read_by_others_stays_for_them():

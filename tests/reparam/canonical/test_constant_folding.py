@@ -66,6 +66,17 @@ def test_refuses_to_store_a_large_grid():
     assert check_pass(FoldConstants(320_000), _Module(function), IMAGE).result.modified
 
 
+def test_stores_what_a_large_value_is_made_of():
+    def function(m, x):
+        border = (m.scale * 0.5 + 1).expand(4, 3, 50, 70)
+        return x.sum() + border, x.sum() * border.flip(0)
+
+    checked = check_pass(FoldConstants(), _Module(function), IMAGE)
+    assert checked.ops == ["expand", "sum", "add", "sum", "flip", "mul"]
+    assert len(checked.result.rewrites) == 1
+    assert set(checked.reasons) == {"its 336000 bytes come from only 32 stored bytes"}
+
+
 def test_leaves_random_values():
     graph_module = graph_of(_Module(lambda m, x: x + torch.rand(7)), IMAGE)
     assert not FoldConstants()(graph_module).modified
