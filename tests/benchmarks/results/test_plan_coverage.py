@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 from pathlib import Path
@@ -10,35 +9,16 @@ from typing import Any
 
 import made_results as made
 import pytest
-from affine_artifact import manifest_of, save_manifest, write_onnx
+from gated_results import BOUND, MEDIANS, A, B, Lines, gated, lines
 from rich.console import Console
-from scripted_device import ScriptedDevice
 
 from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.report.numbered import numbered
 from cnn_export.benchmarks.report.tables import comparison_table
 from cnn_export.benchmarks.report.writing import Sources, page_of
-from cnn_export.benchmarks.results.plan.coverage import Coverage
 from cnn_export.benchmarks.results.read_series import read_results
-from cnn_export.benchmarks.results.record_types import Ending, Record
-from cnn_export.benchmarks.results.results_file import read_records
-from cnn_export.benchmarks.results.session import IncompleteRun
-from cnn_export.benchmarks.run.run_job import perform
-from cnn_export.benchmarks.run.run_request import Request
+from cnn_export.benchmarks.results.record_types import Ending
 from cnn_export.benchmarks.tables.run_table import render
-from cnn_export.errors import ParityError
-
-A, B = made.sha256("a.tflite"), made.sha256("b.tflite")
-MEDIANS = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2]
-BOUND = "[[budget]]\nlatency_ms = 11\n"
-Lines = list[Record]
-
-
-def lines(missing: int = 0) -> Lines:
-    """A run of two artifacts, six processes each, ``missing`` of the second's at the end."""
-    opening = [made.run(artifacts=[A, B]), made.artifact("a.tflite"), made.artifact("b.tflite")]
-    of_b = made.repeats_ms([1.01 * each for each in MEDIANS], artifact=B)
-    return [*opening, *made.repeats_ms(MEDIANS, artifact=A), *of_b[: 6 - missing]]
 
 
 def ending(sha256: str, outcome: str, processes: int, **fields: object) -> Ending:
@@ -48,12 +28,6 @@ def ending(sha256: str, outcome: str, processes: int, **fields: object) -> Endin
 
 
 NO_MEMORY = [ending(each, "lost", 0, kind="memory") for each in (A, B)]
-
-
-def gated(folder: Path, records: Lines, *options: object, budgets: str = BOUND) -> int:
-    path = made.save_as_is(folder / "r.jsonl", records)
-    (folder / "b.toml").write_text(budgets)
-    return main(["gate", str(path), "--budgets", str(folder / "b.toml"), *map(str, options)])
 
 
 def test_a_whole_run_is_met(tmp_path: Path):
@@ -283,89 +257,6 @@ def test_a_lost_pair_is_undecided(tmp_path: Path):
     assert gated(tmp_path, [*opening, *pairs], budgets=text) == 11
 
 
-REGRESSION = "[[budget]]\nregression_percent = 50\n"
-
-
-def test_what_only_the_baseline_has_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    base = made.save_as_is(tmp_path / "base.jsonl", lines())
-    of_a = [made.run(artifacts=[A]), *lines()[1:2], *lines()[3:9]]
-    assert gated(tmp_path, of_a, "--baseline", base, budgets=REGRESSION) == 4
-    assert "the results lack b.tflite (fp32, host" in capsys.readouterr().err
-    allowed = ("--baseline", base, "--allow-missing")
-    assert gated(tmp_path, of_a, *allowed, budgets=REGRESSION) == 0
-    assert "allowed: the results lack b.tflite" in capsys.readouterr().err
-    assert gated(tmp_path, lines(), "--baseline", base, budgets=REGRESSION) == 0
-
-
-def test_threads_and_devices_of_the_baseline_are_missed_too(tmp_path: Path):
-    one, two = ([*made.repeats_ms(MEDIANS, threads=each)] for each in (1, 2))
-    base = made.save(tmp_path / "base.jsonl", [*made.opened(), *one, *two])
-    options = ("--baseline", base)
-    assert gated(tmp_path, made.planned([*made.opened(), *one]), *options, budgets=REGRESSION) == 4
-    both = made.planned([*made.opened(), *one, *two])
-    assert gated(tmp_path, both, *options, budgets=REGRESSION) == 0
-
-
-XNNPACK_OFF: dict[str, Any] = {"runtime_args": {"xnnpack": "off"}}
-WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "CPUs": ({"cpus": [0]}, {}),
-    "runtime arguments": (XNNPACK_OFF, XNNPACK_OFF),
-    "fixed performance": (
-        {"settings": [{"name": "fixed_performance", "before": "off", "during": "on"}]},
-        {},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_another_way_that_only_the_baseline_ran_is_named(
-    tmp_path: Path, way: str, capsys: pytest.CaptureFixture[str]
-):
-    """The same artifact on the same device at the same threads, run in a second way there."""
-    of_run, of_process = WAYS[way]
-    other = "f" * 16
-    plain = [*made.opened(), *made.repeats_ms(MEDIANS)]
-    again = made.repeats_ms([1.003 * each for each in MEDIANS], run_id=other, **of_process)
-    second = [made.run(other, **of_run), made.artifact(run_id=other), *again]
-    base = made.save_as_is(tmp_path / "base.jsonl", [*plain, *second])
-    assert gated(tmp_path, [*plain, *second], "--baseline", base, budgets=REGRESSION) == 0
-    assert gated(tmp_path, plain, "--baseline", base, budgets=REGRESSION) == 4
-    assert "the results lack net.tflite" in capsys.readouterr().err
-
-
-def test_memory_and_turns_that_only_the_baseline_has_are_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    plain = [*made.opened(), *made.repeats_ms(MEDIANS)]
-    remembered = made.save_as_is(tmp_path / "m.jsonl", [*plain, made.memory(50)])
-    assert gated(tmp_path, plain, "--baseline", remembered, budgets=REGRESSION) == 4
-    assert "the results lack memory of net.tflite" in capsys.readouterr().err
-    old, other = made.sha256("old.tflite"), "f" * 16
-    of_pairs = made.run(other, artifacts=[old, made.sha256("net.tflite")], compare=True)
-    artifacts = [made.artifact(name, other) for name in ("old.tflite", "net.tflite")]
-    pairs = [made.pair(n, [1000 + n] * 4, [1000 + n] * 4, run_id=other) for n in range(6)]
-    in_turns = made.save_as_is(tmp_path / "t.jsonl", [*plain, of_pairs, *artifacts, *pairs])
-    assert gated(tmp_path, plain, "--baseline", in_turns, budgets=REGRESSION) == 4
-    assert "1 thread) interleaved with old.tflite, which" in capsys.readouterr().err
-
-
-def test_a_renamed_version_is_not_gone(tmp_path: Path):
-    old = made.repeats_ms(MEDIANS, artifact=made.sha256("old.tflite"))
-    base = made.save(tmp_path / "b.jsonl", [made.run(), made.artifact("old.tflite"), *old])
-    new = made.planned([*made.opened(), *made.repeats_ms(MEDIANS)])
-    assert gated(tmp_path, new, "--baseline", base, budgets=REGRESSION) == 0
-
-
-def test_a_baseline_that_lacks_processes_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    base = made.save_as_is(tmp_path / "base.jsonl", lines(1))
-    assert gated(tmp_path, lines(), "--baseline", base, budgets=REGRESSION) == 4
-    assert "base.jsonl lacks b.tflite at 1 thread on host: lost" in capsys.readouterr().err
-    allowed = ("--baseline", base, "--allow-missing")
-    assert gated(tmp_path, lines(), *allowed, budgets=REGRESSION) == 0
-
-
 def test_compare_and_report_name_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -382,64 +273,3 @@ def test_compare_and_report_name_what_is_missing(
     html = page_of(Sources(torn, budgets=tmp_path / "b.toml"))
     assert "Not measured: b.tflite at 1 thread on host: lost" in html
     assert ">undecided</td>" in html
-
-
-@pytest.fixture
-def request_(affine_onnx: Path, tmp_path: Path) -> Request:
-    second = tmp_path / "second.onnx"
-    write_onnx(second, ballast=3)
-    save_manifest(second, manifest_of(second, "onnx"))
-    return Request((affine_onnx, second), tmp_path / "r.jsonl", repeats=6, seed=5)
-
-
-def _endings(path: Path) -> dict[tuple[str, str], tuple[str, int]]:
-    found = [each for each in read_records(path) if isinstance(each, Ending)]
-    return {(each.kind, each.artifacts[0]): (each.outcome, each.processes) for each in found}
-
-
-def test_a_run_with_a_failed_parity_is_no_met_gate(
-    request_: Request, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    """The fourth process computes something else; the other artifact is measured whole."""
-    device = ScriptedDevice({3: ParityError("the probe's output is off")})
-    finished = perform(request_, [device])
-    failure = finished.first_failure(request_.out)
-    assert isinstance(failure, ParityError)
-    assert sorted(_endings(request_.out).values()) == [
-        ("failed", 0), ("measured", 1), ("measured", 1), ("measured", 6),
-    ]  # fmt: skip
-    (tmp_path / "b.toml").write_text("[[budget]]\nlatency_ms = 1\n")
-    assert main(["gate", str(request_.out), "--budgets", str(tmp_path / "b.toml")]) == 10
-    assert "failed: the probe's output is off (0 of 6" in capsys.readouterr().err
-    (part,) = Coverage(finished.runs[0].records).missing()
-    assert part.outcome == "failed"
-
-
-def test_a_failed_memory_process_gives_up_the_artifact(request_: Request):
-    perform(request_, [ScriptedDevice({0: IncompleteRun("killed by signal 11")})])
-    assert sorted(_endings(request_.out).values()) == [
-        ("failed", 0), ("failed", 0), ("measured", 1), ("measured", 6),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("after", [0, 1, 5, 13])
-def test_an_interrupted_run_tells_what_it_lost(request_: Request, tmp_path: Path, after: int):
-    device = ScriptedDevice({after: KeyboardInterrupt()})
-    finished = perform(request_, [device])
-    told = _endings(request_.out)
-    assert sum(processes for _, processes in told.values()) == after
-    assert len(told) == 4
-    assert {part.reason for part in Coverage(finished.runs[0].records).missing()} == {"interrupted"}
-    before = (len(list(read_records(request_.out))), after)
-    perform(dataclasses.replace(request_, resume=True, seed=None), [ScriptedDevice()])
-    assert set(_endings(request_.out).values()) == {("measured", 1), ("measured", 6)}
-    assert before[0] < len(list(read_records(request_.out)))
-    (tmp_path / "b.toml").write_text("[[budget]]\nlatency_ms = 1\n")
-    assert main(["gate", str(request_.out), "--budgets", str(tmp_path / "b.toml")]) == 0
-
-
-def test_the_runs_own_table_names_what_is_missing(request_: Request):
-    perform(request_, [ScriptedDevice({5: KeyboardInterrupt()})])
-    console = Console(width=200, record=True, file=io.StringIO())
-    console.print(render(read_results(request_.out)))
-    assert "second.onnx at 1 thread on scripted: lost: interrupted" in console.export_text()

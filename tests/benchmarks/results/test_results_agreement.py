@@ -10,15 +10,13 @@ import dataclasses
 import io
 import json
 import random
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import made_results as made
-import numpy as np
 import pytest
 from affine_artifact import manifest_of, save_manifest, write_onnx
+from random_records import SEEDS, lacking, read
 from random_results import random_results
 from rich.console import Console
 from scripted_device import ScriptedDevice, good_outcome
@@ -36,17 +34,14 @@ from cnn_export.benchmarks.report.tables import Table, comparison_table, latency
 from cnn_export.benchmarks.report.writing import Sources, page_of, results_notes
 from cnn_export.benchmarks.results.plan.missing import missing_lines
 from cnn_export.benchmarks.results.protocol import End, PairSample
-from cnn_export.benchmarks.results.read_series import results_of
-from cnn_export.benchmarks.results.record_types import Memory, Pair, Record, Repeat, Run
-from cnn_export.benchmarks.results.series import PairedTimes, Results, Series
-from cnn_export.benchmarks.selfcheck.selfcheck import against_itself
+from cnn_export.benchmarks.results.record_types import Record
+from cnn_export.benchmarks.results.series import Results
 from cnn_export.benchmarks.statistics.intervals import Interval
 from cnn_export.benchmarks.tables import run_document, run_table
 from cnn_export.benchmarks.tables.compare_table import as_json, of_pairs, of_series
 from cnn_export.benchmarks.tables.quantities import interval_ms, milliseconds
 from cnn_export.errors import InputRefused
 
-SEEDS = range(24)
 BUDGETS = """
 [[budget]]
 latency_ms = 10.2
@@ -57,17 +52,6 @@ peak_memory_bytes = 50_000_000
 [[budget]]
 regression_percent = 1.5
 """
-
-
-@pytest.fixture(params=SEEDS)
-def records(request: pytest.FixtureRequest) -> list[Record]:
-    found = random_results(request.param)
-    assert any(isinstance(each, Repeat | Pair) for each in found), "draw another seed"
-    return found
-
-
-def read(records: Sequence[Record]) -> Results:
-    return results_of(records, "r.jsonl")
 
 
 def text_of(results: Results) -> str:
@@ -92,88 +76,6 @@ def gated(results: Results) -> dict[str, Any] | None:
             return None
         raise
     return json.loads(gate_json(verdict))
-
-
-def grouped(records: Sequence[Record]) -> dict[frozenset[tuple[str, int]], list[Repeat | Pair]]:
-    """Processes by the facts that part series, found without any code of the product's.
-
-    Each group is in the order of its runs and processes, and is named by these.
-    """
-    runs = {each.run_id: each for each in records if isinstance(each, Run)}
-    groups: dict[tuple[Any, ...], list[Repeat | Pair]] = {}
-    for each in records:
-        if isinstance(each, Repeat | Pair):
-            version = each.runtime_version if isinstance(each, Repeat) else each.runtime_versions
-            runtimes = (each.runtime,) if isinstance(each, Repeat) else each.runtimes
-            run = runs[each.run_id]
-            where = (run.device.to_line(), each.threads, tuple(sorted(run.cpus)))
-            # The only argument drawn is LiteRT's.
-            arguments = tuple(each.runtime_args.items()) if "ai-edge-litert" in runtimes else ()
-            groups.setdefault((_hashes(each), *where, version, arguments), []).append(each)
-    order = list(runs)
-    return {
-        frozenset((each.run_id, each.position) for each in group): sorted(
-            group, key=lambda each: (order.index(each.run_id), each.position)
-        )
-        for group in groups.values()
-    }
-
-
-def _hashes(record: Repeat | Pair | Memory) -> tuple[str, ...]:
-    return (record.a, record.b) if isinstance(record, Pair) else (record.artifact,)
-
-
-def group_of(series: Series, groups: dict[frozenset[tuple[str, int]], Any]) -> Any:
-    return groups[frozenset((each.run_id, each.position) for each in series.processes)]
-
-
-def test_series_are_those_of_the_plain_records(records: list[Record]) -> None:
-    results = read(records)
-    groups = grouped(records)
-    assert len(groups) == len(results.timed) + len(results.pairs)
-    for series in results.timed:
-        medians = [np.median(each.samples_ns) for each in group_of(series, groups)]
-        assert series.summary.processes == len(medians)
-        assert series.summary.p50.value == np.median(medians)
-    for paired in results.pairs:
-        plain = group_of(paired.new, groups)
-        assert paired.comparison.processes == (len(plain),) * 2
-        sides = ([each.a_ns for each in plain], [each.b_ns for each in plain])
-        alone = PairedTimes(
-            *(list(map(np.asarray, side)) for side in sides),
-            [each.b_loaded_first for each in plain],
-        )
-        same, _ = against_itself(alone)
-        told = paired.comparison
-        assert (told.ratio, told.p_value, told.processes) == (
-            same.ratio,
-            same.p_value,
-            same.processes,
-        )
-        if told.verdict != same.verdict:
-            assert (told.verdict, paired.complete) == ("undecided", False)
-
-
-def test_completeness_is_that_of_the_plain_records(records: list[Record]) -> None:
-    """Of each series and pair, and what compare says of it, as all others do by the tests below."""
-    results = read(records)
-    short = {
-        (hashes, device, threads)
-        for kind, hashes, device, threads in lacking(records)
-        if kind != "memory"
-    }
-    for series in results.timed:
-        setting = series.setting
-        key = ((series.artifact.sha256,), setting.device.id, setting.threads)
-        assert series.complete == (key not in short)
-    compared = json.loads(as_json(of_pairs(results)))["comparisons"]
-    for paired, told in zip(results.pairs, compared, strict=True):
-        setting = paired.new.setting
-        hashes = (paired.base.artifact.sha256, paired.new.artifact.sha256)
-        whole = (hashes, setting.device.id, setting.threads) not in short
-        assert paired.complete == whole
-        judged = paired.times.compared().verdict
-        assert told["verdict"] == (judged if whole or judged == "slower" else "undecided")
 
 
 def test_times_are_told_alike(records: list[Record]) -> None:
@@ -314,33 +216,6 @@ def test_what_is_missing_is_told_alike(records: list[Record]) -> None:
         judged = [each for each in document["judgements"] if each["bound"] == PROCESSES]
         assert len(judged) == len(told)
     assert len(told) == len(lacking(records))
-
-
-def lacking(records: Sequence[Record]) -> list[tuple[str, tuple[str, ...], str, int]]:
-    """Parts with fewer processes than their plan, found without any code of the product's.
-
-    Kind, SHA-256 of the artifacts, device and threads of each.
-    """
-    kept = Counter(
-        (each.cnn_bench, each.run_id, _hashes(each), each.threads)
-        for each in records
-        if isinstance(each, Repeat | Pair | Memory)
-    )
-    found: list[tuple[str, tuple[str, ...], str, int]] = []
-    for run in (each for each in records if isinstance(each, Run)):
-        if run.compare:
-            parts = [("pair", (run.artifacts[0], each), run.repeats) for each in run.artifacts[1:]]
-        else:
-            each_once = [("repeat", run.repeats), ("memory", 1)]
-            parts = [(kind, (of,), count) for of in run.artifacts for kind, count in each_once]
-        for kind, of, planned in parts:
-            for threads in run.threads:
-                if kept[kind, run.run_id, of, threads] < planned:
-                    found.append((kind, of, run.device.id, threads))
-                # Of a device that was lost before its run began, nothing is there.
-                lost = [each for each in run.group_devices or () if each != run.device.id]
-                found += [(kind, of, device, threads) for device in lost]
-    return found
 
 
 def test_the_commands_say_what_their_functions_say(

@@ -9,69 +9,46 @@ have left it, which may be undecided, with the lost part named, where the whole 
 from __future__ import annotations
 
 import contextlib
-import io
 import json
-import math
 import random
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import made_results as made
 import pytest
 from damage import damaged_bytes, damaged_lines
 from effort import seeds
+from two_devices import (
+    MS,
+    OLD,
+    PAIR_RUN,
+    PHONE_RUN,
+    WHOLE,
+    A,
+    B,
+    ending,
+    on_two_devices,
+    refusal_or,
+    run_of_two,
+)
 
 from cnn_export.benchmarks.cli import main
-from cnn_export.benchmarks.gate.budgets import BOUNDS, parse_budgets, read_budgets
+from cnn_export.benchmarks.gate.budgets import parse_budgets
 from cnn_export.benchmarks.gate.candidates import candidates_of, shortfalls_of
 from cnn_export.benchmarks.gate.judge import Verdict, judge
 from cnn_export.benchmarks.gate.regression import Regressions
 from cnn_export.benchmarks.report.writing import Sources, page_of
 from cnn_export.benchmarks.results.read_series import read_results
-from cnn_export.benchmarks.results.record_types import Conditions, Ending, Record
+from cnn_export.benchmarks.results.record_types import Ending, Record
 from cnn_export.benchmarks.run.resume import last_run
 from cnn_export.benchmarks.tables.compare_table import as_json, of_pairs, of_series
 from cnn_export.errors import ExportError, InputRefused
 
-T = TypeVar("T")
-MS = made.NS_PER_MS
 RANKS = {"met": 0, "undecided": 1, "missed": 2}
-PHONE = made.DEVICE.model_copy(update={"id": "R58", "kind": "adb", "soc": "chip", "api_level": 34})
-A, B, OLD = (made.sha256(f"{name}.tflite") for name in ("a", "b", "old"))
-PHONE_RUN, PAIR_RUN = "1" * 16, "2" * 16
 WIDE = "[[budget]]\nlatency_ms = 30.0\nlatency_p90_ms = 40.0\npeak_memory_bytes = 90_000_000\n"
 NARROW = "[[budget]]\nlatency_ms = 3.0\npeak_memory_bytes = 90_000_000\n"
 SLOWER = "[[budget]]\nregression_percent = 20\n"
-
-
-def ending(run_id: str, kind: str, of: list[str], **more: Any) -> Ending:
-    given: dict[str, Any] = {"run_id": run_id, "kind": kind, "artifacts": of, "threads": 1}
-    return Ending.model_validate(given | {"outcome": "measured", "processes": 8} | more)
-
-
-def run_of_two(run_id: str, device: Any, ms: float) -> list[Record]:
-    """Two artifacts, eight processes each, interleaved, memory, and how each part ended."""
-    dice = random.Random(run_id)  # noqa: S311 - no secret
-    opening: list[Record] = [made.run(run_id, device, repeats=8, artifacts=[A, B])]
-    opening += [made.artifact(f"{name}.tflite", run_id) for name in "ab"]
-    opening += [made.memory(60_000_000, run_id=run_id, artifact=each) for each in (A, B)]
-    timed = [
-        made.repeat(
-            number // 2,
-            [round(ms * MS * (1 + dice.gauss(0, 0.01))) for _ in range(20)],
-            run_id=run_id,
-            artifact=(A, B)[number % 2],
-            position=2 + number,
-            load_ns=5 * MS + dice.randrange(MS),
-            conditions=Conditions(clock_khz=[1_800_000, 1_900_000], temperature_c=[40.5]),
-        )
-        for number in range(16)
-    ]
-    ends = [ending(run_id, "time", [each]) for each in (A, B)]
-    ends += [ending(run_id, "memory", [each], processes=1) for each in (A, B)]
-    return [*opening, *timed, *ends]
 
 
 def run_of_pairs(factor: float) -> list[Record]:
@@ -108,24 +85,6 @@ def interrupted() -> list[Record]:
     return [*lines[:15], *ends]
 
 
-def on_two_devices(ms: float, phone_ms: float, **figures: Any) -> list[Record]:
-    """One call on the host and a phone; ``figures`` are those of both files."""
-    call = {"group": "c" * 16, "group_devices": ["host", "R58"]}
-    both = [
-        *run_of_two(made.RUN_ID, made.DEVICE, ms),
-        *run_of_two(PHONE_RUN, PHONE, phone_ms),
-    ]
-    return [
-        each.model_copy(update=call)
-        if each.cnn_bench == "run"
-        else each.model_copy(update=figures)
-        if each.cnn_bench == "artifact"
-        else each
-        for each in both
-    ]
-
-
-WHOLE = on_two_devices(10, 20)
 LARGE = {"macs": 5000, "partitions": 4}
 SCENARIOS: dict[str, tuple[list[Record], str, str]] = {
     "slow phone": (on_two_devices(10, 80), WIDE, "missed"),
@@ -242,17 +201,6 @@ MUTATORS: tuple[Callable[[str, int], bytes], ...] = (
 )
 
 
-def refusal_or(read: Callable[..., T], *arguments: object) -> T | None:
-    """Return what ``read`` does, ``None`` where it refuses in one line."""
-    try:
-        return read(*arguments)
-    except InputRefused as refusal:
-        message = str(refusal)
-    assert "\n" not in message
-    assert len(message) < 1000
-    return None
-
-
 def _is_cut_short(content: bytes, whole: str) -> bool:
     """Whether only the end is missing, as of a run that was killed earlier."""
     unended = "".join(line for line in whole.splitlines(keepends=True) if '"ending"' not in line)
@@ -346,72 +294,3 @@ def test_the_command_ends_with_one_line_and_a_known_code(
             assert code in (0, 4, 10, 11), (seed, arguments, error)
             assert "internal" not in error
             assert "Traceback" not in error
-
-
-BUDGETS = """# What a release may take.
-[[budget]]
-model = "net*"
-target = "tflite"
-threads = 1
-latency_ms = 12.5
-latency_p90_ms = 15
-regression_percent = 3
-allow_slight_regression = false
-
-[[budget]]
-device = "R5*"
-peak_memory_bytes = 60_000_000
-file_bytes = 25_000_000
-macs = 240_000_000
-mac_bytes = 30_000_000
-partitions = 1
-load_ms = 40.25
-"""
-
-
-def test_a_damaged_budget_file_is_refused_or_read_to_the_letter(tmp_path: Path):
-    """Nothing in it is passed over: what is read is what an independent reader of TOML finds."""
-    path = tmp_path / "b.toml"
-    read = 0
-    for seed in seeds():
-        damage = (damaged_bytes, lambda content, s: damaged_lines(content.decode(), s).encode())
-        path.write_bytes(damage[seed % 2](BUDGETS.encode(), seed))
-        budgets = refusal_or(read_budgets, path)
-        if budgets is None:
-            continue
-        read += 1
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))["budget"]
-        assert [each.model_dump(exclude_unset=True) for each in budgets] == tables
-        for budget in budgets:
-            assert budget.bounds
-            assert all(math.isfinite(limit) and limit >= 0 for limit in budget.bounds.values())
-            assert budget.bounds.keys() <= BOUNDS.keys()
-    assert 0 < read < len(seeds())
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "budget = " + "[" * 5000,
-        "[[budget]]\nmacs = 0x" + "f" * 5000,
-        "[[budget]]\nmacs = " + "9" * 5000,
-        "[[budget]]\nthreads = 0x" + "f" * 400,
-        "[[budget]]\nlatency_ms = 1e308",
-        "[[budget]]\nlatency_ms = inf",
-        "[[budget]]\nlatency_ms = true",
-        "[[budget]]\nregression_percent = nan",
-        "[[budget]]\nmodel = 2026-01-01\nmacs = 1",
-        "[[budget]]\n" + "x" * 100_000 + " = 1",
-        "[[budget]]\nmacs = '" + "x" * 100_000 + "'",
-        "[[budget]]\nmodel = '" + "*a" * 2000 + "'\nmacs = 1",
-        "[[budget]]\nmodel = '[!]'\nmacs = 1\n[[budget]]\nmodel = '[z-a]'\nmacs = 1",
-    ],
-)
-def test_odd_budgets_are_refused_in_a_line(text: str, tmp_path: Path):
-    results = made.save_as_is(tmp_path / "r.jsonl", WHOLE)
-    (tmp_path / "b.toml").write_text(text)
-    said = io.StringIO()
-    with contextlib.redirect_stderr(said):
-        code = main(["gate", str(results), "--budgets", str(tmp_path / "b.toml")])
-    assert code == 4
-    assert len(said.getvalue()) < 1500
