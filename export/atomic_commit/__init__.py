@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from cnn_export.atomic_commit.one_file import append_text, replaced, require_apart, save_text
 from cnn_export.atomic_commit.recovery import settle
-from cnn_export.atomic_commit.replaceable import require_replaceable
+from cnn_export.atomic_commit.replacing import require_replaceable
 from cnn_export.atomic_commit.staged_files import (
     Staging,
     discard_unfinished,

@@ -15,11 +15,29 @@ from pathlib import Path
 from cnn_export.atomic_commit.exchange import exchange
 from cnn_export.atomic_commit.journal import Entry
 from cnn_export.atomic_commit.private_folder import PrivateFolder
-from cnn_export.errors import InputRefused
+from cnn_export.errors import DestinationError, InputRefused
 from cnn_export.untrusted.artifact_digest import artifact_digest
 
+_PACKAGE_INDEX = "Manifest.json"
 _NOTHING = "0" * 64
 """Stands for the digest of what is there and cannot be read, such as a link that leads nowhere."""
+
+
+def require_replaceable(path: Path, *, is_package: bool) -> None:
+    """Refuse to replace a folder by a file, a file by a folder, or a folder of other content.
+
+    Raises:
+        DestinationError: names the path and what is there.
+        OSError: it cannot be looked at.
+    """
+    if not path.exists() or (not is_package and path.is_file()):
+        return
+    if is_package and (path / _PACKAGE_INDEX).is_file():
+        return
+    kind = "a folder" if path.is_dir() else "a file" if path.is_file() else "no regular file"
+    raise DestinationError(
+        f"cannot replace {path}: it is {kind}, not an earlier export; move it or give another -o"
+    )
 
 
 def prepared(folder: PrivateFolder, name: str) -> Entry:

@@ -14,8 +14,7 @@ from cnn_export.atomic_commit.journal import Entry, decide, finish, is_pending, 
 from cnn_export.atomic_commit.locks import folder_locked
 from cnn_export.atomic_commit.private_folder import PrivateFolder
 from cnn_export.atomic_commit.recovery import settle_locked, take_back
-from cnn_export.atomic_commit.replaceable import require_replaceable
-from cnn_export.atomic_commit.replacing import install, prepared
+from cnn_export.atomic_commit.replacing import install, prepared, require_replaceable
 from cnn_export.command_line.job_trail import TRAIL
 from cnn_export.command_line.signals import held_back
 from cnn_export.errors import DestinationError

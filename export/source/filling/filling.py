@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from cnn_export.errors import CheckpointError, one_line
-from cnn_export.source.contents.fingerprints import Fingerprint, fingerprint, fingerprints
 from cnn_export.source.contents.matching import (
     dtype_text,
     is_counter,
@@ -24,7 +23,7 @@ from cnn_export.source.contents.matching import (
     state_of,
     tensors_of,
 )
-from cnn_export.source.filling.unsaved import require_saved
+from cnn_export.source.filling.unsaved import Fingerprint, fingerprint, fingerprints, require_saved
 
 Tensors = Mapping[str, torch.Tensor]
 _NO_EXTRAS: Mapping[str, Any] = {}

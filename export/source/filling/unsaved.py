@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import zlib
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
@@ -12,11 +13,13 @@ import torch
 from torch import nn
 
 from cnn_export.errors import CheckpointError
-from cnn_export.source.contents.fingerprints import Fingerprint, fingerprint
 from cnn_export.source.contents.matching import listed
 from cnn_export.source.filling.reachable import reachable
 
 _OTHER_SEED = 20_261_130
+
+Fingerprint = tuple[torch.dtype, tuple[int, ...], int]
+"""dtype, shape, and CRC-32 of the values' bytes: enough against accidents and own code."""
 
 
 def require_saved(module: nn.Module, state: Mapping[str, Any]) -> None:
@@ -109,3 +112,15 @@ def require_same_constants(module: nn.Module, once: Mapping[str, Fingerprint]) -
             f"{type(module).__name__} draws {listed(drawn)} at random when it is built, and no"
             " checkpoint holds it; make it a persistent buffer or a parameter"
         )
+
+
+def fingerprint(tensor: torch.Tensor) -> Fingerprint:
+    """Return the mark of a dense CPU tensor with data. Nothing is copied where it is contiguous."""
+    flat = tensor.detach().contiguous().reshape(-1)
+    checksum = zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
+    return tensor.dtype, tuple(tensor.shape), checksum
+
+
+def fingerprints(tensors: Mapping[str, torch.Tensor]) -> dict[str, Fingerprint]:
+    """Return the marks by name."""
+    return {name: fingerprint(tensor) for name, tensor in tensors.items()}
