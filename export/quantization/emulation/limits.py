@@ -71,6 +71,11 @@ def output_limits(graph_module: fx.GraphModule, arithmetic: Arithmetic) -> list[
     return [_limit(node, open_at[node], arithmetic) for node in results]
 
 
+def is_moved(node: fx.Node) -> bool:
+    """Whether each element of the result is one of its inputs', or a constant beside them."""
+    return operator_name(node) in _MOVED.split()
+
+
 def _limit(node: fx.Node, open_operators: tuple[str, ...], arithmetic: Arithmetic) -> OutputLimit:
     step = _step(node)
     if not open_operators:
@@ -107,7 +112,7 @@ def _is_exact(node: fx.Node, arithmetic: Arithmetic) -> bool:
 
 def _step(node: fx.Node) -> float | None:
     """Return the size of a step of this value, seen through operators that move values."""
-    while operator_name(node) in _MOVED.split() and len(node.all_input_nodes) == 1:
+    while is_moved(node) and len(node.all_input_nodes) == 1:
         (node,) = node.all_input_nodes
     if node.target is DEQUANTIZE:
         return grid_of(node).scale

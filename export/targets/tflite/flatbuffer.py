@@ -139,6 +139,44 @@ class SubgraphEditor:
         operator.inputs, operator.outputs = [source], [result]
         return operator
 
+    def take_out(self, kind: str) -> None:
+        """Remove all operators of a kind: what reads their results reads their inputs."""
+        read: dict[int, int] = {}
+        kept: list[Any] = []
+        for operator in self.operators:
+            operator.inputs = [read.get(each, each) for each in map(int, operator.inputs)]
+            if self.name(operator) == kind:
+                read[operator.outputs[0]] = operator.inputs[0]
+            else:
+                kept.append(operator)
+        self.operators[:] = kept
+
+    def drop_unused(self, entries: list[Any]) -> None:
+        """Remove operators whose results nothing reads, and tensors that nothing names.
+
+        ``entries``: the signatures' inputs and outputs, which name tensors as well.
+        """
+        graph = self.subgraph
+        wanted = {int(tensor) for tensor in graph.outputs}
+        kept: list[Any] = []
+        for operator in reversed(self.operators):
+            if wanted.intersection(operator.outputs):
+                kept.append(operator)
+                wanted.update(tensor for tensor in operator.inputs if tensor >= 0)
+        self.operators[:] = kept[::-1]
+        wanted.update(graph.inputs, *(operator.outputs for operator in kept))
+        order = sorted(wanted)
+        place = {old: new for new, old in enumerate(order)}
+        place[-1] = -1
+        graph.tensors = [graph.tensors[old] for old in order]
+        for operator in self.operators:
+            operator.inputs = [place[int(tensor)] for tensor in operator.inputs]
+            operator.outputs = [place[int(tensor)] for tensor in operator.outputs]
+        graph.inputs = [place[int(tensor)] for tensor in graph.inputs]
+        graph.outputs = [place[int(tensor)] for tensor in graph.outputs]
+        for entry in entries:
+            entry.tensorIndex = place[int(entry.tensorIndex)]
+
     def _code(self, name: str) -> int:
         """Return the place of a kind among those that the model declares."""
         wanted = getattr(self._schema.BuiltinOperator, name)

@@ -1,9 +1,9 @@
 """Give operators and borders back their floats that the converter made integers of.
 
 In its static mode the converter drops every pair of dequantize and quantize around an operator and
-calls the integer kernel. Of hard-swish, means or sigmoids TFLite has one, but the XNNPACK delegate
-takes none of them: each ends a partition, and computes otherwise than the graph says. Between
-``DEQUANTIZE`` and ``QUANTIZE`` the delegate takes the float kernel, and one partition is left.
+calls the integer kernel. Fences keep it from that where the graph computes in float; what remains
+are moves of integers that the XNNPACK delegate does not take in int8. Each would end a partition:
+between ``DEQUANTIZE`` and ``QUANTIZE`` the delegate takes the float kernel.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cnn_export.targets.tflite.file_borders import restore_inputs, restore_outputs
 from cnn_export.targets.tflite.flatbuffer import (
     FLOAT32,
-    INT8,
     SubgraphEditor,
     read_model,
     written,
@@ -31,42 +31,27 @@ _INTEGER = frozenset(
 """What a decision means to be integers: layers, sums, products, and what only moves values."""
 
 
-def restored(content: bytes, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> bytes:
+def restored(
+    content: bytes, inputs: Mapping[str, str], outputs: Mapping[str, str], *, fence: str
+) -> bytes:
     """Return the file with all other operators in float32, and the borders in the wanted dtypes.
 
     ``inputs`` and ``outputs`` hold, by name, ``float32``, ``int8`` or ``uint8``. A tensor that is
-    no int8 in ``content`` stays as it is.
+    no int8 in ``content`` stays as it is. Operators of the kind ``fence`` are taken out: what reads
+    their results reads what they read.
     """
     model = read_model(content)
     for index, subgraph in enumerate(model.subgraphs):
         editor = SubgraphEditor(model, subgraph)
+        editor.take_out(fence)
         _restore_operators(editor)
-        for signature in model.signatureDefs or ():
-            if signature.subgraphIndex == index:
-                _restore_inputs(editor, signature.inputs, inputs)
-                _restore_outputs(editor, signature.outputs, outputs)
+        signatures = [each for each in model.signatureDefs if each.subgraphIndex == index]
+        for signature in signatures:
+            restore_inputs(editor, signature.inputs, inputs)
+            restore_outputs(editor, signature.outputs, outputs)
+        entries = [each for named in signatures for each in (*named.inputs, *named.outputs)]
+        editor.drop_unused(entries)
     return written(model)
-
-
-def _restore_inputs(editor: SubgraphEditor, entries: list[Any], wanted: Mapping[str, str]) -> None:
-    """Let callers give the wanted dtype, which becomes int8 inside."""
-    for entry in entries:
-        tensor, kind = entry.tensorIndex, wanted[entry.name.decode()]
-        if kind != INT8 and editor.is_int8(tensor):
-            entry.tensorIndex = editor.beside(tensor, kind)
-            editor.operators.insert(0, editor.call("QUANTIZE", entry.tensorIndex, tensor))
-            _rename(editor.subgraph.inputs, tensor, entry.tensorIndex)
-
-
-def _restore_outputs(editor: SubgraphEditor, entries: list[Any], wanted: Mapping[str, str]) -> None:
-    """Let callers get the wanted dtype, made of int8 at the end."""
-    for entry in entries:
-        tensor, kind = entry.tensorIndex, wanted[entry.name.decode()]
-        if kind != INT8 and editor.is_int8(tensor):
-            entry.tensorIndex = editor.beside(tensor, kind)
-            name = "DEQUANTIZE" if kind == FLOAT32 else "QUANTIZE"
-            editor.operators.append(editor.call(name, tensor, entry.tensorIndex))
-            _rename(editor.subgraph.outputs, tensor, entry.tensorIndex)
 
 
 def _restore_operators(editor: SubgraphEditor) -> None:
@@ -91,7 +76,3 @@ def _island(editor: SubgraphEditor, operator: Any) -> list[Any]:
             operator.outputs[position] = editor.beside(tensor, FLOAT32)
             after.append(editor.call("QUANTIZE", operator.outputs[position], tensor))
     return [*before, operator, *after]
-
-
-def _rename(tensors: list[int], old: int, new: int) -> None:
-    tensors[:] = [new if tensor == old else tensor for tensor in tensors]

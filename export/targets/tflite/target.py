@@ -24,6 +24,7 @@ from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 from cnn_export.targets.quantized import require_quantized
 from cnn_export.targets.tflite.borders import with_float_borders
 from cnn_export.targets.tflite.conversion import converted
+from cnn_export.targets.tflite.fences import fence
 from cnn_export.targets.tflite.float_islands import restored
 from cnn_export.targets.tflite.stored_weights import with_int8_weights
 
@@ -100,14 +101,20 @@ class TFLite:
 def _content(program: Program, options: TargetOptions) -> bytes:
     match options.precision:
         case "int8":
-            content = converted(with_float_borders(program), options)
-            return restored(content, _dtypes(program.inputs), _dtypes(program.outputs))
+            return _integers(program, options)
         case "int8-weights":
             return with_int8_weights(converted(program, options), program.graph_module)
         case "fp16":
             return _float16_weights(converted(program, options))
         case "fp32":
             return converted(program, options)
+
+
+def _integers(program: Program, options: TargetOptions) -> bytes:
+    floats = with_float_borders(program)
+    kind = fence(floats.graph_module)
+    inputs, outputs = _dtypes(program.inputs), _dtypes(program.outputs)
+    return restored(converted(floats, options), inputs, outputs, fence=kind)
 
 
 def _dtypes(specs: Iterable[TensorSpec]) -> dict[str, str]:

@@ -240,7 +240,7 @@ def test_camera_pixels_go_straight_in(tmp_path: Path) -> None:
     np.savez(data, image=pixels)
     result = export(
         Small(),
-        ["onnx", "executorch"],
+        ["onnx", "tflite", "executorch"],
         output=tmp_path,
         input_size=SHAPE[1:],
         precision="int8",

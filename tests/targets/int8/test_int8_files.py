@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from cnn_export.errors import UsageError
+from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.job.legalization import legalize
 from cnn_export.program.program import Program, capture
 from cnn_export.quantization.decision import Decision, TensorScale
@@ -210,3 +210,45 @@ def test_tflite_keeps_in_floats_what_xnnpack_takes_in_floats_only(
     integers = {name for name, kind in found if kind == "int8"}
     assert not integers & {"HARD_SWISH", "MEAN", "RELU_0_TO_1", "AVERAGE_POOL_2D"}
     assert ("CONV_2D", "float32") not in found
+
+
+class _Waves(nn.Module):
+    """The two operators that fences are made of; one output that is returned twice."""
+
+    def __init__(self, *waves: Any) -> None:
+        super().__init__()
+        self.layer, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 5, 1)
+        self.waves = waves
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = self.layer(image)
+        y = self.last(sum(wave(x) for wave in self.waves))
+        return y, y
+
+
+def _waves(*waves: Any) -> tuple[Program, Decision]:
+    torch.manual_seed(7)
+    program = capture(_Waves(*waves).eval(), (torch.randn(SHAPE),))
+    images = [(torch.randn(SHAPE),) for _ in range(8)]
+    return program, decide(program.graph_module, observe(program.graph_module, lambda: images))
+
+
+@pytest.mark.parametrize("border", ["float", "int8", "uint8"])
+def test_tflite_takes_out_fences_and_nothing_else(border: Border, tmp_path: Path) -> None:
+    program, decision = _waves(torch.sin)
+    target, path = load_target("tflite"), tmp_path / "waves.tflite"
+    quantized = _quantized(program, decision, "tflite", border)
+    target.export(quantized, OPTIONS, path)
+    image = torch.from_numpy(_image(15))
+    given = _steps(decision, program, image.numpy(), border) if border != "float" else image.numpy()
+    results = target.load(path)({"image": given})
+    expected = emulate(quantized.graph_module, (torch.from_numpy(given),), XNNPACK)
+    for spec, value in zip(quantized.outputs, expected, strict=True):
+        np.testing.assert_array_equal(results[spec.name], value.numpy())
+
+
+def test_tflite_has_no_fence_for_a_network_of_all_that_could_be_one(tmp_path: Path) -> None:
+    program, decision = _waves(torch.sin, torch.cos)
+    quantized = _quantized(program, decision, "tflite", "float")
+    with pytest.raises(OperatorRefused, match="sin and cos"):
+        load_target("tflite").export(quantized, OPTIONS, tmp_path / "waves.tflite")

@@ -35,6 +35,12 @@ def _networks():
             lambda x, f, g: g(F.hardswish(f(x)).mean((2, 3))),
             [_conv(5, 9, 3), nn.Linear(9, 33)],
         ),
+        "elu": (lambda x, f: F.elu(f(x)), [_conv(5, 9, 3, padding=1)]),
+        "elu, layer": (lambda x, f, g: g(F.elu(f(x), 0.7)), [_conv(5, 9, 3), _conv(9, 7, 1)]),
+        "least, layer": (
+            lambda x, f, g: g(torch.minimum(f(x).exp(), f(x) * 0.5)),
+            [_conv(5, 9, 3), _conv(9, 7, 1)],
+        ),
         "squeezed": (_squeezed, [_conv(5, 12, 3), _conv(12, 8, 1), _conv(8, 12, 1)]),
     }
 
