@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cnn_export.targets.tflite.flatbuffer import FLOAT32, INT8, SubgraphEditor
+from cnn_export.targets.tflite.flatbuffer import FLOAT32, INT8, INT64, SubgraphEditor
 
 
 def restore_inputs(editor: SubgraphEditor, entries: list[Any], wanted: Mapping[str, str]) -> None:
-    """Let callers give the wanted dtype, which becomes int8 inside."""
+    """Let callers give the wanted dtype, which becomes int8 inside.
+
+    Whole numbers of 64 bits, which the converter narrows in its static mode, are given in 64.
+    """
     for entry in entries:
         tensor, kind = entry.tensorIndex, wanted[entry.name.decode()]
-        if kind != INT8 and editor.is_int8(tensor):
+        name = _conversion(editor, tensor, kind)
+        if name is not None:
             entry.tensorIndex = editor.beside(tensor, kind)
-            editor.operators.insert(0, editor.call("QUANTIZE", entry.tensorIndex, tensor))
+            editor.operators.insert(0, editor.call(name, entry.tensorIndex, tensor))
             _rename(editor.subgraph.inputs, tensor, entry.tensorIndex)
+
+
+def _conversion(editor: SubgraphEditor, tensor: int, kind: str) -> str | None:
+    if editor.is_int8(tensor) and kind != INT8:
+        return "QUANTIZE"
+    return "CAST" if editor.is_int32(tensor) and kind == INT64 else None
 
 
 def restore_outputs(editor: SubgraphEditor, entries: list[Any], wanted: Mapping[str, str]) -> None:

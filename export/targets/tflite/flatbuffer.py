@@ -12,7 +12,7 @@ import numpy as np
 
 from cnn_export.program.tensors import Array
 
-INT8, FLOAT32 = "int8", "float32"
+INT8, FLOAT32, INT64 = "int8", "float32", "int64"
 _FILE_IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
 """Of every buffer, as in files that the converter writes: runtimes read int32 biases in place."""
@@ -83,13 +83,20 @@ class SubgraphEditor:
         """Whether a tensor holds int8; −1 is an optional one that is absent."""
         return tensor >= 0 and self.subgraph.tensors[tensor].type == self._schema.TensorType.INT8
 
+    def is_int32(self, tensor: int) -> bool:
+        """Whether a tensor holds int32."""
+        return self.subgraph.tensors[tensor].type == self._schema.TensorType.INT32
+
     def beside(self, tensor: int, kind: str) -> int:
-        """Add a tensor like an int8 one, in ``float32`` or ``uint8``, and return its index."""
+        """Add a tensor like another one, in ``float32``, ``uint8`` or ``int64``; return its index.
+
+        Of an int8 one, ``uint8`` is the same steps.
+        """
         like, new = self.subgraph.tensors[tensor], self._schema.TensorT()
         new.shape, new.shapeSignature, new.hasRank = like.shape, like.shapeSignature, like.hasRank
         new.type = getattr(self._schema.TensorType, kind.upper())
         new.name = like.name + f"_{kind}".encode()
-        if kind != FLOAT32:
+        if kind not in (FLOAT32, INT64):
             new.quantization = copy.copy(like.quantization)
             points = like.quantization.zeroPoint
             new.quantization.zeroPoint = [int(each) + _UINT8_OFFSET for each in points]
@@ -138,44 +145,6 @@ class SubgraphEditor:
         operator.opcodeIndex = self._code(name)
         operator.inputs, operator.outputs = [source], [result]
         return operator
-
-    def take_out(self, kind: str) -> None:
-        """Remove all operators of a kind: what reads their results reads their inputs."""
-        read: dict[int, int] = {}
-        kept: list[Any] = []
-        for operator in self.operators:
-            operator.inputs = [read.get(each, each) for each in map(int, operator.inputs)]
-            if self.name(operator) == kind:
-                read[operator.outputs[0]] = operator.inputs[0]
-            else:
-                kept.append(operator)
-        self.operators[:] = kept
-
-    def drop_unused(self, entries: list[Any]) -> None:
-        """Remove operators whose results nothing reads, and tensors that nothing names.
-
-        ``entries``: the signatures' inputs and outputs, which name tensors as well.
-        """
-        graph = self.subgraph
-        wanted = {int(tensor) for tensor in graph.outputs}
-        kept: list[Any] = []
-        for operator in reversed(self.operators):
-            if wanted.intersection(operator.outputs):
-                kept.append(operator)
-                wanted.update(tensor for tensor in operator.inputs if tensor >= 0)
-        self.operators[:] = kept[::-1]
-        wanted.update(graph.inputs, *(operator.outputs for operator in kept))
-        order = sorted(wanted)
-        place = {old: new for new, old in enumerate(order)}
-        place[-1] = -1
-        graph.tensors = [graph.tensors[old] for old in order]
-        for operator in self.operators:
-            operator.inputs = [place[int(tensor)] for tensor in operator.inputs]
-            operator.outputs = [place[int(tensor)] for tensor in operator.outputs]
-        graph.inputs = [place[int(tensor)] for tensor in graph.inputs]
-        graph.outputs = [place[int(tensor)] for tensor in graph.outputs]
-        for entry in entries:
-            entry.tensorIndex = place[int(entry.tensorIndex)]
 
     def _code(self, name: str) -> int:
         """Return the place of a kind among those that the model declares."""

@@ -18,6 +18,7 @@ from cnn_export.targets.tflite.flatbuffer import (
     read_model,
     written,
 )
+from cnn_export.targets.tflite.pruning import drop_unused, take_out
 
 _INTEGER = frozenset(
     {
@@ -43,14 +44,14 @@ def restored(
     model = read_model(content)
     for index, subgraph in enumerate(model.subgraphs):
         editor = SubgraphEditor(model, subgraph)
-        editor.take_out(fence)
+        take_out(editor, fence)
         _restore_operators(editor)
         signatures = [each for each in model.signatureDefs if each.subgraphIndex == index]
         for signature in signatures:
             restore_inputs(editor, signature.inputs, inputs)
             restore_outputs(editor, signature.outputs, outputs)
         entries = [each for named in signatures for each in (*named.inputs, *named.outputs)]
-        editor.drop_unused(entries)
+        drop_unused(editor, entries)
     return written(model)
 
 

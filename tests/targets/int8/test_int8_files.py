@@ -252,3 +252,31 @@ def test_tflite_has_no_fence_for_a_network_of_all_that_could_be_one(tmp_path: Pa
     quantized = _quantized(program, decision, "tflite", "float")
     with pytest.raises(OperatorRefused, match="sin and cos"):
         load_target("tflite").export(quantized, OPTIONS, tmp_path / "waves.tflite")
+
+
+class _Indexed(nn.Module):
+    """A layer, and a row of a table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.table = nn.Conv2d(3, 4, 3), nn.Embedding(7, 4)
+
+    def forward(self, image: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+        return self.layer(image).mean((2, 3)) + self.table(index)
+
+
+def test_tflite_takes_64_bit_indices_beside_integers(tmp_path: Path) -> None:
+    torch.manual_seed(8)
+    given = (torch.randn(SHAPE), torch.tensor([3]))
+    program = capture(_Indexed().eval(), given)
+    decision = decide(program.graph_module, observe(program.graph_module, lambda: [given] * 4))
+    quantized, path = _quantized(program, decision, "tflite", "float"), tmp_path / "indexed.tflite"
+    target = load_target("tflite")
+    target.export(quantized, OPTIONS, path)
+    for index in (0, 5):
+        inputs = (given[0], torch.tensor([index]))
+        (actual,) = target.load(path)(
+            {"image": inputs[0].numpy(), "index": inputs[1].numpy()}
+        ).values()
+        (expected,) = emulate(quantized.graph_module, inputs, XNNPACK)
+        np.testing.assert_array_equal(actual, expected.numpy())
