@@ -22,7 +22,7 @@ from cnn_export.models.training import digits
 from cnn_export.models.training.losses import BiasLoss
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
-    "bias": BiasLoss,
+    "bias": lambda: BiasLoss(normalization="local"),
     "cross-entropy": lambda: BiasLoss(alpha=0.0, beta=0.0),
 }
 _EPOCH_SEED_STRIDE = 100_003

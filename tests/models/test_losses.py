@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from cnn_export.models.training.losses import BiasLoss, scaled_variance
+from cnn_export.models.training.losses import BiasLoss, feature_variance, scaled_variance
 
 
 def sample(count: int = 6, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -37,6 +39,43 @@ def test_loss_equals_numpy(alpha, beta):
     assert BiasLoss(alpha, beta)(features, logits, targets).item() == pytest.approx(expected, 1e-12)
 
 
+OFFICIAL = {
+    "global": [1.6037887038899077, 1.9070157599081428, 1.8380813952212678],
+    "local": [1.6037887038899077, 1.9070157599081428, 1.8349302866992325],
+}
+"""What lusinlu/bias-loss-skipblocknet@b557bca's ``BiasLoss`` gave for :func:`batches`, in turn."""
+
+
+def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    torch.manual_seed(3)
+    for scale in (1.0, 0.3, 2.0):
+        features = torch.randn(6, 4, 3, 5, dtype=torch.float64) * scale
+        features *= torch.linspace(0.2, 3, 6, dtype=torch.float64).reshape(-1, 1, 1, 1)
+        yield features, torch.randn(6, 5, dtype=torch.float64), torch.arange(6) % 5
+
+
+@pytest.mark.parametrize("mode", list(OFFICIAL))
+def test_losses_of_batches_in_turn_are_the_authors(mode):
+    loss = BiasLoss(normalization=mode)
+    assert [float(loss(*batch)) for batch in batches()] == pytest.approx(OFFICIAL[mode], rel=1e-12)
+
+
+def test_the_running_minimum_is_state_and_stands_still_in_evaluation():
+    first, _, last = batches()
+    loss, resumed = BiasLoss(), BiasLoss()
+    loss(*first)
+    resumed.load_state_dict(loss.state_dict())
+    assert resumed.minimum == feature_variance(first[0]).min()
+    loss.eval()(first[0] * 0.1, *first[1:])
+    assert torch.equal(loss(*last), resumed(*last))
+    assert not torch.equal(loss(*last), BiasLoss()(*last))
+
+
+def test_other_normalizations_are_refused():
+    with pytest.raises(ValueError, match="global or local, got 'batch'"):
+        BiasLoss(normalization="batch")
+
+
 def test_weights_run_from_the_flattest_to_the_most_varied_sample():
     features, _, _ = sample()
     weights = BiasLoss().weights(features)
@@ -51,11 +90,14 @@ def test_scale_of_all_features_does_not_matter():
     torch.testing.assert_close(scaled_variance(features * 7 + 2), scaled_variance(features))
 
 
+@pytest.mark.parametrize("mode", list(OFFICIAL))
 @pytest.mark.parametrize("count", [1, 4])
-def test_equal_variances_weigh_alike_without_nan(count):
+def test_equal_variances_weigh_alike_without_nan(count, mode):
     features = torch.randn(1, 2, 3, 3).expand(count, -1, -1, -1)
     logits, targets = torch.randn(count, 3), torch.zeros(count, dtype=torch.int64)
-    loss = BiasLoss()(features, logits, targets)
+    bias_loss = BiasLoss(normalization=mode)
+    bias_loss(features * torch.linspace(0.1, 0.4, count).reshape(-1, 1, 1, 1), logits, targets)
+    loss = bias_loss(features, logits, targets)
     torch.testing.assert_close(loss, 0.7 * functional.cross_entropy(logits, targets))
 
 
