@@ -43,7 +43,7 @@ class BiasLoss(nn.Module):
     cannot lower its loss by flattening its features. α = β = 0 is plain cross-entropy.
 
     ``normalization`` says what v is measured from. ``global``, the default of the authors' code
-    (lusinlu/bias-loss-skipblocknet@b557bca, ``bias_loss/biasloss.py``): the least variance of all
+    (``BiasLoss`` of lusinlu/bias-loss-skipblocknet@b557bca): the least variance of all
     batches so far in training mode, a buffer of the module; only the minimum runs, the spread is
     the batch's, so v may exceed 1. ``local``, that code's other mode: the batch's own minimum.
     """
