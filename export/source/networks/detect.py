@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cnn_export.errors import UsageError
+from cnn_export.errors import TargetUnavailable, UsageError
 from cnn_export.models.registry import Architecture, Shapes, architectures
 from cnn_export.source.contents.matching import Mismatch, compare
 from cnn_export.source.networks.candidates import Candidate
+from cnn_export.source.networks.fingerprint_index import networks_with
+from cnn_export.source.networks.timm_models import is_known, timm_candidate
 from cnn_export.source.networks.torchvision_families import FAMILIES, Family
-from cnn_export.source.networks.torchvision_models import family_candidates
+from cnn_export.source.networks.torchvision_models import family_candidates, fitting_candidates
 
 _LIKENESS = 0.3
 """Share of a network's tensors that must agree before it is called alike."""
@@ -22,7 +24,21 @@ def matches(shapes: Shapes) -> tuple[Candidate, ...]:
     fitting, _ = _registered_candidates(shapes)
     compared = _compared(shapes, ([candidate] for candidate in fitting))
     for family in _marked(shapes):
-        compared += _compared(shapes, family_candidates(family, shapes))
+        compared += _compared(shapes, fitting_candidates(family, shapes))
+    return tuple(candidate for candidate, mismatch in compared if not mismatch)
+
+
+def indexed_matches(shapes: Shapes) -> tuple[Candidate, ...]:
+    """Return every timm network whose tensors all match.
+
+    Raises:
+        TargetUnavailable: there are such, and timm is not installed.
+    """
+    names = networks_with("timm", shapes)
+    try:
+        compared = _compared(shapes, ([timm_candidate(each, shapes)] for each in _known(names)))
+    except TargetUnavailable as error:
+        raise TargetUnavailable(f"the tensors are those of {_either(names)}: {error}") from error
     return tuple(candidate for candidate, mismatch in compared if not mismatch)
 
 
@@ -61,6 +77,15 @@ def _registered_candidates(shapes: Shapes) -> tuple[list[Candidate], list[Candid
     candidates = [registered_candidate(a, shapes) for a in architectures().values()]
     fitting = [each for each in candidates if each.inferred]
     return fitting, [each for each in candidates if not each.inferred]
+
+
+def _known(names: Sequence[str]) -> list[str]:
+    """Leave out what another version of timm than the index's does not have."""
+    return [name for name in names if is_known(name)]
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(f"timm:{name}" for name in names)
 
 
 def _marked(shapes: Shapes) -> list[Family]:

@@ -72,7 +72,7 @@ def timm_candidate(name: str, shapes: Shapes) -> Candidate:
         inferred["reparameterized"] = True
     return Candidate(
         label=f"timm:{name}",
-        build=functools.partial(_build, name),
+        build=functools.partial(create, name),
         arguments=inferred,
         input_size=(inferred.get("in_chans", channels), height, width),
         normalization=_normalization(config, inferred),
@@ -82,7 +82,7 @@ def timm_candidate(name: str, shapes: Shapes) -> Candidate:
     )
 
 
-def _build(name: str, *, reparameterized: bool = False, **arguments: Any) -> Any:
+def create(name: str, *, reparameterized: bool = False, **arguments: Any) -> Any:
     """Build the network, with its branches merged as timm does that before it saves one."""
     timm = _timm()
     network = timm.create_model(name, pretrained=False, **arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 from cnn_export.errors import UsageError, nearest
 from cnn_export.models.registry import Shapes
 from cnn_export.source.networks.candidates import Candidate
+from cnn_export.source.networks.fingerprint_index import networks_with
 from cnn_export.source.networks.torchvision_families import (
     MNASNET_PUBLISHED,
     Family,
@@ -40,6 +42,17 @@ def family_candidates(family: Family, shapes: Shapes) -> Iterator[list[Candidate
                 _candidate(name, family, shapes, {**variant, **width})
                 for width in _width_arguments(family, name, shapes)
             ]
+
+
+def fitting_candidates(family: Family, shapes: Shapes) -> Iterator[list[Candidate]]:
+    """Yield those of :func:`family_candidates` that the tensors may be all of.
+
+    Networks of fixed width are looked up, so that one is built and not ten.
+    """
+    names = family.names
+    if not family.widths and not family.absent:
+        names = networks_with("torchvision", shapes)
+    return family_candidates(dataclasses.replace(family, names=names), shapes)
 
 
 def named_candidate(name: str, shapes: Shapes) -> Candidate:

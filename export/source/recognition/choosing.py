@@ -9,6 +9,8 @@ from cnn_export.errors import CheckpointError
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.recorded.recorded_arguments import recorded_arguments
 
+_SHOWN = 6
+
 
 def only_one(
     found: Sequence[Candidate], metadata: Mapping[str, Any], given: Mapping[str, Any]
@@ -23,9 +25,11 @@ def only_one(
     if len(left) == 1:
         return left[0]
     differing = _differing(left)
-    choices = " or ".join(f"--model {c.label}{_options(c, differing)}" for c in left)
+    choices = [f"--model {c.label}{_options(c, differing)}" for c in left[:_SHOWN]]
+    more = f" or {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
     raise CheckpointError(
-        f"{len(left)} networks of different function have these tensors; choose with {choices}"
+        f"{len(left)} networks of different function have these tensors; choose with"
+        f" {' or '.join(choices)}{more}"
     )
 
 

@@ -9,7 +9,7 @@ from cnn_export.errors import CheckpointError
 from cnn_export.source.contents.leftovers import kind_of
 from cnn_export.source.contents.matching import shapes_of
 from cnn_export.source.networks.candidates import Candidate
-from cnn_export.source.networks.detect import Compared, matches, nearest
+from cnn_export.source.networks.detect import Compared, indexed_matches, matches, nearest
 from cnn_export.source.networks.timm_models import is_installed
 from cnn_export.source.recognition.evidence import recorded_network, weighed
 from cnn_export.source.recognition.mapping import mapped
@@ -52,6 +52,11 @@ def recognise(
         if named:
             require_whole(named[0], spelling)
             return _with_spelling(named, spelling)
+    for spelling in spellings:
+        indexed = indexed_matches(shapes_of(spelling.tensors))
+        if indexed:
+            require_whole(indexed[0], spelling)
+            return _with_spelling(weighed(indexed, spelling, metadata, given), spelling)
     raise mixed or _unknown(spellings, metadata)
 
 
