@@ -26,7 +26,7 @@ _INTEGERS: tuple[Precision, ...] = ("int8", "int8-weights")
 _APPLIES_TO: dict[str, tuple[Precision, ...]] = {
     **dict.fromkeys(("calibration", "evaluation", "labels"), _LESS_THAN_FLOAT32),
     **dict.fromkeys(("keep_float", "strict"), _INTEGERS),
-    **dict.fromkeys(("ranges", "io", "device_profile"), ("int8",)),
+    **dict.fromkeys(("ranges", "io", "device_profile", "bias_correction", "equalize"), ("int8",)),
 }
 """Setting → the precisions that have it."""
 
@@ -55,6 +55,10 @@ class Settings(TypedDict, total=False):
         labels: a file with the class of each such sample.
         ranges: ``"minmax"``, ``"percentile:99.99"`` or ``"mse"``.
         keep_float: layers that stay float, by name, or ``["auto"]``.
+        bias_correction: move every int8 layer's biases by what rounding shifts their means
+            (default False: of the default's ranges it makes no better network).
+        equalize: balance the ranges of channels between successive layers first, exactly (default
+            False: scales per channel need it rarely).
         io: ``"float"``, ``"int8"`` or ``"uint8"`` inputs and outputs of an int8 artifact.
         device_profile: what an int8 ONNX file is for: ``"x86"`` or ``"htp"`` (uint8 activations,
             as without it) or ``"arm"`` (int8 activations).
@@ -92,6 +96,8 @@ class Settings(TypedDict, total=False):
     labels: str | Path | None
     ranges: str | None
     keep_float: Sequence[str]
+    bias_correction: bool
+    equalize: bool
     io: Border | None
     device_profile: DeviceProfile | None
     strict: bool
@@ -219,6 +225,8 @@ def _quantization(settings: Settings, precision: Precision) -> QuantizationReque
         keep_float=tuple(settings.get("keep_float", ())),
         border=settings.get("io") or "float",
         strict=settings.get("strict", False),
+        bias_correction=settings.get("bias_correction", False),
+        equalize=settings.get("equalize", False),
         precision=precision,
     )
 

@@ -46,7 +46,7 @@ from cnn_export.source.load import load
 from cnn_export.source.source_model import SourceModel, trace
 from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target
-from cnn_export.targets.legalizations import INT8, Legalization
+from cnn_export.targets.legalizations import INT8, INT8_EQUALIZED, Legalization
 from cnn_export.targets.options import TargetOptions
 from cnn_export.targets.trial import explained, opened
 
@@ -154,7 +154,7 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
             exact = expected if approximation else rounded_references(source, program, expected)
             report = reparameterize(program, exact)
     with step("legalize"):
-        legalizations = {target.name: _legalization(target, options) for target in targets}
+        legalizations = {target.name: _legalization(target, request) for target in targets}
         legalized = legalize(program, legalizations, options.precision, reparam=request.reparam)
     with step("quantize") if request.quantization else contextlib.nullcontext():
         plan = planned(request, targets, source, program, legalized, expected)
@@ -162,9 +162,12 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
     return _Prepared(source, plan, normalization, report, legalized, options, approximation)
 
 
-def _legalization(target: Target, options: TargetOptions) -> Legalization:
+def _legalization(target: Target, request: ExportRequest) -> Legalization:
     """Return a target's own passes; in int8 those of all, as there is one decision on one graph."""
-    return INT8 if options.precision == "int8" else target.legalization
+    asked = request.quantization
+    if asked is None or asked.precision != "int8":
+        return target.legalization
+    return INT8_EQUALIZED if asked.equalize else INT8
 
 
 def _probes(

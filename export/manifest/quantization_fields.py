@@ -65,6 +65,7 @@ class Quantization(Record):
     device_profile: Literal["x86", "htp", "arm"] | None = None
     proven_in: str | None = None
     ranges: str | None = None
+    bias_correction: Literal[True] | None = None
     calibration: SampleSet | None = None
     evaluation: SampleSet
     int8_layers: Count

@@ -24,6 +24,7 @@ class QuantizationRequest:
     other precisions either source judges, all of it. ``keep_float`` names layers, or is
     :data:`AUTOMATIC` alone. ``border`` is the type of inputs and outputs. ``strict`` refuses a
     network with an operator that has no int8 form, instead of keeping it float and saying so.
+    ``bias_correction`` and ``equalize`` are of the same network what the ranges do not mend.
     """
 
     calibration: Path | Literal["synthetic"] | None
@@ -33,6 +34,8 @@ class QuantizationRequest:
     keep_float: tuple[str, ...] = ()
     border: Border = "float"
     strict: bool = False
+    bias_correction: bool = False
+    equalize: bool = False
     precision: Precision = "int8"
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from cnn_export.reparam.pass_pipeline import PipelinePass
+from cnn_export.reparam.passes.equalize.equalize_layers import EqualizeLayers
 from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
     AveragePoolsAsConvolutions,
 )
@@ -169,3 +170,15 @@ in parts (two processes): TFLite 0.99, ONNX Runtime 0.93, ExecuTorch 0.97; maske
 Hard-swish stays float, measured on TFLite: as the product of a map and a layer that computes
 ``clip(x/6 + 1/2, 0, 1)`` it would be integer, and MobileNetV3-Large takes 1.15 of the time there.
 """
+
+INT8_EQUALIZED = Legalization(
+    (
+        *INT8.passes,
+        LegalizationPass(
+            EqualizeLayers(),
+            "last: it balances the channels of layers as they are quantized, pools among them",
+        ),
+    )
+)
+"""With ``--equalize``. Not by default: MobileNetV2, whose weights have a scale per channel, agrees
+with fp32 no better (``quantization/scheme/options.py`` has the figures)."""

@@ -71,7 +71,8 @@ def int8_summary(manifest: Manifest) -> Iterator[str]:
         return
     yield f"{manifest.target}: {_what_is_rounded(record, manifest)}"
     if record.calibration is not None:
-        yield f"  ranges {record.ranges} of {_samples(record.calibration)}"
+        corrected = ", biases corrected" if record.bias_correction else ""
+        yield f"  ranges {record.ranges} of {_samples(record.calibration)}{corrected}"
     else:
         yield f"  judged on {_samples(record.evaluation)}"
     for figure in record.accuracy:

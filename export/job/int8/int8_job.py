@@ -18,7 +18,7 @@ from cnn_export.quantization.finetuning.recorded_decision import recorded_decisi
 from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
 from cnn_export.quantization.scheme.options import SchemeOptions, parse_ranges
 from cnn_export.quantization.spelling import Border, DeviceProfile
-from cnn_export.quantization.stage.batching import batched
+from cnn_export.quantization.stage.batching import batched, widened
 from cnn_export.quantization.stage.border_program import (
     border_scales,
 )
@@ -65,7 +65,7 @@ def quantized_for(
         InputRefused, UsageError: the samples, or what is asked of them.
         AccuracyRefused: int8 answers otherwise than float; says what to do.
     """
-    wide, batch = batched(program)
+    wide, batch = _corrigible(program) if request.bias_correction else batched(program)
     pixels = source.takes_pixels
     samples = read_samples(request, program, source.normalization, pixels=pixels, batch=batch)
     arithmetics = [form_of(each, profile).arithmetic for each in targets]
@@ -82,6 +82,21 @@ def quantized_for(
         raise AccuracyRefused(said) from error
     _refuse_float_border(program, quantized.decision, request.border)
     return Int8(quantized, program, request, tuple(probes), profile)
+
+
+def _corrigible(program: Program) -> tuple[Program, int]:
+    """Return the program as it takes all samples at once, whose means biases are corrected by.
+
+    Raises:
+        UsageError: it takes one batch size only.
+    """
+    wide = widened(program)
+    if wide is None:
+        raise UsageError(
+            "--bias-correction compares means over many samples at once, and this network takes"
+            " only its own batch; give --batch dynamic, or drop it"
+        )
+    return wide, batched(program)[1]
 
 
 def _pixels(program: Program, source: SourceModel, border: Border) -> dict[str, TensorScale]:
@@ -116,10 +131,11 @@ def recorded_for(
     found = recorded_decision(network) if isinstance(network, Path) else None
     if found is None:
         return None
-    if request.ranges or request.keep_float:
+    asked = (request.ranges, request.keep_float, request.bias_correction, request.equalize)
+    if any(asked):
         raise UsageError(
-            "the checkpoint was fine-tuned for the int8 decision that it holds; drop --ranges and"
-            " --keep-float"
+            "the checkpoint was fine-tuned for the int8 decision that it holds; drop --ranges,"
+            " --keep-float, --bias-correction and --equalize"
         )
     known = {node.name for node in program.graph_module.graph.nodes}
     if missing := sorted((found.tensors.keys() | found.weights.keys()) - known):
@@ -136,5 +152,6 @@ def _scheme(program: Program, source: SourceModel, request: QuantizationRequest)
     return dataclasses.replace(
         parse_ranges(request.ranges),
         keep_float=frozenset(request.keep_float) - {AUTOMATIC},
+        correct_biases=request.bias_correction,
         known_ranges={node.name: (0.0, 255.0) for node in pixels},
     )

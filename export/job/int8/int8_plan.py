@@ -140,6 +140,7 @@ class Int8:
             device_profile=self.profile,
             proven_in=form_of(target).arithmetic.name if self._has_twin else None,
             ranges="fine-tuned" if quantized.fine_tuned else quantized.options.text,
+            bias_correction=self.request.bias_correction or None,
             calibration=sample_set(quantized.samples.parts.calibration.record),
             evaluation=sample_set(quantized.evaluation.record),
             int8_layers=len(decision.weights),

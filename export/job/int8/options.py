@@ -36,6 +36,16 @@ _OPTIONS = (
         help="How activation ranges follow from the samples (int8).",
     ),
     click.option(
+        "--bias-correction",
+        is_flag=True,
+        help="Move biases by what rounding shifts the mean of their channels (int8).",
+    ),
+    click.option(
+        "--equalize",
+        is_flag=True,
+        help="Balance the ranges of channels between successive layers first, exactly (int8).",
+    ),
+    click.option(
         "--keep-float",
         multiple=True,
         metavar="auto|LAYER",

@@ -21,6 +21,7 @@ class SchemeOptions:
     ``percentile`` is the share of values, in percent, that the method of that name keeps inside.
     ``keep_float`` names layers as ``placement/layer_names.py`` does. ``per_tensor_weights`` gives a
     layer one weight scale instead of one per output channel: worse, and there to show it.
+    ``correct_biases`` adds to every bias what rounding shifts its channel's mean by.
     ``known_ranges`` are those that follow from what a tensor means, as 0 to 255 of pixels, by node.
 
     Outputs of the network keep all their range, whatever the method. The default was chosen on
@@ -38,6 +39,7 @@ class SchemeOptions:
     percentile: float = 99.99
     keep_float: frozenset[str] = frozenset()
     per_tensor_weights: bool = False
+    correct_biases: bool = False
     known_ranges: Mapping[str, tuple[float, float]] = dataclasses.field(
         default_factory=dict[str, tuple[float, float]]
     )

@@ -22,8 +22,8 @@ _SAME = 1e-4
 def batched(program: Program) -> tuple[Program, int]:
     """Return the program over a graph that takes batches, and how many samples make a good one.
 
-    Reshapes that name the batch of 1 infer it instead. Where the answers to two samples together
-    are not those to each, the program itself comes back, and 1; of a fixed batch, its size.
+    Where the answers to two samples together are not those to each, the program itself comes back,
+    and 1; of a fixed batch, its size.
     """
     inputs = program.example_inputs_of_one()
     elements = max(math.prod(each.shape) for each in inputs)
@@ -33,14 +33,25 @@ def batched(program: Program) -> tuple[Program, int]:
     fixed = inputs[0].shape[0] if inputs[0].ndim else 1
     if fixed != 1:
         return program, fixed
-    if size == 1 or any(spec.shape[:1] != (1,) for spec in (*program.inputs, *program.outputs)):
-        return program, 1
+    wide = widened(program) if size > 1 else None
+    return (program, 1) if wide is None else (wide, size)
+
+
+def widened(program: Program) -> Program | None:
+    """Return the program over a graph that takes any batch; ``None`` where it takes only its own.
+
+    Reshapes that name the batch of 1 infer it instead.
+    """
+    if program.dynamic_batch:
+        return program
+    if any(spec.shape[:1] != (1,) for spec in (*program.inputs, *program.outputs)):
+        return None
     graph_module = copied(program.graph_module)
     for node in graph_module.graph.nodes:
         _infer_batch(node)
     graph_module.recompile()
     wide = program.with_graph(graph_module)
-    return (wide, size) if _same_answers(program, wide, inputs) else (program, 1)
+    return wide if _same_answers(program, wide, program.example_inputs_of_one()) else None
 
 
 def _infer_batch(node: fx.Node) -> None:

@@ -29,6 +29,7 @@ from cnn_export.quantization.scheme.observation.observe import observe
 from cnn_export.quantization.scheme.observation.statistics import Statistics
 from cnn_export.quantization.scheme.options import SchemeOptions
 from cnn_export.quantization.scheme.placement.layer_names import layer_names
+from cnn_export.quantization.scheme.simulation.bias_correction import correct_biases
 from cnn_export.quantization.stage.networks import float_network, int8_network
 from cnn_export.quantization.stage.samples import Evaluation, Samples
 
@@ -80,7 +81,7 @@ class Quantizer:
         """Decide with more layers kept float than were asked for."""
         if self._recorded is not None and not keep_float:
             return self._with_border(self._recorded)
-        return self._decide(self.statistics, keep_float)
+        return self._decide(self.samples.parts.calibration, self.statistics, keep_float)
 
     def judge(self, decision: Decision, arithmetic: Arithmetic, on: Evaluation) -> Judged:
         """Measure on held-back samples, in a runtime's arithmetic."""
@@ -108,7 +109,8 @@ class Quantizer:
             AccuracyRefused: they lead to different networks.
         """
         decisions = [
-            self._decide(self._observed(half), keep_float) for half in self.samples.parts.halves
+            self._decide(half, self._observed(half), keep_float)
+            for half in self.samples.parts.halves
         ]
         first, second = (int8_network(self.program, each, arithmetic) for each in decisions)
         figures = measure(answers(first, second, self.samples.parts.held_back.batches()))
@@ -135,14 +137,21 @@ class Quantizer:
         return observe(self.program.graph_module, data.tensors)
 
     def _decide(
-        self, statistics: Statistics | None, more: frozenset[str] = frozenset()
+        self,
+        data: CalibrationData,
+        statistics: Statistics | None,
+        more: frozenset[str] = frozenset(),
     ) -> Decision:
+        """Decide from what the tensors held on ``data``; without that, about weights alone."""
         kept = self._options.keep_float | more
         options = dataclasses.replace(self._options, keep_float=kept)
         graph_module = self.program.graph_module
         if statistics is None:
             return decide_weights(graph_module, options)
-        return self._with_border(decide(graph_module, statistics, options))
+        decision = self._with_border(decide(graph_module, statistics, options))
+        if options.correct_biases:
+            decision = correct_biases(graph_module, decision, data.tensors)
+        return decision
 
     def _with_border(self, decision: Decision) -> Decision:
         return dataclasses.replace(decision, tensors={**self._border, **decision.tensors})
