@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+import sys
+import types
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cnn_export.benchmarks.runtimes.contract import NO_ARGUMENTS, Model
+from cnn_export.command_line.packages import package_folder
 
 if TYPE_CHECKING:
     from cnn_export.benchmarks.runtimes.probe import Array
+
+_COMPILER = "executorch.exir"
 
 
 class ExecuTorch:
@@ -24,7 +30,8 @@ class ExecuTorch:
     def import_package(self) -> None:
         """Import the vendor's modules."""
         importlib.import_module("torch")
-        importlib.import_module("executorch.runtime")
+        with _compiler_unloaded():
+            importlib.import_module("executorch.runtime")
 
     def load(
         self,
@@ -46,6 +53,27 @@ class ExecuTorch:
         program: Any = Vendor.get().load_program(path.read_bytes())
         tensors = [torch.from_numpy(value) for value in inputs.values()]
         return _ExecuTorchModel(program, tensors, output_names)
+
+
+@contextlib.contextmanager
+def _compiler_unloaded() -> Generator[None]:
+    """Let the runtime find the compiler's modules without running the package's ``__init__``.
+
+    ``portable_lib`` takes the class of a warning from there. The ``__init__`` would bring the whole
+    compiler, torchao and torch.compile into the process that measures: three quarters of its start
+    and most of its memory. Afterwards the package is as if it had never been asked for.
+    """
+    if _COMPILER in sys.modules:
+        yield
+        return
+    bare = types.ModuleType(_COMPILER)
+    bare.__path__ = [str(package_folder("executorch") / "exir")]
+    sys.modules[_COMPILER] = bare
+    try:
+        yield
+    finally:
+        for name in [each for each in sys.modules if f"{each}.".startswith(f"{_COMPILER}.")]:
+            del sys.modules[name]
 
 
 class _ExecuTorchModel:

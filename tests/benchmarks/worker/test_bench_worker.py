@@ -193,6 +193,17 @@ def test_a_worker_loads_torch_for_pte_only(affine_onnx: Path) -> None:
     assert "torch" not in loaded
 
 
+def test_the_runtime_of_pte_leaves_its_compiler_out() -> None:
+    """And nothing of what it asked for in its stead, so that the compiler can be imported."""
+    name = "cnn_export.benchmarks.runtimes.executorch_runtime"
+    loaded = modules_after(
+        f"from {name} import RUNTIME; RUNTIME().import_package()\n"
+        "import executorch; assert not hasattr(executorch, 'exir')"
+    )
+    assert "executorch.extension.pybindings.portable_lib" in loaded
+    assert not {"executorch.exir", "executorch.exir._warnings", "torch._dynamo"} & loaded
+
+
 def test_an_unexpected_error_is_still_reported(
     affine_onnx: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
