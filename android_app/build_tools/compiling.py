@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from build_tools.layout import SOURCES
-from build_tools.tools import call
+from build_tools.tools import SHORT_LIVED, call
 
 RELEASE = "17"
 
@@ -29,4 +29,5 @@ def compile_java(files: Sequence[Path], classpath: Sequence[Path], target: Path)
     path = os.pathsep.join(map(str, classpath))
     options = ["-Xlint:all,-processing,-classfile", "-Werror", "-encoding", "UTF-8", "-proc:none"]
     classpath_option = ["-cp", path] if path else []
-    call(["javac", *options, "--release", RELEASE, "-d", target, *classpath_option, *files])
+    jvm = [f"-J{option}" for option in SHORT_LIVED]
+    call(["javac", *jvm, *options, "--release", RELEASE, "-d", target, *classpath_option, *files])

@@ -23,6 +23,10 @@ DEBIAN_PACKAGES: Mapping[str, str] = {
 }
 """Program → the Debian package that holds it."""
 
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Options of a JVM that ends within seconds: a second compiler and more collectors take as much
+again and are never paid back."""
+
 
 def missing(names: Sequence[str]) -> list[str]:
     """Return the Debian packages of the programs that are not on the path."""

@@ -13,7 +13,7 @@ from build_tools.apk.manifest import MIN_API
 from build_tools.errors import BuildError
 from build_tools.parts.fetch import Cache
 from build_tools.parts.pins import Pins
-from build_tools.tools import call
+from build_tools.tools import SHORT_LIVED, call
 
 _PROGRAM = Path(__file__).with_name("ApiCheck.java")
 
@@ -31,7 +31,7 @@ def check_api(jars: list[Path], work: Path, pins: Pins, store: Cache) -> str:
     signature = store.file(pins.parts["api-26"])
     path = ":".join(map(str, parts))
     try:
-        call(["java", "-cp", path, _PROGRAM, signature, rewritten])
+        call(["java", *SHORT_LIVED, "-cp", path, _PROGRAM, signature, rewritten])
     except BuildError as error:
         raise BuildError(f"not on API {MIN_API}: {error}") from error
     return f"API level: nothing called that API {MIN_API} lacks"

@@ -10,7 +10,7 @@ from pathlib import Path
 from build_tools.apk.manifest import MIN_API
 from build_tools.parts.fetch import Cache
 from build_tools.parts.pins import Pins
-from build_tools.tools import call
+from build_tools.tools import SHORT_LIVED, call
 
 
 def d8(pins: Pins, store: Cache, arguments: Sequence[str]) -> None:
@@ -21,6 +21,7 @@ def d8(pins: Pins, store: Cache, arguments: Sequence[str]) -> None:
     """
     java_home = Path(os.path.realpath(shutil.which("javac") or "")).parents[1]
     framework = store.file(pins.parts["android-all"])
-    program = ["java", "-cp", store.file(pins.parts["r8"]), "com.android.tools.r8.D8"]
+    jar = store.file(pins.parts["r8"])
+    program = ["java", *SHORT_LIVED, "-cp", jar, "com.android.tools.r8.D8"]
     libraries = ["--lib", framework, "--lib", java_home]
     call([*program, "--min-api", str(MIN_API), *libraries, *arguments])

@@ -17,7 +17,7 @@ from build_tools.layout import BUILD, JVM, MANIFEST, PINS, cache
 from build_tools.parts.fetch import Cache, locked
 from build_tools.parts.pins import Pins, read_pins
 from build_tools.stamp import build_if_changed, build_scripts, digest_of
-from build_tools.tools import require
+from build_tools.tools import SHORT_LIVED, require
 
 SOURCE_SETS = ("main", "android", "tflite", "onnxruntime", "robolectric")
 _FOLDER = BUILD / "robolectric"
@@ -41,7 +41,7 @@ class RobolectricTests:
         }
         options = [f"-D{key}={value}" for key, value in defined.items()]
         path = ":".join(map(str, self.classpath))
-        return ["java", *options, "-cp", path, "org.junit.runner.JUnitCore", _TEST]
+        return ["java", *SHORT_LIVED, *options, "-cp", path, "org.junit.runner.JUnitCore", _TEST]
 
 
 def build_robolectric_tests() -> RobolectricTests:

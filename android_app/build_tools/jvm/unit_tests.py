@@ -14,6 +14,7 @@ from build_tools.layout import BUILD, JVM, PINS, cache
 from build_tools.parts.fetch import Cache, locked
 from build_tools.parts.pins import read_pins
 from build_tools.stamp import build_if_changed, digest_of
+from build_tools.tools import SHORT_LIVED
 
 _TEST = BUILD / "test"
 
@@ -30,7 +31,7 @@ class JavaTests:
         """Return the command that runs all of them, with some system properties."""
         path = ":".join(map(str, [self.classes, *self.classpath]))
         defined = [f"-D{key}={value}" for key, value in properties.items()]
-        java = ["java", f"-Djava.library.path={JVM / 'natives'}", *defined]
+        java = ["java", *SHORT_LIVED, f"-Djava.library.path={JVM / 'natives'}", *defined]
         run = ["-jar", str(self.console), "execute", "--disable-banner", "--details=tree"]
         return [*java, *run, "--class-path", path, "--scan-class-path", str(self.classes)]
 
