@@ -28,6 +28,7 @@ effort.load_hypothesis_profile()
 gc.set_threshold(20_000, 20, 20)
 
 vendor_tables.ask_torch_once_a_collection()
+vendor_tables.share_the_history_of_nodes()
 
 
 @pytest.hookimpl(trylast=True)
@@ -38,7 +39,7 @@ def pytest_runtest_teardown() -> None:
 @pytest.fixture(scope="session")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the shipped SkipNet in every format, only to be read."""
-    return exported.made_once(tmp_path_factory, "shipped", exported.export_shipped)
+    return exported.made_once(tmp_path_factory, "shipped", exported.export_shipped) / "out"
 
 
 @pytest.fixture

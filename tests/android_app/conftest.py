@@ -5,6 +5,7 @@ Nothing here skips because something is not installed: the build's line says wha
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,8 +21,6 @@ from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of
 from cnn_export.job.api import Settings
 from cnn_export.manifest.manifest import manifest_path, read_manifest
 
-CHECKPOINT = Path(__file__).parents[2] / "models" / "checkpoints" / "skipnet_digits.pt"
-
 
 @pytest.fixture(scope="session")
 def tools() -> None:
@@ -36,7 +35,7 @@ def java(tools: None) -> JavaTests:
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with exported artifacts, each with its probe file beside it.
 
     A trained network for both runtimes; a small one, not square and with two outputs, for what is
@@ -45,8 +44,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     small = folder / "small.pt"
     torch.save(networks.small_net().state_dict(), small)
-    export(CHECKPOINT, target="onnx", output=folder / "net.onnx")
-    export(CHECKPOINT, target="tflite", output=folder / "net.tflite")
+    for suffix in ("onnx", "tflite"):
+        artifact = shipped / f"skipnet_digits.{suffix}"
+        shutil.copyfile(artifact, folder / f"net.{suffix}")
+        shutil.copyfile(manifest_path(artifact), manifest_path(folder / f"net.{suffix}"))
     other: Settings = {"model": "networks:SmallNet", "input_size": (8, 12)}
     export(small, target="tflite", output=folder / "nhwc.tflite", layout="nhwc", **other)
     export(small, target="onnx", output=folder / "batch.onnx", batch="dynamic", **other)

@@ -1,6 +1,8 @@
 """The same commands twice, by other users in other folders with other hash seeds: the same bytes.
 
-The second user gives them in the other order, so that no run may depend on one before it.
+The second user gives them in the other order, so that no run may depend on one before it, and in a
+plain process: the first one's, the tests' own, keeps tables (``vendor_tables.py``) and has run much
+before.
 """
 
 from __future__ import annotations
@@ -14,20 +16,13 @@ import networks
 import pytest
 import torch
 
-REPOSITORY = Path(__file__).parents[3]
-USERS = {"quillfeather": ("fp32", "fp16"), "brambleworth": ("fp16", "fp32")}
-"""User names that are words of no format, and the precisions in the order of each."""
-COMMANDS = """
-import sys
 from cnn_export.__main__ import main
 
-checkpoint, home, *precisions = sys.argv[1:]
-for precision in precisions:
-    words = ["--model", "networks:SmallNet", "--input", "image=1x3x13x18", "-t", "all", "--quiet"]
-    code = main([checkpoint, *words, "--precision", precision, "-o", f"{home}/{precision}"])
-    if code:
-        sys.exit(code)
-"""
+REPOSITORY = Path(__file__).parents[3]
+HERE, ELSEWHERE = "quillfeather", "brambleworth"
+"""User names that are words of no format."""
+USERS = {HERE: ("fp32", "fp16"), ELSEWHERE: ("fp16", "fp32")}
+"""The precisions in the order of each."""
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -47,29 +42,39 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def homes(checkpoint: Path) -> list[Path]:
-    """The folder of each user, where the files of each precision have one of their own."""
-    return [run(checkpoint, user, precisions) for user, precisions in USERS.items()]
+    """The folder of each user, where the files of each precision have one of their own.
+
+    Its name is the user's.
+    """
+    here, elsewhere = (checkpoint.parent / user for user in USERS)
+    for folder in (here / "fp32", here / "fp16", elsewhere / "fp32", elsewhere / "fp16"):
+        folder.mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(here)
+        for name, value in environment(here).items():
+            patch.setenv(name, value)
+        export(checkpoint, here)
+    seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    variables = {**os.environ, **environment(elsewhere), "PYTHONHASHSEED": seed}
+    variables["PYTHONPATH"] = str(REPOSITORY / "tests")
+    command = [sys.executable, __file__, str(checkpoint), str(elsewhere)]
+    subprocess.run(command, check=True, env=variables, cwd=elsewhere)
+    return [here, elsewhere]
 
 
-def run(checkpoint: Path, user: str, precisions: tuple[str, ...]) -> Path:
-    """Run the commands as ``user``, whose name is also the current folder's."""
-    home = checkpoint.parent / user
-    home.mkdir()
-    for precision in precisions:
-        (home / precision).mkdir()
-    environment = {
-        **os.environ,
-        "LOGNAME": user,
-        "USER": user,
-        "USERNAME": user,
-        "HOME": str(home),
-        "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache")),
-        "PYTHONHASHSEED": str(list(USERS).index(user) + 1),
-        "PYTHONPATH": str(REPOSITORY / "tests"),
-    }
-    command = [sys.executable, "-c", COMMANDS, str(checkpoint), str(home), *precisions]
-    subprocess.run(command, check=True, env=environment, cwd=home)
-    return home
+def environment(home: Path) -> dict[str, str]:
+    """Return what tells a process whose it is."""
+    cache = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    names = dict.fromkeys(("LOGNAME", "USER", "USERNAME"), home.name)
+    return {**names, "HOME": str(home), "XDG_CACHE_HOME": cache}
+
+
+def export(checkpoint: Path, home: Path) -> None:
+    """Run the commands of the user whose folder it is."""
+    for precision in USERS[home.name]:
+        words = ["--model", "networks:SmallNet", "--input", "image=1x3x13x18", "-t", "all"]
+        words += ["--quiet", "--precision", precision, "-o", str(home / precision)]
+        assert main([str(checkpoint), *words]) == 0
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -96,3 +101,7 @@ def assert_no_traces(name: str, content: bytes, checkpoint: Path) -> None:
         *USERS,
     ]
     assert [trace for trace in traces if trace.encode() in content] == [], name
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1]), Path(sys.argv[2]))

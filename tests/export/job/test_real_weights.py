@@ -10,6 +10,7 @@ import pytest
 import skimage
 import torch
 import torchvision
+from exported import made_once
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
@@ -31,17 +32,18 @@ def checkpoint() -> Path:
 
 @pytest.fixture(scope="module")
 def artifacts(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mobilenet")
-    assert main([str(checkpoint), "--target", "all", "-o", str(folder), "--quiet"]) == 0
-    return folder
+    return made_once(tmp_path_factory, "mobilenet", lambda folder: _export(checkpoint, folder))
 
 
 @pytest.fixture(scope="module")
 def halved(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mobilenet_fp16")
-    arguments = ["--target", "all", "--precision", "fp16", "-o", str(folder), "--quiet"]
-    assert main([str(checkpoint), *arguments]) == 0
-    return folder
+    half = ("--precision", "fp16")
+    return made_once(tmp_path_factory, "halved", lambda folder: _export(checkpoint, folder, *half))
+
+
+def _export(checkpoint: Path, folder: Path, *options: str) -> None:
+    words = [str(checkpoint), "--target", "all", *options, "-o", str(folder), "--quiet"]
+    assert main(words) == 0
 
 
 @pytest.fixture(scope="module")
