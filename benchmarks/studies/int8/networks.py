@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from cnn_export.benchmarks.studies.int8.digits_mobilenet import trained_mobilenet_v3
 from cnn_export.benchmarks.studies.int8.photographs import FOLDS, Part, write_crops
 from cnn_export.errors import InputRefused
 from cnn_export.models.families.skipnet import skipnet
@@ -76,10 +77,21 @@ def mobilenet_v2(folder: Path, calibration: int, judging: int) -> Subject:
 
 
 def skipnet_digits(folder: Path, calibration: int, _judging: int) -> Subject:
-    """The shipped SkipNet, calibrated on images it was trained on, judged on the held-out 360."""
+    """The shipped SkipNet on the digits."""
     checkpoint = torch.load(_SKIPNET, weights_only=True)
     network = skipnet(**checkpoint["model_args"])
     network.load_state_dict(checkpoint["state_dict"])
+    return _digits(network, folder, calibration)
+
+
+def mobilenet_v3_digits(folder: Path, calibration: int, _judging: int) -> Subject:
+    """A small MobileNetV3, trained here, on the digits."""
+    network = trained_mobilenet_v3(load_digits(_DIGIT_PIXELS)["train"])
+    return _digits(network, folder, calibration)
+
+
+def _digits(network: nn.Module, folder: Path, calibration: int) -> Subject:
+    """Calibrate on images that the network was trained on, judge on the held-out 360."""
     program = _int8_form(network, _DIGIT_PIXELS)
     digits = load_digits(_DIGIT_PIXELS)
     train, held_out = digits["train"], digits["held-out"]
@@ -99,6 +111,7 @@ def skipnet_digits(folder: Path, calibration: int, _judging: int) -> Subject:
 SUBJECTS: dict[str, Callable[[Path, int, int], Subject]] = {
     "mobilenet-v2": mobilenet_v2,
     "skipnet-digits": skipnet_digits,
+    "mobilenet-v3-digits": mobilenet_v3_digits,
 }
 
 
