@@ -20,6 +20,9 @@ VARIANTS = [
     *(("cifar_resnet", {"depth": depth}) for depth in (34, 50, 101, 152)),
     *(("cifar_preact_resnet", {"depth": depth}) for depth in (34, 50, 101, 152)),
     *(("cifar_resnext", {"cardinality": c, "group_width": w}) for c, w in ((4, 64), (32, 4))),
+    *(("cifar_vgg", {"depth": depth}) for depth in (11, 13, 19)),
+    *(("cifar_densenet", {"depth": d, "growth_rate": 32}) for d in (121, 169, 201)),
+    ("cifar_densenet", {"depth": 161, "growth_rate": 48}),
 ]
 
 
@@ -42,7 +45,14 @@ def test_arguments_are_read_off_the_tensors(name, arguments):
 
 @pytest.mark.parametrize(
     "build",
-    [models.resnet18, models.resnext50_32x4d, models.mobilenet_v2, models.shufflenet_v2_x1_0],
+    [
+        models.resnet18,
+        models.resnext50_32x4d,
+        models.mobilenet_v2,
+        models.shufflenet_v2_x1_0,
+        models.vgg11_bn,
+        models.densenet121,
+    ],
 )
 def test_the_networks_of_other_libraries_are_not_taken_for_one(build):
     shapes = meta_shapes(build)
