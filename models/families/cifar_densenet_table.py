@@ -1,4 +1,4 @@
-"""Table and detector of the DenseNets of kuangliu/pytorch-cifar, ``models/densenet.py``."""
+"""Table and detector of the DenseNets of kuangliu/pytorch-cifar."""
 
 from __future__ import annotations
 

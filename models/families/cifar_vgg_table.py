@@ -1,4 +1,4 @@
-"""Table and detector of the VGGs of kuangliu/pytorch-cifar, ``models/vgg.py``."""
+"""Table and detector of the VGGs of kuangliu/pytorch-cifar."""
 
 from __future__ import annotations
 
