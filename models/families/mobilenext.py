@@ -27,6 +27,7 @@ from cnn_export.models.identity_tensor_multiplier import (
     kept_channels,
     parse_multiplier,
 )
+from cnn_export.models.parts.conv_norm import conv_norm, initialize
 from cnn_export.models.registry import register_model
 
 DROPOUT = 0.2
@@ -63,11 +64,11 @@ class MobileNeXt(nn.Module):
     def __init__(self, table: Table, classes: int, in_channels: int, multiplier: Fraction) -> None:
         super().__init__()
         self.identity_tensor_multiplier = multiplier
-        stem = nn.Sequential(*_conv_norm(in_channels, table.stem, 3, stride=2), nn.ReLU6())
+        stem = nn.Sequential(*conv_norm(in_channels, table.stem, 3, stride=2), nn.ReLU6())
         blocks = (SandGlass(block, multiplier) for block in table.blocks)
         self.features = nn.Sequential(stem, *blocks)
         self.classifier = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(table.features, classes))
-        self.apply(_initialize)
+        self.apply(initialize)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits (N, classes) of normalized images (N, in_channels, H, W)."""
@@ -86,26 +87,11 @@ def _layers(block: Block) -> list[nn.Module]:
     wide, narrow, outputs = block.inputs, block.hidden, block.outputs
     layers: list[nn.Module] = []
     if block.form is Form.SANDGLASS:
-        layers += [*_conv_norm(wide, wide, 3, groups=wide), nn.ReLU6()]
-    layers += [*_conv_norm(wide, narrow, 1), *_conv_norm(narrow, outputs, 1), nn.ReLU6()]
+        layers += [*conv_norm(wide, wide, 3, groups=wide), nn.ReLU6()]
+    layers += [*conv_norm(wide, narrow, 1), *conv_norm(narrow, outputs, 1), nn.ReLU6()]
     if block.form is not Form.POINTWISE:
-        layers += _conv_norm(outputs, outputs, 3, stride=block.stride, groups=outputs)
+        layers += conv_norm(outputs, outputs, 3, stride=block.stride, groups=outputs)
     return layers
-
-
-def _conv_norm(
-    inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1
-) -> tuple[nn.Module, nn.Module]:
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return conv, nn.BatchNorm2d(outputs)
-
-
-def _initialize(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.zeros_(module.bias)
 
 
 @register_model(

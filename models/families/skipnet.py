@@ -23,6 +23,7 @@ from cnn_export.models.families.skipnet_table import (
     minimum_size,
     table,
 )
+from cnn_export.models.parts.conv_norm import conv_norm, initialize
 from cnn_export.models.registry import register_model
 
 DROPOUT = 0.2
@@ -70,12 +71,12 @@ class InvertedResidual(nn.Module):
         spec, hidden = block.spec, block.hidden
         self.residual = spec.stride == 1 and block.inputs == block.outputs
         self.conv = nn.Sequential(
-            *_conv_norm(block.inputs, hidden, 1),
+            *conv_norm(block.inputs, hidden, 1),
             _activation(spec.hard_swish),
-            *_conv_norm(hidden, hidden, spec.kernel, spec.stride, groups=hidden),
+            *conv_norm(hidden, hidden, spec.kernel, spec.stride, groups=hidden),
             _activation(spec.hard_swish),
             SqueezeExcite(block) if spec.squeeze else nn.Identity(),
-            *_conv_norm(hidden, block.outputs, 1),
+            *conv_norm(hidden, block.outputs, 1),
         )
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
@@ -94,11 +95,11 @@ class SkipBlock(nn.Module):
         super().__init__()
         hidden = block.hidden
         self.core_block = nn.Sequential(
-            *_conv_norm(block.inputs, hidden, 1),
+            *conv_norm(block.inputs, hidden, 1),
             nn.ReLU(),
-            *_conv_norm(hidden, hidden, block.spec.kernel, groups=hidden),
+            *conv_norm(hidden, hidden, block.spec.kernel, groups=hidden),
             nn.ReLU(),
-            *_conv_norm(hidden, block.outputs, 1),
+            *conv_norm(hidden, block.outputs, 1),
         )
 
     def forward(self, maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
@@ -131,7 +132,7 @@ class SkipNet(nn.Module):
             nn.Dropout(DROPOUT),
             nn.Linear(table.head, classes),
         )
-        self.apply(_initialize)
+        self.apply(initialize)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return logits (N, classes) of normalized images (N, in_channels, H, W).
@@ -162,27 +163,12 @@ class SkipNet(nn.Module):
         return self.classifier(functional.adaptive_avg_pool2d(features, 1).flatten(1))
 
 
-def _conv_norm(
-    inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
-) -> tuple[nn.Module, nn.Module]:
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return conv, nn.BatchNorm2d(outputs)
-
-
 def _conv_norm_hard_swish(inputs: int, outputs: int, *, kernel: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(*_conv_norm(inputs, outputs, kernel, stride), nn.Hardswish())
+    return nn.Sequential(*conv_norm(inputs, outputs, kernel, stride), nn.Hardswish())
 
 
 def _activation(hard_swish: bool) -> nn.Module:
     return nn.Hardswish() if hard_swish else nn.ReLU()
-
-
-def _initialize(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out")
-    elif isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.zeros_(module.bias)
 
 
 @register_model(source="arXiv 2107.11170", detect=detect, published=PUBLISHED)
