@@ -24,6 +24,7 @@ from cnn_export.models.families.skipnet_table import (
     table,
 )
 from cnn_export.models.parts.conv_norm import conv_norm, initialize
+from cnn_export.models.parts.squeeze_excite import SqueezeExcite
 from cnn_export.models.registry import register_model
 
 DROPOUT = 0.2
@@ -41,25 +42,6 @@ def pool_to(maps: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
     return functional.adaptive_avg_pool2d(maps, (size[0], size[1]))
 
 
-class SqueezeExcite(nn.Module):
-    """Scale each channel by a gate computed from all channels' means (arXiv 1709.01507)."""
-
-    def __init__(self, block: Block) -> None:
-        super().__init__()
-        self.channels = block.hidden
-        self.fc = nn.Sequential(
-            nn.Linear(block.hidden, block.squeezed),
-            nn.ReLU(),
-            nn.Linear(block.squeezed, block.hidden),
-            nn.Hardsigmoid(),
-        )
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Return ``maps`` (N, C, H, W) scaled per sample and channel."""
-        gates = self.fc(functional.adaptive_avg_pool2d(maps, 1).flatten(1))
-        return maps * gates.reshape(-1, self.channels, 1, 1)
-
-
 class InvertedResidual(nn.Module):
     """1×1 expand, k×k depthwise, optional squeeze-excite, 1×1 project; residual where it fits.
 
@@ -75,7 +57,7 @@ class InvertedResidual(nn.Module):
             _activation(spec.hard_swish),
             *conv_norm(hidden, hidden, spec.kernel, spec.stride, groups=hidden),
             _activation(spec.hard_swish),
-            SqueezeExcite(block) if spec.squeeze else nn.Identity(),
+            SqueezeExcite(hidden, block.squeezed) if spec.squeeze else nn.Identity(),
             *conv_norm(hidden, block.outputs, 1),
         )
 
