@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from cnn_export.models.parts.stage_names import blocks_per_stage
 from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
 
@@ -47,6 +48,7 @@ RESNET_BLOCKS = {
     152: (3, 8, 36, 3),
     200: (3, 24, 36, 3),
 }
+_MOST_BLOCKS = max(map(max, RESNET_BLOCKS.values()))
 RESNET_STEM_CHANNELS = 64
 RESNET_WIDTHS = (64, 128, 256, 512)
 RESNET_EXPANSION = 4
@@ -82,19 +84,12 @@ def detect_resnet(shapes: Shapes) -> dict[str, Any] | None:
     stem, logits = shapes.get("conv1.weight", ()), shapes.get("fc.weight", ())
     if len(low) != 1 or len(stem) != 4 or len(logits) != 2:
         return None
-    blocks = tuple(_count(shapes, f"layer{stage}") for stage in range(1, 5))
+    blocks = blocks_per_stage(shapes, "layer{stage}.{block}.conv1.bn_h.weight", 4, _MOST_BLOCKS)
     depths = [depth for depth, counts in RESNET_BLOCKS.items() if counts == blocks]
     if not depths:
         return None
     arguments = {"classes": logits[0], "in_channels": stem[1]}
     return {"depth": depths[0], "alpha": low[0] / RESNET_WIDTHS[0], **arguments}
-
-
-def _count(shapes: Shapes, stage: str) -> int:
-    count = 0
-    while f"{stage}.{count}.conv1.bn_h.weight" in shapes:
-        count += 1
-    return count
 
 
 _README = "d-li14/octconv.pytorch, README.md"
