@@ -114,7 +114,20 @@ def _published(width: float, groups: int, figures: tuple[float, float, float]) -
     return Published(name, arguments, _README, params, macs, top1, note=_ROUNDED)
 
 
+_PAPER = "arXiv 1707.01083, tables 1 and 2"
+
+
+def _of_the_paper(groups: int, macs: float, error: float) -> Published:
+    name, top1 = f"ShuffleNetV1 1.0x (g = {groups})", round(100 - error, 1)
+    note = "published in whole M: 134.3 as 133" if groups == 4 else ""
+    arguments = {"width": 1.0, "groups": groups}
+    return Published(name, arguments, _PAPER, None, macs, top1, note=note)
+
+
 PUBLISHED = (
+    _of_the_paper(1, 143, 33.6),
+    _of_the_paper(2, 140, 32.7),
+    _of_the_paper(4, 133, 32.8),
     _published(0.5, 3, (38, 0.7, 42.7)),
     _published(1.0, 3, (138, 1.9, 32.2)),
     _published(1.5, 3, (292, 3.4, 28.4)),

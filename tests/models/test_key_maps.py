@@ -24,6 +24,8 @@ LAYOUTS = {
     "dli_mbv2": ("d-li14/mobilenetv2.pytorch", ["torchvision:mobilenet_v2"]),
     "repvit_m0_9": ("THU-MIG/RepViT", ["timm:repvit_m0_9"]),
     "repvit_m0_6_deploy": ("THU-MIG/RepViT", ["timm:repvit_m0_9"]),
+    "hw_ghostv3_deploy": ("huawei-noah/Efficient-AI-Backbones", ["timm:ghostnetv3_050"]),
+    "hw_ghostv3": ("huawei-noah/Efficient-AI-Backbones", ["timm:ghostnetv3_050"]),
     "dli_mbv2_0.1": ("d-li14/mobilenetv2.pytorch", ["torchvision:mobilenet_v2"]),
 }
 """Whose names an official file has, and the networks that its map says."""
