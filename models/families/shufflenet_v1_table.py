@@ -104,14 +104,13 @@ def detect(shapes: Shapes) -> dict[str, Any] | None:
 
 
 _README = "megvii-model/ShuffleNet-Series, ShuffleNetV1/README.md"
-_ROUNDED = "published in whole M and tenths of M, rounded"
 
 
 def _published(width: float, groups: int, figures: tuple[float, float, float]) -> Published:
     macs, params, error = figures
     name = f"ShuffleNetV1 {width}x (g = {groups})"
     arguments, top1 = {"width": width, "groups": groups}, round(100 - error, 1)
-    return Published(name, arguments, _README, params, macs, top1, note=_ROUNDED)
+    return Published(name, arguments, _README, params, macs, top1)
 
 
 _PAPER = "arXiv 1707.01083, tables 1 and 2"

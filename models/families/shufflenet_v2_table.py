@@ -157,11 +157,11 @@ def _ends(shapes: Shapes) -> tuple[int, dict[str, int]] | None:
 
 
 _README = "megvii-model/ShuffleNet-Series, README.md"
-_ROUNDED = "published in whole M and tenths of M, rounded"
-_CUT = "5.68 M parameters are published as 5.6 M"
+_ROUNDED_UP = "40.5 M multiply-accumulates are published as 41 M"
+_CUT = "published in tenths of M parameters, cut: 5.68 as 5.6, 6.77 as 6.7"
 
 PUBLISHED = (
-    Published("ShuffleNetV2 0.5x", {"width": 0.5}, _README, 1.4, 41, 61.1, note=_ROUNDED),
+    Published("ShuffleNetV2 0.5x", {"width": 0.5}, _README, 1.4, 41, 61.1, note=_ROUNDED_UP),
     Published("ShuffleNetV2 1.0x", {"width": 1.0}, _README, 2.3, 146, 69.4),
     Published("ShuffleNetV2 1.5x", {"width": 1.5}, _README, 3.5, 299, 72.6),
     Published("ShuffleNetV2 2.0x", {"width": 2.0}, _README, 7.4, 591, 75.0),
@@ -169,5 +169,5 @@ PUBLISHED = (
 PUBLISHED_PLUS = (
     Published("ShuffleNetV2+ Small", {"size": "small"}, _README, 5.1, 156, 74.1),
     Published("ShuffleNetV2+ Medium", {"size": "medium"}, _README, 5.6, 222, 75.7, note=_CUT),
-    Published("ShuffleNetV2+ Large", {"size": "large"}, _README, 6.7, 360, 77.1),
+    Published("ShuffleNetV2+ Large", {"size": "large"}, _README, 6.7, 360, 77.1, note=_CUT),
 )
