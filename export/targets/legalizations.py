@@ -17,6 +17,9 @@ from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilP
 from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
 from cnn_export.reparam.passes.legalize.half_precision import HalfPrecision
 from cnn_export.reparam.passes.legalize.hard_sigmoid_in_layer import HardSigmoidInLayer
+from cnn_export.reparam.passes.legalize.padded_averages import PaddedAverages
+from cnn_export.reparam.passes.legalize.plain_slices import PlainSlices
+from cnn_export.reparam.passes.legalize.short_concatenations import ShortConcatenations
 from cnn_export.reparam.passes.legalize.squeeze_reshapes import SqueezeReshapes
 from cnn_export.reparam.passes.legalize.zero_padded_pools import ZeroPaddedPools
 from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
@@ -51,6 +54,9 @@ CACHED_MAP_BYTES = 2**19
 """Maps up to this size a core's second-level cache holds: passing over one once more is cheaper
 than the five operators that carrying a block's maps in parts adds."""
 
+XNNPACK_CONCATENATES = 5
+"""How many tensors XNNPACK joins at once; LiteRT leaves longer concatenations to its own kernel."""
+
 _CARRIED = LegalizationPass(
     CarrySplit(),
     "alone: a slice or concatenation moves whole maps, and ends a partition where XNNPACK has none",
@@ -76,12 +82,27 @@ TFLITE = Legalization(
             "after the others: what stands beside a pool decides, and a PADV2 ends a partition",
             always=True,
         ),
+        LegalizationPass(
+            ShortConcatenations(XNNPACK_CONCATENATES),
+            "after CarrySplit, which makes and undoes concatenations",
+            always=True,
+        ),
     )
 )
 
 EXECUTORCH = Legalization(
     (
         _CARRIED,
+        LegalizationPass(
+            PlainSlices(),
+            "after CarrySplit, which knows slices as the network has them",
+            always=True,
+        ),
+        LegalizationPass(
+            PaddedAverages(),
+            "by itself: XNNPACK has no pool that counts its padding",
+            always=True,
+        ),
         LegalizationPass(
             FloatHardSigmoid(),
             "after CarrySplit, which carries the whole operator: its decomposition has integers",

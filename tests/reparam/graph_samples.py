@@ -119,6 +119,14 @@ class Layers(nn.Module):
         return F.hardsigmoid(self.gate(x * F.relu6(x + 3) / 6))
 
 
+class Undelegated(nn.Module):
+    """What XNNPACK leaves outside: selections, steps, counted padding, long concatenations."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = F.avg_pool2d(image, 3, 2, 1)
+        return torch.cat([*(x * factor for factor in range(6)), x[:, ::2], x[:, 1:2]], 1)[:, :, 1]
+
+
 class _Stage(nn.Module):
     """Sand glasses whose shortcuts cover some channels: carried in parts as a whole."""
 
@@ -166,7 +174,7 @@ def samples() -> list[fx.GraphModule]:
 
 _NETWORKS: tuple[tuple[nn.Module, int], ...] = (
     *((Shortcuts(), 3), (Written(), 3)),
-    *((Spellings(), 4), (Layers(), 3), (_Stage(), 3)),
+    *((Spellings(), 4), (Layers(), 3), (_Stage(), 3), (Undelegated(), 4)),
 )
 
 

@@ -15,7 +15,7 @@ from cnn_export.reparam.graph.operators import (
     static_sizes,
     value_of,
 )
-from cnn_export.reparam.graph.splice import piece
+from cnn_export.reparam.graph.splice import insert_piece
 from cnn_export.reparam.graph.surgery import insert_call, replace
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 
@@ -42,7 +42,7 @@ class PlainSlices(ProgramPass):
             if sizes is None or static_sizes(value_of(arguments(node)["self"]).shape) is None:
                 refusals.append(Refusal(node.name, "the sizes of its input are not known"))
                 continue
-            plain = _selected(node) if operator_name(node) == "select" else _every(node)
+            plain = _insert_index(node) if operator_name(node) == "select" else _insert_every(node)
             if isinstance(plain, str):
                 refusals.append(Refusal(node.name, plain))
                 continue
@@ -58,7 +58,7 @@ def _is_wanted(node: fx.Node) -> bool:
     return name == "select" or arguments(node)["step"] != 1
 
 
-def _selected(node: fx.Node) -> fx.Node | str:
+def _insert_index(node: fx.Node) -> fx.Node | str:
     bound = arguments(node)
     source: fx.Node = bound["self"]
     dim = bound["dim"] % value_of(source).ndim
@@ -66,10 +66,10 @@ def _selected(node: fx.Node) -> fx.Node | str:
     if not isinstance(index, int):
         return "its index is not known"
     first = index % value_of(source).shape[dim]
-    return piece(source, dim, first, first + 1, before=node, like=node)
+    return insert_piece(source, dim, first, first + 1, before=node, like=node)
 
 
-def _every(node: fx.Node) -> fx.Node | str:
+def _insert_every(node: fx.Node) -> fx.Node | str:
     bound = arguments(node)
     source: fx.Node = bound["self"]
     dim, step = bound["dim"] % value_of(source).ndim, bound["step"]
@@ -81,7 +81,7 @@ def _every(node: fx.Node) -> fx.Node | str:
         return f"it does not take one of every {step} of {shape[dim]}"
     apart = [*shape[:dim], shape[dim] // step, step, *shape[dim + 1 :]]
     rows = _call(node, _aten.reshape.default, source, apart)
-    return piece(rows, dim + 1, first, first + 1, before=node, like=node)
+    return insert_piece(rows, dim + 1, first, first + 1, before=node, like=node)
 
 
 def _call(node: fx.Node, target: Any, *args: Any) -> fx.Node:
