@@ -22,6 +22,7 @@ from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilP
 from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts import (
     CanonicalPartialShortcuts,
 )
+from cnn_export.reparam.passes.slices.crops_as_slices import CropsAsSlices
 from cnn_export.reparam.passes.slices.indices_to_slices import IndicesToSlices
 from cnn_export.reparam.passes.slices.scatter_to_concat import ScatterToConcat
 from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
@@ -69,6 +70,10 @@ PIPELINE: tuple[PipelinePass, ...] = (
     PipelinePass(
         ScatterToConcat(),
         "after RemoveNoOps, which reads functional copies through",
+    ),
+    PipelinePass(
+        CropsAsSlices(),
+        "before SimplifySlices, which shortens what it makes",
     ),
     PipelinePass(
         SimplifySlices(),

@@ -22,6 +22,7 @@ from merge_checks import Function, check, image, merges
 from networks import randomize_batch_norm
 from pass_checks import check_pass
 from torch import nn
+from torch.nn import functional as F
 
 from cnn_export.models.parts.acb_convert import acb_convert
 from cnn_export.reparam.graph.operators import operator_name
@@ -194,3 +195,21 @@ def test_every_geometry_of_a_branch_and_its_double(kernel, stride, pad):
     module = Sum(*(nn.Conv2d(4, 4, kernel, stride, pad) for _ in range(2)))
     node = merges(module)
     assert list(node.args[1].meta["val"].shape[2:]) == [kernel, kernel]
+
+
+_CUT = {
+    "behind": ({"padding": 1}, lambda x, f: f(x)[:, :, 3:, 2:-1], ["slice", "slice", "pad"]),
+    "unread": ({"stride": 2}, lambda x, f: f(F.pad(x, (2, 0, 2, 0))), ["pad"]),
+}
+
+
+@pytest.mark.parametrize("case", _CUT)
+def test_what_is_cut_is_a_slice(case):
+    """Never a negative pad, which ExecuTorch and Core ML refuse."""
+    arguments, formula, expected = _CUT[case]
+    checked = check(Function(formula, nn.Conv2d(4, 6, 3, **arguments)), image(4))
+    assert [name for name in checked.ops if name != "conv2d"] == expected
+    pads = [
+        n for n in checked.graph_module.graph.nodes if n.op == "call_function" and "pad" in n.name
+    ]
+    assert all(min(node.args[1]) >= 0 for node in pads)

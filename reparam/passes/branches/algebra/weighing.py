@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 
@@ -12,7 +13,7 @@ from cnn_export.reparam.graph.operators import value_of
 from cnn_export.reparam.passes.branches.algebra.footprint import Footprint
 from cnn_export.reparam.passes.branches.algebra.leaf import Leaf
 from cnn_export.reparam.passes.branches.algebra.regions import LinearGraph, Region
-from cnn_export.reparam.passes.branches.algebra.writing import explicit_padding
+from cnn_export.reparam.passes.branches.algebra.writing import explicit_border
 from cnn_export.reparam.program_pass import Figures
 
 _BYTES = 4
@@ -43,15 +44,12 @@ def cost_after(region: Region, footprint: Footprint, *, has_bias: bool) -> Figur
     source, result = elements(value_of(region.source).shape), elements(value_of(region.node).shape)
     per_output = footprint.channels_in // footprint.groups * math.prod(footprint.kernel)
     bias = footprint.channels_out if has_bias else 0
-    traffic = source + result + footprint.weights + bias
-    if explicit_padding(footprint) is not None:
-        image = math.prod(axis.size_in for axis in footprint.axes)
-        padded = (
-            source
-            // image
-            * math.prod(axis.size_in + axis.before + axis.after for axis in footprint.axes)
-        )
-        traffic += 2 * padded
+    traffic = result + footprint.weights + bias
+    border = explicit_border(footprint)
+    size = tuple(axis.size_in for axis in footprint.axes)
+    sizes = [size] if border is None else border.sizes(size)
+    maps = [source // math.prod(size) * math.prod(each) for each in sizes]
+    traffic += maps[-1] + sum(before + after for before, after in itertools.pairwise(maps))
     return Figures(macs=result * per_output, bytes=traffic * _BYTES)
 
 

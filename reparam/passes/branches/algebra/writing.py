@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import fx
 
 from cnn_export.reparam.graph.operators import value_of
+from cnn_export.reparam.graph.splice import insert_piece
 from cnn_export.reparam.graph.surgery import insert_call, insert_constant
 from cnn_export.reparam.passes.branches.algebra.convolution_map import ConvolutionMap, dense_kernel
 from cnn_export.reparam.passes.branches.algebra.footprint import (
@@ -14,6 +17,7 @@ from cnn_export.reparam.passes.branches.algebra.footprint import (
     Footprint,
     NotRepresentable,
 )
+from cnn_export.reparam.passes.branches.algebra.leaf import LEADING_DIMS
 
 _aten = torch.ops.aten
 _CONVOLUTIONS = {
@@ -23,8 +27,31 @@ _CONVOLUTIONS = {
 }
 
 
-def explicit_padding(footprint: Footprint) -> list[int] | None:
-    """Return ``torch.pad`` widths (last axis first) if the convolution cannot pad by itself.
+@dataclasses.dataclass(frozen=True)
+class Border:
+    """What stands between a source and a convolution that cannot read it as it is.
+
+    ``crops`` are (axis, start, end) of the positions that are read, ``widths`` then pad, last axis
+    first, none of them negative: runtimes crop by slices alone.
+    """
+
+    crops: tuple[tuple[int, int, int], ...]
+    widths: tuple[int, ...]
+    mode: str
+
+    def sizes(self, size: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """Return the size of the image, and what each crop and the padding make of it."""
+        sizes = [size]
+        for axis, start, end in self.crops:
+            sizes.append((*sizes[-1][:axis], end - start, *sizes[-1][axis + 1 :]))
+        if any(self.widths):
+            grown = zip(sizes[-1], self.widths[-2::-2], self.widths[-1::-2], strict=True)
+            sizes.append(tuple(map(sum, grown)))
+        return sizes
+
+
+def explicit_border(footprint: Footprint) -> Border | None:
+    """Return what the convolution needs in front if it cannot read the source by itself.
 
     It pads with zeros, equally on both sides; the last window may leave positions unread.
 
@@ -36,10 +63,16 @@ def explicit_padding(footprint: Footprint) -> list[int] | None:
     modes = {axis.border for axis in footprint.axes if axis.reads_outside}
     if len(modes) > 1:
         raise NotRepresentable(f"its axes have {' and '.join(sorted(modes))} borders")
-    crops = any(axis.before < 0 or axis.after < 0 for axis in footprint.axes)
-    if crops and modes - {ZEROS}:
+    edges = [(axis.before, _after(axis)) for axis in footprint.axes]
+    if any(min(edge) < 0 for edge in edges) and modes - {ZEROS}:
         raise NotRepresentable(f"it crops one side and continues another ({modes.pop()})")
-    return [width for axis in reversed(footprint.axes) for width in (axis.before, axis.after)]
+    crops = tuple(
+        (number, max(-before, 0), axis.size_in - max(-after, 0))
+        for number, (axis, (before, after)) in enumerate(zip(footprint.axes, edges, strict=True))
+        if before < 0 or after < 0
+    )
+    widths = tuple(max(width, 0) for edge in reversed(edges) for width in edge)
+    return Border(crops, widths, next(iter(modes), ZEROS))
 
 
 class MergedTensors:
@@ -76,11 +109,9 @@ def insert_convolution(
     if not shape.axes:
         args = (source, weight, bias)
         return insert_call(graph, _aten.linear.default, args, before=before, like=before)
-    widths = explicit_padding(shape)
-    if widths is not None:
-        mode = next((axis.border for axis in shape.axes if axis.reads_outside), ZEROS)
-        args = (source, widths, mode)
-        source = insert_call(graph, _aten.pad.default, args, before=before, like=before)
+    border = explicit_border(shape)
+    if border is not None:
+        source = _insert_border(source, border, before)
     return insert_call(
         graph,
         _CONVOLUTIONS[len(shape.axes)],
@@ -89,7 +120,7 @@ def insert_convolution(
             weight,
             bias,
             [axis.stride for axis in shape.axes],
-            [axis.before if widths is None else 0 for axis in shape.axes],
+            [axis.before if border is None else 0 for axis in shape.axes],
             [axis.dilation for axis in shape.axes],
             shape.groups,
         ),
@@ -98,9 +129,29 @@ def insert_convolution(
     )
 
 
+def _insert_border(source: fx.Node, border: Border, before: fx.Node) -> fx.Node:
+    for axis, start, end in border.crops:
+        dim = LEADING_DIMS + axis
+        source = insert_piece(source, dim, start, end, before=before, like=before)
+    if not any(border.widths):
+        return source
+    args = (source, list(border.widths), border.mode)
+    return insert_call(before.graph, _aten.pad.default, args, before=before, like=before)
+
+
+def _after(axis: Axis) -> int:
+    """Return the positions to add behind; none is cut that a stride leaves unread anyway."""
+    uncut = (axis.size_in + axis.before - _reach(axis)) // axis.stride + 1
+    return 0 if axis.after < 0 and uncut == axis.size_out else axis.after
+
+
+def _reach(axis: Axis) -> int:
+    return axis.dilation * (axis.kernel - 1) + 1
+
+
 def _can_pad(axis: Axis) -> bool:
     """Whether ``padding=before`` on both sides gives just the outputs that exist."""
     if axis.before < 0 or (axis.reads_outside and axis.border != ZEROS):
         return False
-    reach = axis.dilation * (axis.kernel - 1) + 1
-    return (axis.size_in + 2 * axis.before - reach) // axis.stride + 1 == axis.size_out
+    windows = (axis.size_in + 2 * axis.before - _reach(axis)) // axis.stride + 1
+    return windows == axis.size_out
