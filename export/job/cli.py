@@ -22,14 +22,25 @@ if TYPE_CHECKING:
 
 _PRECISIONS = ("fp32", "fp16", "int8", "int8-weights")
 _LAYOUTS = ("nchw", "nhwc")
+_GIVEN = "cnn_export.given"
 _VERSION = click.IntRange(1, 999)
+
+
+class _Command(click.Command):
+    """Remembers what was typed, for options that show something and exit."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as always."""
+        ctx.meta[_GIVEN] = tuple(args)
+        return super().parse_args(ctx, args)
 
 
 def _list_models(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        from cnn_export.source import known_models
+        from cnn_export.source.networks import listed_models
 
-        click.echo("\n".join(known_models()))
+        as_json = "--json" in context.meta[_GIVEN]
+        click.echo(listed_models.as_json() if as_json else listed_models.as_text())
         context.exit()
 
 
@@ -46,7 +57,7 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     )
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("checkpoint", type=click.Path(path_type=Path))
 @click.option(
     "--target",
@@ -142,7 +153,7 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.option("--quiet", "-q", is_flag=True, help="Show errors only.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@_flag("--list-models", _list_models, "Show the networks that are recognised or known by name.")
+@_flag("--list-models", _list_models, "Show the networks known by name, with size and accuracy.")
 @_flag("--list-targets", _list_targets, "Show the formats.")
 @click.version_option(__version__, message="cnn-export %(version)s")
 def command(debug: bool, quiet: bool, as_json: bool, explain: bool, **given: Any) -> None:

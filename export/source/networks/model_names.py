@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
 
 from cnn_export.errors import UsageError, nearest
-from cnn_export.models.registry import Shapes, architectures, former_names
+from cnn_export.models.registry import Architecture, Shapes, architectures, former_names
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.catalog import known_models
 from cnn_export.source.networks.detect import registered_candidate
 from cnn_export.source.networks.imports import current_folder_importable, import_object
+from cnn_export.source.networks.listed_models import listed_models
 from cnn_export.source.networks.timm_models import refuse_unknown, timm_candidate
 from cnn_export.source.networks.torchvision_models import named_candidate
 
@@ -61,21 +62,31 @@ def timm_source(name: str) -> Source:
 
 
 def named_source(name: str) -> Source:
-    """Return the family of this package or of torchvision with that name.
+    """Return the family of this package or of torchvision, or the published variant, of that name.
 
     Raises:
-        UsageError: neither has it.
+        UsageError: there is none; names the nearest.
     """
     registered = architectures()
     if architecture := registered.get(former_names().get(name, name)):
         return Source(architecture.name, lambda shapes: registered_candidate(architecture, shapes))
-    known = known_models()
+    known, variants = known_models(), {row.name: row for row in listed_models()}
+    if name in variants and variants[name].model in registered:
+        return _variant(registered[variants[name].model], variants[name].arguments)
     if name not in known:
+        near = nearest(name, [*known, *variants])
         raise UsageError(
-            f"unknown model {name!r}.{nearest(name, known)} See --list-models; timm:NAME,"
+            f"unknown model {name!r}.{near} See --list-models; timm:NAME,"
             " torchvision:NAME and package.module:callable also work"
         )
     return _torchvision(name)
+
+
+def _variant(architecture: Architecture, arguments: Mapping[str, Any]) -> Source:
+    def resolve(shapes: Shapes) -> Candidate:
+        return registered_candidate(architecture, shapes).with_arguments(arguments)
+
+    return Source(architecture.name, resolve)
 
 
 def _torchvision(name: str) -> Source:
