@@ -60,6 +60,53 @@ class _Shuffle(nn.Module):
         return grouped.view(batch, channels, height, width)
 
 
+class _SelectedShuffle(_Shuffle):
+    """The same unit as its authors write it: a shuffle in front, which ends in selections."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, channels, height, width = x.shape
+        pairs = x.reshape(batch * channels // 2, 2, height * width).permute(1, 0, 2)
+        halves = pairs.reshape(2, -1, channels // 2, height, width)
+        return torch.cat([halves[0], self.branch(halves[1])], 1)
+
+
+class _Averaged(nn.Module):
+    """ShuffleNetV1's pooled shortcut, which counts its padding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = _conv(16, 8, kernel_size=3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([F.avg_pool2d(x[:, :8], 3, 1, 1), F.relu(self.conv(x))], 1)
+
+
+class _Dense(nn.Module):
+    """DenseNet's layers: each joins what all before it gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(_conv(16 + 4 * i, 4, kernel_size=1) for i in range(6))
+        self.transition = _conv(16 + 4 * 6, 16, kernel_size=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        maps = [x]
+        for layer in self.layers:
+            maps.append(F.relu(layer(torch.cat(maps, 1))))
+        return self.transition(torch.cat(maps, 1))
+
+
+class _Cropped(nn.Module):
+    """A convolution whose result is cut more than its padding widened it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = _conv(16, 16, kernel_size=3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.conv(x)[:, :, 3:, 2:-1])
+
+
 class _Ghost(nn.Module):
     """GhostNet's module: cheap features beside dear ones, cut to size by a slice of them all."""
 
@@ -119,6 +166,9 @@ BLOCKS = {
     "MobileNeXt, all channels": lambda: _Sandglass(16),
     "MobileNeXt, half of them": lambda: _Sandglass(8),
     "ShuffleNetV2": _Shuffle,
+    "selections, counted padding, long joins, crops": lambda: nn.Sequential(
+        _SelectedShuffle(), _Averaged(), _Dense(), _Cropped()
+    ),
     "GhostNet": _Ghost,
     "SkipNet": _SqueezeExcite,
     "constant border": _Bordered,
