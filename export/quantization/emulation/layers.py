@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class Layer:
 
 
 def accumulate(layer: Layer, integers: torch.Tensor) -> torch.Tensor:
-    """Return ``Σ (q_x − z_x)·q_w + q_b``: whole numbers in float64, wrapped as int32 wraps.
+    """Return ``Σ (q_x − z_x)·q_w + q_b``: whole numbers, wrapped as int32 wraps.
 
     Padding is ``z_x``, so zero here. The sums are exact: in float32 where no order of adding can
     leave 2^24, in float64 elsewhere.
@@ -51,9 +52,11 @@ def accumulate(layer: Layer, integers: torch.Tensor) -> torch.Tensor:
     centred = layer.source.centred(integers)
     largest = _largest_sum(layer)
     dtype = torch.float32 if largest < _FLOAT32_WHOLE else torch.float64
-    sums = _products(layer, centred.to(dtype), layer.weight.to(dtype)).double()
-    sums = sums + layer.along_channels(layer.bias, sums.ndim)
+    sums = _products(layer, centred.to(dtype), layer.weight.to(dtype))
     largest += float(layer.bias.abs().max())
+    if largest >= _FLOAT32_WHOLE:
+        sums = sums.double()
+    sums += layer.along_channels(layer.bias.to(sums.dtype), sums.ndim)
     return sums if largest < _INT32 else (sums + _INT32).remainder(2 * _INT32) - _INT32
 
 
@@ -97,19 +100,46 @@ def _convolution(
     values = F.pad(values, (left, left, top, top))
     height = (values.shape[2] - gap_y * (kernel[0] - 1) - 1) // down + 1
     width = (values.shape[3] - gap_x * (kernel[1] - 1) - 1) // across + 1
+    window = _Window(gap_y, gap_x, down, across, height, width)
+    if weight.shape[1] == 1:
+        return _depthwise(values, weight, window, groups)
     grouped = weight.reshape(groups, out // groups, weight.shape[1], *kernel)
-    total = values.new_zeros(batch, groups, out // groups, height * width)
-    for y in range(kernel[0]):
-        for x in range(kernel[1]):
-            rows = slice(y * gap_y, y * gap_y + down * (height - 1) + 1, down)
-            columns = slice(x * gap_x, x * gap_x + across * (width - 1) + 1, across)
-            taken = values[:, :, rows, columns].reshape(batch, groups, -1, height * width)
-            total += _tap(grouped[..., y, x], taken)
+    products = (
+        grouped[..., y, x] @ window.seen(values, y, x).reshape(batch, groups, -1, height * width)
+        for y, x in itertools.product(*map(range, kernel))
+    )
+    total = next(products)
+    for product in products:
+        total += product
     return total.reshape(batch, out, height, width)
 
 
-def _tap(weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Multiply (groups, out, in) by (batch, groups, in, pixels)."""
-    if weight.shape[2] == 1:
-        return weight * values
-    return weight @ values
+@dataclasses.dataclass(frozen=True)
+class _Window:
+    """Where a kernel's positions fall: their gaps, its steps, and how often it stands."""
+
+    gap_y: int
+    gap_x: int
+    down: int
+    across: int
+    height: int
+    width: int
+
+    def seen(self, values: torch.Tensor, y: int, x: int) -> torch.Tensor:
+        """Return what position (y, x) sees of padded maps, a view."""
+        top, left = y * self.gap_y, x * self.gap_x
+        rows = slice(top, top + self.down * (self.height - 1) + 1, self.down)
+        columns = slice(left, left + self.across * (self.width - 1) + 1, self.across)
+        return values[..., rows, columns]
+
+
+def _depthwise(
+    values: torch.Tensor, weight: torch.Tensor, window: _Window, groups: int
+) -> torch.Tensor:
+    """Add tap after tap: of one channel each, which a product of matrices is slow for."""
+    batch, each = len(values), len(weight) // groups
+    per_group = weight.reshape(groups, each, 1, 1, *weight.shape[2:])
+    total = values.new_zeros(batch, groups, each, window.height, window.width)
+    for y, x in itertools.product(*map(range, weight.shape[2:])):
+        total.addcmul_(per_group[..., y, x], window.seen(values, y, x)[:, :, None])
+    return total.reshape(batch, len(weight), window.height, window.width)

@@ -23,6 +23,6 @@ def requantized_layer(integers: torch.Tensor, layer: Layer, output: Grid) -> tor
 
 
 def requantized_sums(sums: torch.Tensor, layer: Layer, output: Grid) -> torch.Tensor:
-    """Return sums (float64, whole, bias included) on the output's grid."""
+    """Return sums (whole numbers, bias included) on the output's grid."""
     scaled = sums.to(torch.float32) * layer.along_channels(ratios(layer, output), sums.ndim)
     return output.stored(scaled.round() + output.zero_point)
