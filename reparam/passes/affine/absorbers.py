@@ -58,16 +58,22 @@ class Blocked:
 
 
 def find_absorbers(
-    graph_module: fx.GraphModule, start: fx.Node, written: set[fx.Node]
+    graph_module: fx.GraphModule,
+    start: fx.Node,
+    written: set[fx.Node],
+    channel_dim: int = CHANNEL_DIM,
 ) -> tuple[Absorber, ...] | Blocked:
-    """Follow every reader of ``start`` to the linear operator it ends in, or say who is none."""
+    """Follow every reader of ``start`` to the linear operator it ends in, or say who is none.
+
+    ``channel_dim`` is where the channels lie; only along dimension 1 other operators are crossed.
+    """
     absorbers: list[Absorber] = []
     reasons: list[str] = []
     open_ends = [(start, Commuting())]
     while open_ends:
         node, commuting = open_ends.pop()
         for user in node.users:
-            step = _step(graph_module, user, node, written)
+            step = _step(graph_module, user, node, written, channel_dim)
             if isinstance(step, str):
                 reasons.append(step)
             elif isinstance(step, Commuting):
@@ -82,25 +88,30 @@ def find_absorbers(
 
 
 def _step(
-    graph_module: fx.GraphModule, user: fx.Node, source: fx.Node, written: set[fx.Node]
+    graph_module: fx.GraphModule,
+    user: fx.Node,
+    source: fx.Node,
+    written: set[fx.Node],
+    channel_dim: int,
 ) -> Absorber | Commuting | str:
     changed = next((each for each in (user, *user.all_input_nodes) if each in written), None)
     if changed is not None:
         return f"{changed.name} is written to in place"
     operator = read_linear_operator(user)
     if operator is not None:
-        return _absorber(graph_module, operator, source)
-    return read_commuting(user, source) or f"{user.name} reads it and is no convolution"
+        return _absorber(graph_module, operator, source, channel_dim)
+    crossed = read_commuting(user, source) if channel_dim == CHANNEL_DIM else None
+    return crossed or f"{user.name} reads it and is no convolution"
 
 
 def _absorber(
-    graph_module: fx.GraphModule, operator: LinearOperator, source: fx.Node
+    graph_module: fx.GraphModule, operator: LinearOperator, source: fx.Node, channel_dim: int
 ) -> Absorber | str:
     weight, bias = (constant(graph_module, each) for each in (operator.weight, operator.bias))
     name = operator.node.name
     if operator.input is not source or weight is None or (operator.bias and bias is None):
         return f"the weights of {name} are computed in the graph"
-    if operator.channel_dim != CHANNEL_DIM:
+    if operator.channel_dim != channel_dim:
         return f"the channels of {name} lie in another dimension"
     return Absorber(operator, weight, bias, Commuting(shift=_takes_shift(operator)))
 

@@ -39,7 +39,8 @@ class FoldAffineIntoConsumers(ProgramPass):
 
     *Given* batch norm, or products and sums with numbers or stored tensors, one after the other,
     whose every reader is a convolution, transposed convolution or linear; or leads to one through
-    averages, maxima, rectifiers, padding, resizing and reshapes that such a map passes. *Result*
+    averages, maxima, rectifiers, padding, resizing and reshapes that such a map passes; or, along
+    channels that stand last, products and sums that only fully connected layers read. *Result*
     those operators with new weights, alone. ``c`` reaches the bias only where every output sums
     over the whole kernel. Zeros padded around ``a·x + c`` are zeros around ``x + c/a`` as well, so
     else that one sum stays, exact also at the borders: one operator in place of two.
@@ -68,7 +69,7 @@ class FoldAffineIntoConsumers(ProgramPass):
 def _match(
     graph_module: fx.GraphModule, chain: AffineChain, written: set[fx.Node]
 ) -> _Match | Refusal | None:
-    absorbers = find_absorbers(graph_module, chain.last, written)
+    absorbers = find_absorbers(graph_module, chain.last, written, chain.channel_dim)
     if isinstance(absorbers, Blocked):
         worth_saying = absorbers.near and chain.normalizes
         return Refusal(chain.last.name, absorbers.reason) if worth_saying else None

@@ -10,7 +10,7 @@ from torch import fx
 from cnn_export.reparam.graph.aliases import written_nodes
 from cnn_export.reparam.graph.attributes import constant
 from cnn_export.reparam.graph.linear_operators import LinearOperator, read_linear_operator
-from cnn_export.reparam.graph.operators import arguments, operator_name, readers
+from cnn_export.reparam.graph.operators import arguments, operator_name, readers, value_of
 from cnn_export.reparam.graph.stored_weights import StoredWeights
 from cnn_export.reparam.graph.surgery import replace
 from cnn_export.reparam.passes.affine.batch_norm import Affine, all_finite, fold_affine
@@ -19,11 +19,20 @@ from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 
 
 @dataclasses.dataclass(frozen=True)
+class _Producer:
+    """A linear operator, and its result as it is read: itself, or with its dimensions permuted."""
+
+    operator: LinearOperator
+    result: fx.Node
+    channel_dim: int
+
+
+@dataclasses.dataclass(frozen=True)
 class _Match:
     """A per-channel map, the operator before it, and the folded weights."""
 
     node: fx.Node
-    operator: LinearOperator
+    producer: _Producer
     weight: torch.Tensor
     bias: torch.Tensor
 
@@ -35,7 +44,8 @@ class FoldAffineIntoProducer(ProgramPass):
 
     *Given* conv1d/2d/3d, their transposed forms (grouped too) or linear, read by one
     evaluation-mode batch_norm only, or by one other map per channel: a product or sum with numbers
-    or stored tensors (layer scale). *Result* the same operator with its own new weights: a weight
+    or stored tensors (layer scale). Between the two, dimensions may be permuted, as behind a linear
+    layer on channels that stand last. *Result* the same operator with its own new weights: a weight
     that other operators share stays as it is for them, and two calls of one layer under one
     normalization share the new one. Source: arXiv 1502.03167, section 3.1.
 
@@ -62,53 +72,63 @@ class FoldAffineIntoProducer(ProgramPass):
 def _match(
     graph_module: fx.GraphModule, node: fx.Node, written: set[fx.Node]
 ) -> _Match | Refusal | None:
-    operator = _operator_before(node)
-    if operator is None:
+    producer = _producer_before(node)
+    if producer is None:
         return None
-    affine = _map_of(graph_module, node, operator)
+    affine = _map_of(graph_module, node, producer)
     if affine is None:
         return None
-    obstacle = _structural_obstacle(node, operator, written)
+    obstacle = _structural_obstacle(node, producer, written)
     if obstacle or isinstance(affine, str):
         return Refusal(node.name, obstacle or str(affine))
-    folded = _folded(graph_module, operator, affine)
+    folded = _folded(graph_module, producer.operator, affine)
     if isinstance(folded, str):
         return Refusal(node.name, folded)
-    return _Match(node, operator, *folded)
+    return _Match(node, producer, *folded)
 
 
-def _operator_before(node: fx.Node) -> LinearOperator | None:
+def _producer_before(node: fx.Node) -> _Producer | None:
     """Return the one linear operator among the inputs of a node."""
-    found = [read_linear_operator(each) for each in node.all_input_nodes]
-    operators = [each for each in found if each is not None]
-    return operators[0] if len(operators) == 1 else None
+    found = [_producer(each) for each in node.all_input_nodes]
+    producers = [each for each in found if each is not None]
+    return producers[0] if len(producers) == 1 else None
+
+
+def _producer(node: fx.Node) -> _Producer | None:
+    permuted = operator_name(node) == "permute"
+    operator = read_linear_operator(arguments(node)["self"] if permuted else node)
+    if operator is None or not permuted:
+        return operator and _Producer(operator, node, operator.channel_dim)
+    rank = value_of(node).ndim
+    order = [dim % rank for dim in arguments(node)["dims"]]
+    return _Producer(operator, node, order.index(operator.channel_dim % rank))
 
 
 def _map_of(
-    graph_module: fx.GraphModule, node: fx.Node, operator: LinearOperator
+    graph_module: fx.GraphModule, node: fx.Node, producer: _Producer
 ) -> Affine | str | None:
     """Return the node as a map of the operator's channels, why a normalization has none, or None.
 
     Of all other nodes nothing is said: most of them were never meant as a map per channel.
     """
     if operator_name(node) == "batch_norm":
-        if operator.channel_dim != 1:
+        if producer.channel_dim != 1:
             return (
-                f"it normalizes dimension 1, but the channels of {operator.node.name} "
-                f"lie in dimension {operator.channel_dim}"
+                f"it normalizes dimension 1, but the channels of {producer.operator.node.name} "
+                f"lie in dimension {producer.channel_dim}"
             )
-        is_input = arguments(node)["input"] is operator.node
+        is_input = arguments(node)["input"] is producer.result
         return batch_norm_map(graph_module, node) if is_input else None
-    found = read_channel_affine(graph_module, node, operator.channel_dim)
-    return found.affine if found is not None and found.input is operator.node else None
+    found = read_channel_affine(graph_module, node, producer.channel_dim)
+    return found.affine if found is not None and found.input is producer.result else None
 
 
-def _structural_obstacle(
-    node: fx.Node, operator: LinearOperator, written: set[fx.Node]
-) -> str | None:
-    if len(operator.node.users) > 1:
-        return f"{operator.node.name} is also read: {readers(operator.node)}"
-    for each in (*operator.node.all_input_nodes[1:], *node.all_input_nodes):
+def _structural_obstacle(node: fx.Node, producer: _Producer, written: set[fx.Node]) -> str | None:
+    operator = producer.operator.node
+    for each in (operator, producer.result):
+        if len(each.users) > 1:
+            return f"{each.name} is also read: {readers(each)}"
+    for each in (*operator.all_input_nodes[1:], operator, *node.all_input_nodes):
         if each in written:
             return f"{each.name} is written to in place"
     return None
@@ -130,5 +150,5 @@ def _folded(
 
 
 def _fold(store: StoredWeights, match: _Match) -> None:
-    store.give(match.operator, match.weight, match.bias)
-    replace(match.node, match.operator.node)
+    store.give(match.producer.operator, match.weight, match.bias)
+    replace(match.node, match.producer.result)

@@ -11,7 +11,7 @@ from cnn_export.reparam.graph.operators import operator_name, value_of
 from cnn_export.reparam.graph.surgery import insert_call, insert_constant, replace
 from cnn_export.reparam.passes.affine.affine_chain import AffineChain, read_chains
 from cnn_export.reparam.passes.affine.batch_norm import Affine
-from cnn_export.reparam.passes.affine.channel_affine import batch_norm_map
+from cnn_export.reparam.passes.affine.channel_affine import CHANNEL_DIM, batch_norm_map
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 
 _aten = torch.ops.aten
@@ -37,6 +37,8 @@ class StandaloneBatchNorm(ProgramPass):
         written = written_nodes(graph_module.graph)
         rewrites: list[str] = []
         for chain in reversed(read_chains(graph_module, written)):
+            if chain.channel_dim != CHANNEL_DIM:
+                continue
             if chain.normalizes or len(chain.nodes) > _operators(chain):
                 replace(chain.last, _insert_map(graph_module, chain))
                 rewrites.append(chain.last.name)

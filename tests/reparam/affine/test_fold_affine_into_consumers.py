@@ -8,6 +8,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineIntoConsumers
+from cnn_export.reparam.passes.affine.standalone_batch_norm import StandaloneBatchNorm
+from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
+
+BEFORE = (FoldConstants(),)
 
 
 class _Call(nn.Module):
@@ -268,3 +272,53 @@ class _ComputedWeight(nn.Module):
 def test_refuses_computed_weights():
     reason = _refused(_ComputedWeight(), torch.randn(IMAGE), torch.tensor(2.0))
     assert reason == "the weights of conv2d are computed in the graph"
+
+
+class _ChannelsLast(nn.Module):
+    """A scale and a shift on channels that stand last, read by linear layers."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.first, self.second = (
+            function,
+            nn.Linear(6, 4),
+            nn.Linear(6, 5, bias=False),
+        )
+        self.scale, self.shift = nn.Parameter(torch.randn(6)), nn.Parameter(torch.randn(1, 1, 1, 6))
+
+    def forward(self, x):
+        return self.function(self, x * self.scale + self.shift)
+
+
+def test_linear_layers_take_over_channels_that_stand_last():
+    module = _ChannelsLast(lambda m, y: (m.first(y), m.second(y)))
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(2, 5, 7, 6), before=BEFORE)
+    assert checked.ops == ["linear", "linear"]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda m, y: m.first(y) + y.mean(),
+        lambda m, y: m.first(y.relu()),
+        lambda m, y: m.first(y.flatten(0, 1)),
+    ],
+)
+def test_nothing_is_crossed_by_channels_that_stand_last(function):
+    module = _ChannelsLast(function)
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(2, 5, 7, 6), before=BEFORE)
+    assert not checked.result.modified
+
+
+def test_a_normalization_before_a_linear_layer_is_still_spelled():
+    """It is along dimension 1 and the layer along dimension 2, so neither takes the other over."""
+    module = _Call(lambda m, x: m.linear(m.norm(x)), norm=nn.BatchNorm1d(6), linear=nn.Linear(6, 4))
+    graph_module = graph_of(module, torch.randn(2, 6, 6))
+    StandaloneBatchNorm()(graph_module)
+    assert "batch_norm" not in operators(graph_module)
+
+
+def test_rows_as_many_as_channels_are_no_channels():
+    module = _Call(lambda m, x: m.linear(m.norm(x)), norm=nn.BatchNorm2d(6), linear=nn.Linear(6, 4))
+    checked = check_pass(FoldAffineIntoConsumers(), module, torch.randn(2, 6, 5, 6))
+    assert not checked.result.modified

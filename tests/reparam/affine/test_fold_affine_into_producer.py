@@ -8,6 +8,7 @@ from torch import nn
 
 from cnn_export.program.program import capture
 from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldAffineIntoProducer
+from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
 
 
 def _stack(*layers):
@@ -286,3 +287,47 @@ def test_refuses_statistics_that_the_graph_changes():
     result = FoldAffineIntoProducer()(program.graph_module)
     assert not result.modified
     assert "written to in place" in result.refusals[0].reason
+
+
+class _Permuted(nn.Module):
+    """A linear layer on channels that stand last, permuted, then a function of its result."""
+
+    def __init__(self, function, order=(0, 3, 1, 2)):
+        super().__init__()
+        self.linear, self.function, self.order = nn.Linear(3, 5), function, order
+        self.norm = nn.BatchNorm2d(5)
+        self.scale = nn.Parameter(torch.randn(5))
+        randomize_batch_norm(self)
+
+    def forward(self, x):
+        return self.function(self, self.linear(x.permute(0, 2, 3, 1)).permute(self.order))
+
+
+def test_folds_a_normalization_behind_permuted_dimensions():
+    module = _Permuted(lambda m, y: m.norm(y))
+    checked = check_pass(FoldAffineIntoProducer(), module, torch.randn(2, 3, 4, 7))
+    assert checked.ops == ["permute", "linear", "permute"]
+
+
+def test_folds_a_layer_scale_behind_permuted_dimensions():
+    module = _Permuted(lambda m, y: m.norm(y) * m.scale.view(1, -1, 1, 1))
+    image = torch.randn(2, 3, 4, 7)
+    checked = check_pass(FoldAffineIntoProducer(), module, image, before=(FoldConstants(),))
+    assert checked.ops == ["permute", "linear", "permute"]
+
+
+def test_refuses_permuted_features_that_are_not_normalized():
+    module = _Permuted(lambda m, y: m.norm(y), order=(0, 1, 3, 2))
+    assert "lie in dimension 2" in _refused(module, torch.randn(2, 3, 5, 7))[0]
+
+
+@pytest.mark.parametrize("read", ["linear", "permute_1"])
+def test_refuses_permuted_maps_that_others_read(read):
+    class Forked(_Permuted):
+        def forward(self, x):
+            y = self.linear(x.permute(0, 2, 3, 1))
+            z = y.permute(self.order)
+            return self.norm(z), (y if read == "linear" else z).sigmoid()
+
+    reasons = _refused(Forked(None), torch.randn(2, 3, 4, 7))
+    assert reasons[0].startswith(f"{read} is also read")

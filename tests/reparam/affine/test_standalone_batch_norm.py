@@ -210,3 +210,21 @@ def test_the_stage_leaves_no_normalization_in_a_pre_activation_network():
     assert left.count("conv2d") == 5  # three of the network, one normalization per block
     expected = module.double()(image.double())
     torch.testing.assert_close(graph_module(image)[0].double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_leaves_maps_along_channels_that_stand_last():
+    """Fully connected layers take them over; here they cannot, as their weights are computed."""
+
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 6))
+            self.scale, self.shift = nn.Parameter(torch.randn(6)), nn.Parameter(torch.randn(6))
+
+        def forward(self, x):
+            y = (x * self.scale + self.shift) * self.scale + self.shift
+            return nn.functional.linear(y, self.weight * x.mean())
+
+    before = (FoldConstants(),)
+    checked = check_pass(StandaloneBatchNorm(), Last(), torch.randn(2, 6, 5, 6), before=before)
+    assert not checked.result.modified
