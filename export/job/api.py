@@ -21,8 +21,8 @@ from cnn_export.source.pixels import usable_normalization
 from cnn_export.source.request import SourceRequest
 from cnn_export.targets.options import TargetOptions
 
-_LESS_THAN_FLOAT32: tuple[Precision, ...] = ("int8", "int8-weights", "fp16")
-_INTEGERS: tuple[Precision, ...] = ("int8", "int8-weights")
+_LESS_THAN_FLOAT32: tuple[Precision, ...] = ("int8", "int8-weights", "int8-dynamic", "fp16")
+_INTEGERS: tuple[Precision, ...] = ("int8", "int8-weights", "int8-dynamic")
 _APPLIES_TO: dict[str, tuple[Precision, ...]] = {
     **dict.fromkeys(("calibration", "evaluation", "labels"), _LESS_THAN_FLOAT32),
     **dict.fromkeys(("keep_float", "strict"), _INTEGERS),
@@ -45,8 +45,8 @@ class Settings(TypedDict, total=False):
         input_size: side, or (height, width), of an image input of shape (batch, channels, H, W).
         shapes: full input shapes by argument name, instead of ``input_size``.
         batch: batch size, or ``"dynamic"``.
-        precision: ``"fp32"``, ``"fp16"``, ``"int8"`` or ``"int8-weights"``; inputs and outputs
-            stay float32 unless ``io`` says otherwise.
+        precision: ``"fp32"``, ``"fp16"``, ``"int8"``, ``"int8-weights"`` or ``"int8-dynamic"``;
+            inputs and outputs stay float32 unless ``io`` says otherwise.
         weights: ``"int8"``: the same as the precision ``"int8-weights"``.
         calibration: for int8, a folder of images, an ``.npz`` of arrays by input name (samples
             first), or ``"synthetic"``.

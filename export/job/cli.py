@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cnn_export.job.request import ExportResult, Step
 
-_PRECISIONS = ("fp32", "fp16", "int8", "int8-weights")
+_PRECISIONS = ("fp32", "fp16", "int8", "int8-weights", "int8-dynamic")
 _LAYOUTS = ("nchw", "nhwc")
 _GIVEN = "cnn_export.given"
 _VERSION = click.IntRange(1, 999)

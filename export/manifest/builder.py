@@ -135,7 +135,7 @@ def _reference(
     dtype: str,
 ) -> str:
     network = "the checkpoint" if approximation is None else "the approximated checkpoint"
-    if precision == "int8" and quantization is not None:
+    if precision in ("int8", "int8-dynamic") and quantization is not None:
         said = f"the integer emulation of {network} in {{}}'s arithmetic"
         if quantization.proven_in is None:
             return said.format(quantization.arithmetic)

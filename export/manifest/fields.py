@@ -196,7 +196,7 @@ class ManifestFields(Record):
     artifact_sha256: Sha256
     artifact_bytes: Annotated[int, Field(ge=1, le=ARTIFACT_BYTES_MAX)]
     target: TargetName
-    precision: Literal["fp32", "fp16", "int8", "int8-weights"]
+    precision: Literal["fp32", "fp16", "int8", "int8-weights", "int8-dynamic"]
     source: Source
     versions: dict[str, str]
     inputs: Tensors

@@ -53,8 +53,9 @@ class Accuracy(Record):
 class Quantization(Record):
     """What rounding numbers to fewer bits changes, and how the artifact was judged for it.
 
-    ``arithmetic``: of ``int8``, the runtime's whose integer emulation the artifact equals; of
-    ``int8-weights``, what its layers compute in; of ``fp16``, the runtime that was run.
+    ``arithmetic``: of ``int8`` and ``int8-dynamic``, the runtime's whose integer emulation the
+    artifact equals; of ``int8-weights``, what its layers compute in; of ``fp16``, the runtime that
+    was run.
     ``device_profile`` is what an ONNX file was asked to be for. Where the machine that made it
     computes otherwise, ``proven_in`` is the arithmetic that the file was proven in, its activations
     moved to uint8. ``ranges`` and ``calibration`` are there where activations are integers

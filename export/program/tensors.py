@@ -12,8 +12,9 @@ Array = npt.NDArray[Any]
 Tensors = dict[str, Array]
 """Values by input or output name, in the program's order."""
 
-Precision = Literal["fp32", "fp16", "int8", "int8-weights"]
-"""``int8-weights``: weights in 8 bits, everything else in float32."""
+Precision = Literal["fp32", "fp16", "int8", "int8-weights", "int8-dynamic"]
+"""``int8-weights``: weights in 8 bits, everything else in float32. ``int8-dynamic``: layers in
+integers, their inputs rounded to the range of each run."""
 Layout = Literal["nchw", "nhwc"]
 
 

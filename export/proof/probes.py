@@ -16,7 +16,11 @@ PROBE_SEED = 20210711
 
 _PIXEL_LEVELS = 256
 
-LARGE_SCALE = {"fp32": 32.0, "fp16": 4.0, "int8": 32.0, "int8-weights": 32.0}
+LARGE_SCALE = {
+    "fp32": 32.0,
+    "fp16": 4.0,
+    **dict.fromkeys(("int8", "int8-weights", "int8-dynamic"), 32.0),
+}
 """Standard deviation of the large probe: far outside normalized images, inside float16. In int8 it
 saturates everything, which has to be the same in every runtime."""
 

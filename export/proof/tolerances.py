@@ -77,7 +77,7 @@ _INT8_WEIGHTS = dataclasses.replace(
 TOLERANCES: dict[tuple[str, str], Tolerance] = {
     **{(target, "fp32"): _FP32 for target in _FP16},
     **{(target, "fp16"): tolerance for target, tolerance in _FP16.items()},
-    **{(target, "int8"): _INT8 for target in _FP16},
+    **{(target, each): _INT8 for target in _FP16 for each in ("int8", "int8-dynamic")},
     **{(target, "int8-weights"): _INT8_WEIGHTS for target in _FP16},
 }
 """(target, precision) → tolerance."""

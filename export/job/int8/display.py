@@ -87,7 +87,7 @@ def int8_summary(manifest: Manifest) -> Iterator[str]:
 def _what_is_rounded(record: Quantization, manifest: Manifest) -> str:
     layers = f"{record.int8_layers} layer{'' if record.int8_layers == 1 else 's'}"
     match manifest.precision:
-        case "int8":
+        case "int8" | "int8-dynamic":
             share = _share(record, manifest)
             return f"{layers} in int8, {share} of the multiply-accumulates; {_kept(record)}"
         case "int8-weights":

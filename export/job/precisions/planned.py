@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cnn_export.job.int8.int8_job import quantized_for, recorded_for, refuse_early
 from cnn_export.job.legalization import Legalized
+from cnn_export.job.precisions.dynamic import dynamic_for, refuse_dynamic_early
 from cnn_export.job.precisions.floats import ArtifactGate, Floats
 from cnn_export.job.precisions.plan import Plan
 from cnn_export.job.precisions.weights import refuse_weights_early, weights_for
@@ -34,6 +35,8 @@ def refuse_what_no_format_does(request: ExportRequest, targets: Sequence[Target]
         refuse_early(asked, targets, dynamic_batch=request.source.batch is None)
     elif asked.precision == "int8-weights":
         refuse_weights_early(targets)
+    elif asked.precision == "int8-dynamic":
+        refuse_dynamic_early(targets, request.source.batch)
 
 
 def planned(
@@ -63,6 +66,8 @@ def planned(
         return quantized_for(targets, one, source, asked, recorded, probes, profile)
     if asked.precision == "int8-weights":
         return weights_for(legalized, source, asked, probes)
+    if asked.precision == "int8-dynamic":
+        return dynamic_for(legalized, source, asked, probes)
     gate = _gate(program, source, asked)
     return Floats(legalized, expected, request.options.precision, gate)
 

@@ -97,13 +97,14 @@ def _open_operators(
     found: dict[fx.Node, tuple[str, ...]] = {}
     for node in graph_module.graph.nodes:
         names = {name: None for read in node.all_input_nodes for name in found[read]}
-        if node.op == "call_function" and node not in inside and not _is_exact(node, arithmetic):
+        if node.op == "call_function" and node not in inside and not is_exact(node, arithmetic):
             names[node.name] = None
         found[node] = tuple(names)
     return found
 
 
-def _is_exact(node: fx.Node, arithmetic: Arithmetic) -> bool:
+def is_exact(node: fx.Node, arithmetic: Arithmetic) -> bool:
+    """Whether the runtime's result is known to the last bit."""
     if node.target in _CONVERSIONS:
         return True
     name = operator_name(node)

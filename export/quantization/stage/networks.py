@@ -5,6 +5,7 @@ from __future__ import annotations
 from cnn_export.program.program import Program
 from cnn_export.quantization.accuracy.measurement import Run, module_run
 from cnn_export.quantization.decision import Decision
+from cnn_export.quantization.dynamic.arithmetic import DynamicArithmetic, DynamicNetwork
 from cnn_export.quantization.emulation.arithmetic import Arithmetic
 from cnn_export.quantization.emulation.emulate import Emulation
 from cnn_export.quantization.insertion.quantized_graph import quantized_graph
@@ -18,6 +19,9 @@ def float_network(program: Program) -> Run:
 
 def int8_network(program: Program, decision: Decision, arithmetic: Arithmetic) -> Run:
     """Return the decided network, float at its border, in a runtime's arithmetic."""
+    if isinstance(arithmetic, DynamicArithmetic):
+        dynamic = DynamicNetwork(program.graph_module, decision)
+        return module_run(dynamic.run, *_names(program))
     # Weights alone are read as the numbers they stand for, once and not at every run.
     spelling = Spelling() if decision.tensors else Spelling(weights="rounded")
     graph_module = quantized_graph(program.graph_module, decision, spelling)

@@ -23,7 +23,7 @@ from cnn_export.quantization.scheme.simulation.weight_errors import WeightError,
 from cnn_export.quantization.stage.quantizer import Judged, Quantizer
 from cnn_export.quantization.stage.samples import Evaluation, Samples
 
-_NAMES = {"int8-weights": "a network with int8 weights"}
+_NAMES = {"int8-weights": "a network with int8 weights", "int8-dynamic": "dynamic int8"}
 """What is said to be not accurate enough, by precision."""
 
 

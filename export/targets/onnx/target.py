@@ -17,6 +17,7 @@ from cnn_export.quantization.spelling import Spelling
 from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
+from cnn_export.targets.onnx.dynamic_layers import with_dynamic_layers
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 from cnn_export.targets.quantized import is_quantized, require_quantized
 
@@ -67,6 +68,8 @@ class Onnx:
         """
         require_quantized(program, options)
         model = _convert(program, options)
+        if options.precision == "int8-dynamic":
+            with_dynamic_layers(model)
         if not is_quantized(options):
             model = model_proto.simplified(model, _feeds(program))
         model_proto.finish(model, options.metadata, options.ir_version)

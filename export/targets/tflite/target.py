@@ -106,7 +106,7 @@ def _content(program: Program, options: TargetOptions) -> bytes:
             return with_int8_weights(converted(program, options), program.graph_module)
         case "fp16":
             return _float16_weights(converted(program, options))
-        case "fp32":
+        case "fp32" | "int8-dynamic":
             return converted(program, options)
 
 

@@ -185,13 +185,15 @@ def test_every_format_and_precision_has_a_tolerance() -> None:
     assert set(TOLERANCES) == {(t, p) for t in TARGETS for p in get_args(Precision)}
     for (_, precision), tolerance in TOLERANCES.items():
         assert tolerance.reason
-        if precision != "int8":  # whose integers are equal, but for steps that their graph allows
+        # Integers are equal, but for steps that their graph allows.
+        if precision not in ("int8", "int8-dynamic"):
             assert 0 < tolerance.base < tolerance.cap <= 0.25
 
 
+@pytest.mark.parametrize("precision", ["int8", "int8-dynamic"])
 @pytest.mark.parametrize("target", list(TARGETS))
-def test_integers_are_equal_unless_their_graph_says_otherwise(target: str) -> None:
-    tolerance = TOLERANCES[target, "int8"]
+def test_integers_are_equal_unless_their_graph_says_otherwise(target: str, precision: str) -> None:
+    tolerance = TOLERANCES[target, precision]
     assert (tolerance.base, tolerance.floor_multiple) == (0.0, 0.0)
 
 
