@@ -16,6 +16,7 @@ from torchvision import models
 from cnn_export.errors import CheckpointError
 from cnn_export.models import registry
 from cnn_export.source import load_model
+from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.detect import matches
 
 Shapes = dict[str, tuple[int, ...]]
@@ -221,3 +222,18 @@ def test_published_mobilenet_v2() -> None:
     images = torch.randn(2, 3, 225, 190)
     with torch.no_grad():
         assert torch.equal(loaded.module(images), original(images))
+
+
+@pytest.mark.parametrize("name", ["resnet152", "efficientnet_b7", "densenet201", "vgg19"])
+def test_one_network_is_built_to_recognise_one(name: str, monkeypatch) -> None:
+    """Building is what recognition costs: a tenth of a second for the largest."""
+    shapes, built = _shapes(models.get_model_builder(name)), list[str]()
+    construct = Candidate.construct
+
+    def counted(candidate: Candidate, *, empty: bool) -> nn.Module:
+        built.append(candidate.label)
+        return construct(candidate, empty=empty)
+
+    monkeypatch.setattr(Candidate, "construct", counted)
+    assert _only(shapes)[0] == name
+    assert built == [name]
