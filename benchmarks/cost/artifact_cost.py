@@ -55,8 +55,9 @@ class OpCost:
 
     @property
     def in_int8(self) -> bool:
-        """Whether it computes in 8-bit integers: what it writes is one."""
-        return self.dtype in _INTEGERS
+        """Whether it computes in 8-bit integers: it writes some, or sums of their products."""
+        sums = self.dtype == "int32" and self.weight_dtype in _INTEGERS and bool(self.macs)
+        return self.dtype in _INTEGERS or sums
 
     @property
     def mac_bytes(self) -> int:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from cnn_export import export
 from cnn_export.benchmarks.artifacts.proven_file import proven_files
+from cnn_export.benchmarks.cost.reading import cost_of
 from cnn_export.errors import AccuracyRefused, InputRefused, ParityError, UsageError
 from cnn_export.job.int8.display import int8_summary
 from cnn_export.job.request import Artifact
@@ -82,6 +83,8 @@ def test_the_file_holds_integer_operators_and_bytes(artifact: Artifact) -> None:
     assert not kinds["Conv"] + kinds["Gemm"] + kinds["DequantizeLinear"]
     ((_, found),) = proven_files([artifact.path])
     assert found.metadata["precision"] == "int8-dynamic"
+    cost = cost_of(found.graph, artifact.path)
+    assert cost.int8_macs == cost.macs == artifact.manifest.macs
 
 
 def test_ranges_follow_the_input(artifact: Artifact, data: Path) -> None:
