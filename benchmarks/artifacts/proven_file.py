@@ -94,14 +94,19 @@ def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> di
         "partitions": split.partitions,
         "ops_outside": sum(outside.count for outside in split.outside),
         "accuracy": _accuracy(manifest),
+        "source": {
+            "sha256": manifest.source.sha256,
+            "arguments": manifest.source.arguments,
+            "approximated": manifest.approximation is not None,
+        },
     }
 
 
-def _accuracy(manifest: Manifest) -> list[dict[str, object]] | None:
-    """Return the figures that decided; never measured again here."""
+def _accuracy(manifest: Manifest) -> list[dict[str, object]]:
+    """Return the figures that decided, none where nothing did; never measured again here."""
     record = manifest.quantization
     if record is None:
-        return None
+        return []
     return [each.model_dump() for each in record.accuracy if each.bound is not None]
 
 

@@ -159,10 +159,24 @@ class Accuracy(_Record):
     samples: Count
 
 
+class Checkpoint(_Record):
+    """What a file was made from: two with equal ones compute the same function in float32.
+
+    ``sha256`` is ``None`` where a module, not a file, was exported. ``approximated`` files compute
+    something else than the checkpoint, as asked for.
+    """
+
+    sha256: Sha256 | None = None
+    arguments: dict[str, str] = {}
+    approximated: bool
+
+
 class Artifact(_Record):
     """A planned file; figures come from the file and its manifest, ``None`` where unknown.
 
-    ``accuracy`` has the figures that were judged; none, where only noise was at hand.
+    ``accuracy`` has the figures that were judged, none where nothing was: no samples, or only
+    noise. ``source`` is what they are of: figures compare a file with its own network in float32,
+    not with another's.
     """
 
     cnn_bench: Literal["artifact"] = "artifact"
@@ -179,6 +193,13 @@ class Artifact(_Record):
     partitions: Count | None = None
     ops_outside: Count | None = None
     accuracy: list[Accuracy] | None = Field(default=None, max_length=10_000)
+    source: Checkpoint | None = None
+
+    def is_reference_of(self, other: Artifact) -> bool:
+        """Whether this is the float32 file of the very network that ``other`` was judged beside."""
+        source = self.source
+        known = source is not None and source.sha256 is not None and not source.approximated
+        return known and self.precision == "fp32" and source == other.source
 
 
 class Conditions(_Record):

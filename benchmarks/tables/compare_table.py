@@ -17,7 +17,7 @@ from cnn_export.benchmarks.results.series import PairedSeries, Results, Series, 
 from cnn_export.benchmarks.results.setting import Setting, label_of
 from cnn_export.benchmarks.results.versions import differences, matched
 from cnn_export.benchmarks.statistics.comparison import Comparison, verdict_words
-from cnn_export.benchmarks.tables.judged_accuracy import accuracy_text
+from cnn_export.benchmarks.tables.judged_accuracy import accuracy_change
 from cnn_export.benchmarks.tables.quantities import MILLION, milliseconds, significant
 from cnn_export.command_line.terminal import printable
 
@@ -197,7 +197,7 @@ def _cells(row: Row) -> list[str]:
         f"{comparison.p_value:.2g}",
         " / ".join(map(str, dict.fromkeys(comparison.processes))),
         f"[{style}]{verdict_words(comparison)}[/]",
-        escape(printable(_accuracies(row))),
+        escape(printable(accuracy_change(row.base, row.new))),
         escape(printable("; ".join(notes(row)))),
     ]
 
@@ -205,8 +205,3 @@ def _cells(row: Row) -> list[str]:
 def _change(sizes: Sequence[int | None]) -> str:
     """Return bytes of base and new in millions."""
     return " → ".join("?" if each is None else significant(each / MILLION) for each in sizes)
-
-
-def _accuracies(row: Row) -> str:
-    """Return both files' accuracy, once where it is the same."""
-    return " → ".join(dict.fromkeys(map(accuracy_text, (row.base, row.new))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import made_results as made
 import pytest
@@ -13,6 +14,7 @@ from cnn_export.benchmarks.cli import main
 from cnn_export.benchmarks.results.read_series import read_results
 from cnn_export.benchmarks.results.record_types import Conditions
 from cnn_export.benchmarks.tables import compare_table
+from cnn_export.benchmarks.tables.judged_accuracy import accuracy_change
 
 MEDIANS = [9.7, 9.8, 9.9, 10.0, 10.1, 10.2, 10.3]
 
@@ -144,27 +146,28 @@ def test_three_files_are_a_wrong_usage(base: Path, capsys: pytest.CaptureFixture
     assert failed(capsys, base, base, base)[0] == 2
 
 
-JUDGED = {"output": "scores", "figure": "agreement", "bound": 0.65, "samples": 40}
+JUDGED: dict[str, Any] = {"output": "scores", "figure": "agreement", "bound": 0.65, "samples": 40}
+SHARE = {**JUDGED, "value": 0.815, "low": 0.758, "high": 0.861}
+SOURCE: dict[str, Any] = {"sha256": "a" * 64, "approximated": False}
+OTHER = {**SOURCE, "sha256": "b" * 64}
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        (
-            {"accuracy": [{**JUDGED, "value": 0.815, "low": 0.758, "high": 0.861}]},
-            "fp32 → agreement 81.5% (75.8% to 86.1%) of 40",
-        ),
+        ({"accuracy": [SHARE]}, "fp32 → agreement 81.5% (75.8% to 86.1%) of 40"),
         ({"accuracy": [{**JUDGED, "value": 0.91}]}, "fp32 → agreement 0.91 of 40"),
         ({"accuracy": []}, "fp32 → not judged"),
-        ({}, "fp32 → not judged"),
+        ({}, "fp32 → not known"),
     ],
 )
 def test_size_time_bytes_and_accuracy_stand_beside_the_ratio(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, object], said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fields: dict[str, Any], said: str
 ):
     """fp32 against int8 in one table: what was judged when the file was made, nothing new."""
-    int8 = made.artifact(precision="int8", file_bytes=1_100_000, mac_bytes=600_000, **fields)
-    plain = made.artifact("old.tflite", file_bytes=4_000_000, mac_bytes=2_000_000)
+    given: dict[str, Any] = {"source": SOURCE} | fields
+    int8 = made.artifact(precision="int8", file_bytes=1_100_000, mac_bytes=600_000, **given)
+    plain = made.artifact("old.tflite", file_bytes=4_000_000, mac_bytes=2_000_000, source=SOURCE)
     artifacts = [each.sha256 for each in (plain, int8)]
     pairs = [made.pair(n, [2_000_000 + n] * 5, [1_000_000 + n] * 5) for n in range(8)]
     lines = [made.run(artifacts=artifacts, compare=True, repeats=8), plain, int8, *pairs]
@@ -180,3 +183,35 @@ def test_size_time_bytes_and_accuracy_stand_beside_the_ratio(
     assert cells["ms"] == "2.00 → 1.00"
     assert (cells["file MB"], cells["MB moved"]) == ("4.00 → 1.10", "2.00 → 0.600")
     assert cells["accuracy"] == said
+
+
+OWN = "agreement 81.5% (75.8% to 86.1%) of 40, of its own fp32"
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "said"),
+    [
+        ({"source": SOURCE}, {"source": OTHER}, OWN),
+        ({"source": SOURCE}, {"source": {**SOURCE, "arguments": {"width": "2"}}}, OWN),
+        ({"source": {"approximated": False}}, {"source": {"approximated": False}}, OWN),
+        ({}, {}, f"not known → {OWN}"),
+        ({"source": SOURCE}, {}, OWN),
+        (
+            {"source": {**SOURCE, "approximated": True}},
+            {"source": {**SOURCE, "approximated": True}},
+            f"fp32 of an approximation, not of its checkpoint → {OWN}",
+        ),
+        ({"source": SOURCE, "precision": "fp16", "accuracy": []}, {}, f"not judged → {OWN}"),
+        (
+            {"source": SOURCE},
+            {"source": OTHER, "precision": "fp32", "accuracy": []},
+            "fp32",
+        ),
+    ],
+)
+def test_accuracy_is_of_another_files_fp32_only_where_one_checkpoint_made_both(
+    base: dict[str, Any], new: dict[str, Any], said: str
+):
+    """What int8 of one network keeps says nothing about another network's answers."""
+    given: dict[str, Any] = {"precision": "int8", "accuracy": [SHARE]} | new
+    assert accuracy_change(made.artifact("old.tflite", **base), made.artifact(**given)) == said
