@@ -22,6 +22,7 @@ VARIANTS = [
     *(("cifar_resnext", {"cardinality": c, "group_width": w}) for c, w in ((4, 64), (32, 4))),
     *(("cifar_vgg", {"depth": depth}) for depth in (11, 13, 19)),
     *(("cifar_densenet", {"depth": d, "growth_rate": 32}) for d in (121, 169, 201)),
+    *(("cifar_shufflenet_v2", {"width": width}) for width in (0.5, 1.5, 2.0)),
     ("cifar_densenet", {"depth": 161, "growth_rate": 48}),
 ]
 
