@@ -52,8 +52,12 @@ class IntegerParity:
             return False
         if self.steps is None:
             return self.relative_error <= self.limit.relative_error
-        within = self.differing <= self.limit.share * self.elements
-        return within and self.steps <= self.limit.steps
+        return self.differing <= self.may_differ and self.steps <= self.limit.steps
+
+    @property
+    def may_differ(self) -> int:
+        """How many elements of an output on a grid may differ: of a small output none."""
+        return int(self.limit.share * self.elements)
 
     def figure(self) -> OutputParity:
         """Return the figure that a manifest holds; its limit is 0 where equality was asked."""
@@ -141,7 +145,7 @@ def _told(figure: IntegerParity) -> str:
     return (
         f"output {figure.output!r} is not what its integers give: {figure.differing} of "
         f"{figure.elements} elements differ on the {figure.probe} probe, {_distance(figure)} "
-        f"({_allowed(figure.limit)})"
+        f"({_allowed(figure)})"
     )
 
 
@@ -153,12 +157,14 @@ def _distance(figure: IntegerParity) -> str:
     return f"by up to {figure.steps} step{'' if figure.steps == 1 else 's'}"
 
 
-def _allowed(limit: OutputLimit) -> str:
+def _allowed(figure: IntegerParity) -> str:
+    limit = figure.limit
     if limit.is_equality:
         return f"limit none: {limit.reason}"
     if limit.step is None:
         return f"limit {limit.relative_error:.2g}: {limit.reason}"
-    return f"limit {limit.steps} step in {limit.share:.0%} of them: {limit.reason}"
+    some = f"{limit.share:.0%} of them, here {figure.may_differ}"
+    return f"limit {limit.steps} step in {some}: {limit.reason}"
 
 
 def _require_dtype(name: str, actual: Array, exact: Array) -> None:

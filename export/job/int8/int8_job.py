@@ -40,8 +40,8 @@ def refuse_early(
     names = [each.name for each in targets]
     if "coreml" in names and request.border != "float":
         raise UsageError(
-            f"--io {request.border} does not apply to coreml, whose inputs and outputs are float;"
-            " export it in a job of its own"
+            f"--io {request.border} does not apply to coreml: arrays of int8 go into Core ML from"
+            " iOS 26 on only, of uint8 never; export it in a job of its own, with --io float"
         )
     if "executorch" in names and dynamic_batch:
         raise UsageError(

@@ -98,9 +98,17 @@ def _open_operators(
     for node in graph_module.graph.nodes:
         names = {name: None for read in node.all_input_nodes for name in found[read]}
         if node.op == "call_function" and node not in inside and not is_exact(node, arithmetic):
-            names[node.name] = None
+            names[_shown(node)] = None
         found[node] = tuple(names)
     return found
+
+
+def _shown(node: fx.Node) -> str:
+    """Return the operator and where it stands: the module that called it, where that is known."""
+    modules = node.meta.get("nn_module_stack") or {}
+    paths = [str(path) for path, _ in modules.values()]
+    place = f"in {paths[-1]}" if paths and paths[-1] else f"({node.name})"
+    return f"{operator_name(node)} {place}"
 
 
 def is_exact(node: fx.Node, arithmetic: Arithmetic) -> bool:

@@ -229,7 +229,30 @@ def test_known_float_operators_leave_nothing_open():
 def test_an_unknown_float_operator_leaves_a_step_and_is_named():
     limit = _limit(lambda x, f, g: g(torch.sigmoid(f(x))), [nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)])
     assert (limit.steps, limit.share) == (1, 0.01)
-    assert "sigmoid" in limit.reason
+    assert "sigmoid (sigmoid)" in limit.reason
+
+
+class _Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.gate, self.last = nn.Conv2d(3, 4, 1), nn.Mish(), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        return self.last(self.gate(self.first(x)))
+
+
+def test_what_is_left_open_is_named_by_its_module_and_counted():
+    inputs = torch.randn(1, 3, 5, 7)
+    program = traced(_Named(), inputs)
+    graph_module = quantized_graph(program.graph_module, decided(program, inputs), SPELLING)
+    (limit,) = output_limits(graph_module, ONNX_RUNTIME)
+    assert "mish in gate" in limit.reason
+    few = np.arange(60, dtype=np.float32)
+    figure = compared("normal", "scores", few + limit.step * (few == 3), few, limit)
+    with pytest.raises(
+        ParityError, match=r"1 of 60 .*\(limit 1 step in 1% of them, here 0: .*mish in gate"
+    ):
+        judge_integers([figure], "onnx")
 
 
 def test_an_output_of_a_float_operator_has_a_float_limit():
