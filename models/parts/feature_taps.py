@@ -62,18 +62,20 @@ def feature_taps(
     The map of a stride is what enters the block that reduces it further; that of the last stride
     is the last one there is. Blocks are found by running the network once on zeros of
     ``input_size`` (height, width, pixels), so any network will do whose reductions are modules.
+    Where the network goes on to write into a map (an in-place ReLU), that is what it holds.
 
     Raises:
         ValueError: no map of a stride; lists the strides there are.
     """
     weight = next(network.parameters())
     image = torch.zeros(1, in_channels, *input_size, device=weight.device, dtype=weight.dtype)
-    was_training = network.training
+    modes = [(module, module.training) for module in network.modules()]
     try:
         with torch.no_grad():
             events = _events(network.eval(), image, input_size)
     finally:
-        network.train(was_training)
+        for module, training in modes:  # one by one: batch norms may be frozen
+            module.training = training
     found = {**_last_outputs(events), **_entrances(events)}
     absent = [stride for stride in strides if stride not in found]
     if absent:

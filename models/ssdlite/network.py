@@ -24,14 +24,7 @@ _INITIAL_STD = 0.03
 
 
 class SSDLite(nn.Module):
-    """A backbone's feature maps, further maps behind them, and two separable heads per map.
-
-    Attributes:
-        anchors: (boxes, 4) default boxes, a buffer; see
-            :func:`~cnn_export.models.ssdlite.anchors.default_boxes`.
-    """
-
-    anchors: torch.Tensor
+    """A backbone's feature maps, further maps behind them, and two separable heads per map."""
 
     def __init__(
         self,
@@ -65,7 +58,14 @@ class SSDLite(nn.Module):
         self.boxes = nn.ModuleList(_separable(width, boxes * 4) for width in widths)
         for head in (self.extra, self.scores, self.boxes):
             head.apply(_initialize)
-        self.register_buffer("anchors", default_boxes(self._map_sizes()), persistent=False)
+        # Saved, and named by the size: the weights of another size do not fit then.
+        self._anchors_name = "anchors_" + "x".join(map(str, input_size))
+        self.register_buffer(self._anchors_name, default_boxes(self._map_sizes()))
+
+    @property
+    def anchors(self) -> torch.Tensor:
+        """The (boxes, 4) boxes of :func:`~cnn_export.models.ssdlite.anchors.default_boxes`."""
+        return self.get_buffer(self._anchors_name)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return what :func:`~cnn_export.models.ssdlite.detections.detections` takes.
@@ -102,20 +102,24 @@ class SSDLite(nn.Module):
 def ssdlite(
     backbone: str = "skipnet",
     classes: int = 91,
-    height: int = 320,
-    width: int = 320,
+    image_height: int = 320,
+    image_width: int = 320,
     **backbone_arguments: Any,
 ) -> SSDLite:
-    """SSDLite on a family of this package, for images of height x width pixels.
+    """SSDLite on a family of this package, for images of image_height x image_width pixels.
 
     Raises:
-        ValueError: no such family; lists them. Or as :class:`SSDLite`.
+        ValueError: no such family; lists them. Or an argument of the family that no tensor shows
+            is not given. Or as :class:`SSDLite`.
     """
     families = architectures()
     if backbone not in families:
         raise ValueError(f"no network {backbone!r} to build on; there are {', '.join(families)}")
+    unsaid = [n for n in families[backbone].unrecorded if n not in backbone_arguments]
+    if unsaid:
+        raise ValueError(f"{backbone} needs {unsaid[0]}: nothing in its weights shows it")
     network = families[backbone].build(**backbone_arguments)
-    return SSDLite(network, classes, input_size=(height, width))
+    return SSDLite(network, classes, input_size=(image_height, image_width))
 
 
 def _by_box(maps: torch.Tensor, values: int) -> torch.Tensor:

@@ -12,10 +12,12 @@ from torchvision.models.detection.ssd import SSD
 from torchvision.models.mobilenetv2 import MobileNetV2
 
 import cnn_export
+from cnn_export.errors import CheckpointError, UsageError
 from cnn_export.models.parts.feature_taps import feature_taps
 from cnn_export.models.registry import architectures
 from cnn_export.models.ssdlite import SSDLite, detections, ssdlite
 from cnn_export.models.ssdlite.anchors import default_boxes
+from cnn_export.source.checkpoint import load_model
 
 SIZE = (96, 128)
 MAPS = [(12, 16), (6, 8), (3, 4), (2, 2), (1, 1)]
@@ -155,7 +157,7 @@ def test_a_stride_that_is_not_there_is_named() -> None:
 
 
 def test_building_on_a_family_by_name() -> None:
-    detector = ssdlite("skipnet", classes=3, height=128, width=96)
+    detector = ssdlite("skipnet", classes=3, image_height=128, image_width=96)
     assert [tap.channels for tap in detector.backbone.taps] == [40, 112, 960]
     with pytest.raises(ValueError, match="no network 'skipnot' to build on; there are acnet"):
         ssdlite("skipnot")
@@ -164,6 +166,42 @@ def test_building_on_a_family_by_name() -> None:
 def test_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="built for images of 96x128, got 96x96"):
         _detector()(torch.zeros(1, 3, 96, 96))
+
+
+def _saved(folder: Path) -> Path:
+    torch.manual_seed(4)
+    detector = ssdlite("mobilenext", 3, 64, 96, width=0.35, identity_tensor_multiplier="1/2")
+    path = folder / "detector.pt"
+    torch.save(_disturb(detector).state_dict(), path)
+    return path
+
+
+def _load(path: Path, **arguments: str) -> torch.nn.Module:
+    given = {
+        "backbone": "mobilenext",
+        "classes": "3",
+        "image_width": "96",
+        "width": "0.35",
+        **arguments,
+    }
+    return load_model(path, model="cnn_export.models.ssdlite:ssdlite", model_args=given).module
+
+
+def test_what_a_saved_detector_does_not_show_has_to_be_said(tmp_path: Path) -> None:
+    path = _saved(tmp_path)
+    with pytest.raises(UsageError, match="mobilenext needs identity_tensor_multiplier"):
+        _load(path, image_height="64")
+    with pytest.raises(CheckpointError, match="anchors_64x96"):
+        _load(path, image_height="96", identity_tensor_multiplier="1/2")
+
+
+def test_looking_for_maps_leaves_frozen_layers_frozen() -> None:
+    backbone = _small_backbone().train()
+    frozen = backbone.get_submodule("features.1.conv.1")
+    frozen.eval()
+    feature_taps(backbone, input_size=SIZE)
+    assert backbone.training
+    assert not frozen.training
 
 
 def test_a_detector_without_a_class_is_refused() -> None:
