@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from cnn_export import models
-from cnn_export.benchmarks.studies.list_of_models import (
+from cnn_export.benchmarks.studies.recognition.list_of_models import (
     README,
     list_of_models,
     readme_with,
@@ -25,7 +25,7 @@ from cnn_export.source import known_models
 from cnn_export.source.networks.listed_models import as_json, as_text, listed_models
 from cnn_export.source.networks.model_names import parse_source
 
-AGAIN = "run python -m cnn_export.benchmarks.studies.list_of_models"
+AGAIN = "run python -m cnn_export.benchmarks.studies.recognition.list_of_models"
 
 
 def _stored(_: object, row: Published) -> Figures:

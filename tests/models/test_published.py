@@ -10,7 +10,7 @@ from cnn_export.models.published import Published
 from cnn_export.models.registry import Architecture, architectures
 from cnn_export.source.networks.listed_models import listed_models
 
-WRITE_AGAIN = "run python -m cnn_export.benchmarks.studies.list_of_models"
+WRITE_AGAIN = "run python -m cnn_export.benchmarks.studies.recognition.list_of_models"
 ROWS = [(a, row) for a in architectures().values() for row in a.published]
 
 

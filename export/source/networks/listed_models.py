@@ -1,6 +1,6 @@
 """The list of models: what ``--list-models`` shows, read from a file that was made from the tables.
 
-No torch here; ``python -m cnn_export.benchmarks.studies.list_of_models`` writes the file.
+No torch here; ``python -m cnn_export.benchmarks.studies.recognition.list_of_models`` writes the file.
 """
 
 from __future__ import annotations

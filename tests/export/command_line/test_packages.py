@@ -19,6 +19,9 @@ ROOMS = {"export": "cnn_export"} | {
 STUDIES = "cnn_export.benchmarks.studies."  # commands of a checkout, not of the wheel
 DATA = {
     "cnn_export/py.typed",
+    "cnn_export/source/networks/listed_models.json",
+    "cnn_export/source/networks/timm_index.json",
+    "cnn_export/source/networks/torchvision_index.json",
     "cnn_export/benchmarks/report/templates/report.html.j2",
     "cnn_export/benchmarks/report/templates/style.css",
     "cnn_export/benchmarks/selfcheck/recorded_noise.npz",

@@ -1,6 +1,6 @@
 """The list of models and the table in ``models/README.md``, from the families' own tables.
 
-    python -m cnn_export.benchmarks.studies.list_of_models
+    python -m cnn_export.benchmarks.studies.recognition.list_of_models
 
 Every published variant is counted on the meta device, a fifth of a second each.
 """
@@ -22,7 +22,7 @@ from cnn_export.source.networks.torchvision_families import torchvision_names
 
 Count = Callable[[Architecture, Published], Figures]
 README = Path(cnn_export.models.__file__).parent / "README.md"
-START = "<!-- written by cnn_export.benchmarks.studies.list_of_models -->\n"
+START = "<!-- written by cnn_export.benchmarks.studies.recognition.list_of_models -->\n"
 END = "<!-- end -->\n"
 _HEAD = (
     "| network | parameters | published | multiply-accumulates | published | why |\n"

@@ -1,6 +1,6 @@
 """The indices by which files of timm and torchvision are recognised: build every network, hash it.
 
-    python -m cnn_export.benchmarks.studies.network_indices [timm|torchvision]
+    python -m cnn_export.benchmarks.studies.recognition.network_indices [timm|torchvision]
 
 Networks are built without memory for weights; timm's 1,300 take ten minutes of CPU.
 """
