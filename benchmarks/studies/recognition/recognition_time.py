@@ -1,4 +1,4 @@
-"""``python -m cnn_export.benchmarks.studies.recognition.recognition_time``: how long naming a network takes.
+"""``python -m cnn_export.benchmarks.studies.recognition.recognition_time``: the time of naming.
 
 From tensor names and shapes of a memory-mapped file to the network that they are, once torch and
 torchvision are loaded: medians of CPU milliseconds, and the file's size. Reading every value, which

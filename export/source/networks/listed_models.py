@@ -1,6 +1,7 @@
 """The list of models: what ``--list-models`` shows, read from a file that was made from the tables.
 
-No torch here; ``python -m cnn_export.benchmarks.studies.recognition.list_of_models`` writes the file.
+No torch here; the file is written by
+``python -m cnn_export.benchmarks.studies.recognition.list_of_models``.
 """
 
 from __future__ import annotations
