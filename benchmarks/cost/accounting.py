@@ -12,6 +12,9 @@ from cnn_export.benchmarks.cost.live_tensors import peak_activation
 _STILL: frozenset[Category] = frozenset({"view", "constant"})
 """Categories that move nothing during an inference."""
 
+_WIDENED_EVERY_RUN = "DequantizeLinear"
+"""ONNX Runtime folds constants but never these, so that it still finds groups around them."""
+
 
 def account(graph: OpGraph, name: str) -> ArtifactCost:
     """Return the cost of a graph; takes time linear in its operators."""
@@ -39,15 +42,21 @@ def fold_constants(graph: OpGraph) -> OpGraph:
     """Mark what operators make of constants alone as constant: runtimes do it once, at load.
 
     Its readers read the folded tensor, in the folded tensor's dtype: float16 weights behind a
-    DEQUANTIZE are float32 to the kernel that uses them.
+    DEQUANTIZE are float32 to the kernel that uses them. What ONNX Runtime widens at every inference
+    (a DequantizeLinear that is of no integer group, and what follows it) keeps its category, and
+    with it the bytes that it moves.
     """
     tensors = dict(graph.tensors)
     ops: list[Op] = []
+    widened: set[str] = set()
     for op in graph.ops:
         if op.inputs and all(tensors[key].constant for key in op.inputs):
             for key in op.outputs:
                 tensors[key] = dataclasses.replace(tensors[key], constant=True)
-            op = dataclasses.replace(op, category="constant", macs=0)
+            if op.kind == _WIDENED_EVERY_RUN or widened & set(op.inputs):
+                widened.update(op.outputs)
+            else:
+                op = dataclasses.replace(op, category="constant", macs=0)
         ops.append(op)
     return dataclasses.replace(graph, tensors=tensors, ops=tuple(ops))
 

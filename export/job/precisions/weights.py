@@ -32,6 +32,11 @@ FLOAT32 = dataclasses.replace(CORE_ML, name="float32")
 
 ROUNDED = Spelling(weights="rounded")
 
+_ONNX_NOTE = (
+    "onnx: a file of int8 weights is smaller, not faster: ONNX Runtime widens the weights again at"
+    " every inference"
+)
+
 
 def refuse_weights_early(targets: Sequence[Target]) -> None:
     """Refuse a format whose runtime cannot read such weights.
@@ -41,9 +46,9 @@ def refuse_weights_early(targets: Sequence[Target]) -> None:
     """
     if "executorch" in [each.name for each in targets]:
         raise UsageError(
-            "executorch 1.4 reads int8 weights only where activations are integers too: XNNPACK"
-            " takes none for float layers, and no kernel widens them; use --precision int8 for"
-            " executorch, or export the other formats alone"
+            "executorch 1.4: XNNPACK takes no layer whose weights are widened at run time; they"
+            " would run on portable kernels, from a kernel library that the runtime here does not"
+            " load; use --precision int8 for executorch, or export the other formats alone"
         )
 
 
@@ -109,7 +114,8 @@ class RoundedWeights:
             for each in self.decided.values()
             if each.chosen is not None
         }
-        return (*self.quantized.samples.notes, *sorted(chosen))
+        slow = (_ONNX_NOTE,) if "onnx" in self.decided else ()
+        return (*self.quantized.samples.notes, *sorted(chosen), *slow)
 
     def program(self, target: Target) -> Program:
         """Return the graph in the target's spelling."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 
 from cnn_export import export
 from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_files
-from cnn_export.benchmarks.cost.reading import cost_of
+from cnn_export.benchmarks.cost.reading import cost_of, read_costs
 from cnn_export.benchmarks.tables.judged_accuracy import accuracy_text
 from cnn_export.errors import AccuracyRefused, ParityError, UsageError
 from cnn_export.job.int8.display import int8_summary, layer_table
@@ -76,6 +78,14 @@ def result(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportRes
     )
 
 
+@pytest.fixture(scope="module")
+def plain_bytes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    """Bytes that the float32 file of each format moves."""
+    folder = tmp_path_factory.mktemp("float32")
+    made = export(Plain(), ("onnx", "tflite"), output=folder, input_size=SHAPE[1:]).artifacts
+    return {each.manifest.target: read_costs([each.path])[0].mac_bytes for each in made}
+
+
 def test_files_answer_what_weights_rounded_by_hand_do(result: ExportResult, samples: Path) -> None:
     image = np.load(samples)["image"][:1]
     with torch.no_grad():
@@ -105,6 +115,29 @@ def test_every_weight_is_a_byte_in_the_file(result: ExportResult) -> None:
             assert kinds.count("constexpr_affine_dequantize") == 3
         else:
             assert least < cost.weight_bytes < most
+
+
+def test_onnx_runtime_widens_weights_at_every_run(
+    result: ExportResult, tmp_path: Path, plain_bytes: dict[str, int]
+) -> None:
+    """Its own profile has every DequantizeLinear of every run; XNNPACK widens at load, once."""
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "profile")
+    path = result.artifacts[0].path
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    for _ in range(2):
+        session.run(None, {"image": np.zeros((1, *SHAPE), np.float32)})
+    events = json.loads(Path(session.end_profiling()).read_bytes())
+    nodes = [each["args"]["op_name"] for each in events if each["name"].endswith("_kernel_time")]
+    assert nodes.count("DequantizeLinear") == 2 * 3
+    assert any("smaller, not faster" in note for note in result.notes)
+    onnx, tflite = (read_costs([each.path])[0] for each in result.artifacts[:2])
+    widened = [each for each in onnx.ops if each.kind == "DequantizeLinear"]
+    weights = sum(each.weight.numel() for each in Plain().children())
+    assert sum(each.output_bytes for each in widened) == 4 * weights
+    assert sum(each.weight_bytes for each in widened) >= weights
+    assert onnx.mac_bytes >= plain_bytes["onnx"] + 5 * weights
+    assert tflite.mac_bytes < plain_bytes["tflite"] + weights
 
 
 def test_one_partition_takes_the_file(result: ExportResult) -> None:
@@ -217,7 +250,7 @@ def test_options_that_do_not_fit_are_refused(settings: dict, said: str, tmp_path
 
 def test_executorch_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     given = {"input_size": SHAPE[1:], "weights": "int8", "evaluation": tmp_path / "none.npz"}
-    with pytest.raises(UsageError, match=r"executorch 1\.4 reads int8 weights only where"):
+    with pytest.raises(UsageError, match=r"XNNPACK takes no layer .*that the runtime here"):
         export(Plain(), "all", output=tmp_path, **given)
 
 
