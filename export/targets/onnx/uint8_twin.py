@@ -28,13 +28,16 @@ def write_twin(path: Path, twin: Path) -> frozenset[str]:
     """Write the twin of the file at ``path`` to ``twin``; return the inputs and outputs moved.
 
     Raises:
-        ValueError: an activation is quantized in a form that is not the exporter's.
+        ValueError: an activation is quantized in a form that is not the exporter's, or unsigned:
+            such a file is its own twin, and a proof of that would say nothing about signed ones.
+            Inputs and outputs may be in uint8 at the border.
     """
     import onnx
 
     model: Any = onnx.load(str(path))
     stored = {each.name: each for each in model.graph.initializer}
     made: dict[str, Any] = {}
+    border = _unsigned_border(model)
     for node in model.graph.node:
         if node.op_type not in _CONVERSIONS or node.input[0] in stored:
             continue
@@ -45,6 +48,8 @@ def write_twin(path: Path, twin: Path) -> frozenset[str]:
             name = f"{zero_point.name}_uint8"
             made[name] = _moved(zero_point, name)
             node.input[2] = name
+        elif not border & {node.input[0], node.output[0]}:
+            raise ValueError(f"{node.name} quantizes an activation in another type than int8")
     model.graph.initializer.extend(made.values())
     del model.graph.value_info[:]
     moved: set[str] = set()
@@ -67,6 +72,14 @@ def signed(session: Session, moved: frozenset[str]) -> Session:
         }
 
     return lambda inputs: shifted(session(shifted(inputs, _OFFSET, np.uint8)), -_OFFSET, np.int8)
+
+
+def _unsigned_border(model: Any) -> set[str]:
+    import onnx
+
+    border = (*model.graph.input, *model.graph.output)
+    unsigned = onnx.TensorProto.UINT8
+    return {each.name for each in border if each.type.tensor_type.elem_type == unsigned}
 
 
 def _moved(zero_point: Any, name: str) -> Any:

@@ -15,6 +15,7 @@ from torch import nn
 from cnn_export import export
 from cnn_export.benchmarks.artifacts.proven_file import proven_files
 from cnn_export.errors import ParityError, UsageError
+from cnn_export.job.int8 import forms, int8_plan
 from cnn_export.quantization.emulation.host import onnx_runtime_here
 from cnn_export.targets import load_target
 from cnn_export.targets.onnx import model_proto
@@ -102,6 +103,23 @@ def test_a_wrong_zero_point_in_the_signed_file_is_found(
     monkeypatch.setattr(model_proto, "finish", damaged)
     with pytest.raises(ParityError, match="not what its integers give"):
         exported(data, tmp_path, device_profile="arm")
+    assert list(tmp_path.iterdir()) == []
+
+
+@ON_X86
+@pytest.mark.parametrize("io", ["float", "uint8"])
+def test_a_file_that_stayed_unsigned_is_not_proven(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, io: str
+) -> None:
+    """It is its own twin, bit for bit: only its types tell that nothing of it is for ARM."""
+    real = forms.form_of
+
+    def unsigned(target: Any, profile: Any = None) -> forms.Form:
+        return forms.Form(target.spelling, real(target, profile).arithmetic)
+
+    monkeypatch.setattr(int8_plan, "form_of", unsigned)
+    with pytest.raises(ValueError, match="in another type than int8"):
+        exported(data, tmp_path, device_profile="arm", io=io)
     assert list(tmp_path.iterdir()) == []
 
 
