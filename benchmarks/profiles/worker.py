@@ -19,7 +19,7 @@ from cnn_export.benchmarks.profiles.document import Profile
 from cnn_export.benchmarks.profiles.joining import joined, sum_ns
 from cnn_export.benchmarks.profiles.trace import Trace
 from cnn_export.benchmarks.results.protocol import Failure
-from cnn_export.benchmarks.runtimes.probe import probe_inputs
+from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_its_device
 from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of, runtime_version
 from cnn_export.benchmarks.worker import process_memory
 from cnn_export.benchmarks.worker.loaded_artifact import refusing_failures
@@ -66,6 +66,7 @@ def profile(path: Path, threads: int, inferences: int) -> Profile:
     runtime = runtime_of(path)
     version = runtime_version(runtime)
     ((manifest, inspection),) = proven_files([path])
+    require_its_device(manifest)
     if inspection.graph is None:
         raise InputRefused(inspection.unknown or f"{path}: its operators cannot be told")
     cost = cost_of(inspection.graph, path)

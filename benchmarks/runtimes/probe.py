@@ -16,6 +16,7 @@ from cnn_export.errors import InputRefused, ParityError
 from cnn_export.manifest.fields import ProbeOutput, ProbeRecord, Tensor
 from cnn_export.manifest.manifest import Manifest
 from cnn_export.proof.splitmix64 import probe_values
+from cnn_export.targets.onnx.runtime import takes_signed_here
 
 Array = npt.NDArray[Any]
 
@@ -52,6 +53,22 @@ def _probe_input(tensor: Tensor, probe: ProbeRecord, index: int) -> Array:
     dtype = np.dtype(tensor.dtype)
     values = probe_values(probe.seed + index, math.prod(drawn), dtype, probe.kind).reshape(drawn)
     return np.ascontiguousarray(values.transpose(0, 2, 3, 1)) if channels_last else values
+
+
+def require_its_device(manifest: Manifest) -> None:
+    """Refuse a file that this machine computes otherwise than the device that it is for.
+
+    Raises:
+        InputRefused: its activations are signed for ARM64, and this is another processor.
+    """
+    record = manifest.quantization
+    if record is None or record.device_profile != "arm" or takes_signed_here():
+        return
+    raise InputRefused(
+        f"{manifest.artifact} is for ARM64 (--device-profile arm): ONNX Runtime computes such files"
+        " partly in floats on this machine, so its answers and times here are not the file's;"
+        " measure it on a device, with --device adb"
+    )
 
 
 def require_probe_outputs(manifest: Manifest, outputs: Mapping[str, Array]) -> None:

@@ -11,7 +11,11 @@ from pathlib import Path
 from cnn_export.benchmarks.artifacts.proven_artifact import proven_manifest
 from cnn_export.benchmarks.results.protocol import Hello
 from cnn_export.benchmarks.runtimes.contract import Model, Runtime
-from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_probe_outputs
+from cnn_export.benchmarks.runtimes.probe import (
+    probe_inputs,
+    require_its_device,
+    require_probe_outputs,
+)
 from cnn_export.benchmarks.runtimes.runtime_arguments import arguments_of
 from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of, runtime_version
 from cnn_export.errors import ExportError, InputRefused, one_line
@@ -34,13 +38,15 @@ def load_checked(path: Path, threads: int, arguments: Mapping[str, str]) -> Load
     ``arguments`` may hold other runtimes' too.
 
     Raises:
-        InputRefused: artifact or manifest is missing, or the runtime cannot load or run it.
+        InputRefused: artifact or manifest is missing, the file is for another processor, or the
+            runtime cannot load or run it.
         ParityError: the file is not the proven one, or does not compute what was proven.
         TargetUnavailable: the runtime is not installed.
     """
     runtime = runtime_of(path)
     version = runtime_version(runtime)
     manifest = proven_manifest(path)
+    require_its_device(manifest)
     own = arguments_of(runtime.package, arguments)
     model, load_ns = _load(runtime, path, manifest, threads, own)
     with refusing_failures(runtime.package, "run", path):

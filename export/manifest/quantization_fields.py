@@ -58,13 +58,15 @@ class Quantization(Record):
     was run.
     ``device_profile`` is what an ONNX file was asked to be for. Where the machine that made it
     computes otherwise, ``proven_in`` is the arithmetic that the file was proven in, its activations
-    moved to uint8. ``ranges`` and ``calibration`` are there where activations are integers
+    moved to uint8; ``not_run`` names the device that it was asked to be for, where that did not run
+    it. ``ranges`` and ``calibration`` are there where activations are integers
     (``int8``); ``int8_layers`` have integer weights, ``int8_macs`` are computed in integers.
     """
 
     arithmetic: str
     device_profile: Literal["x86", "htp", "arm"] | None = None
     proven_in: str | None = None
+    not_run: str | None = None
     ranges: str | None = None
     bias_correction: Literal[True] | None = None
     calibration: SampleSet | None = None

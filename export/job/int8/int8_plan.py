@@ -33,17 +33,19 @@ from cnn_export.quantization.stage.quantize import Quantized
 from cnn_export.quantization.stage.quantizer import Judged
 from cnn_export.reparam.cost import node_macs
 from cnn_export.targets.base import Target
-from cnn_export.targets.onnx.uint8_twin import signed, takes_signed_here, write_twin
+from cnn_export.targets.onnx.runtime import takes_signed_here
+from cnn_export.targets.onnx.uint8_twin import signed, write_twin
 from cnn_export.targets.trial import opened
 
 _PROVEN_SAMPLES = 4
 """Held-back samples among the probes: noise leaves the ranges that data keeps to."""
 
 _ARM_NOTE = (
-    "--device-profile arm: this machine's ONNX Runtime computes such files partly in floats, so"
-    " what was run is the file with its activations moved to uint8; the integers of ARM64 are the"
-    " emulation's"
+    "--device-profile arm: as emulated; not run on ARM64. This machine's ONNX Runtime computes such"
+    " files partly in floats, so what was run is the file with its activations moved to uint8"
 )
+_DEVICES = {"x86": "x86", "htp": "HTP", "arm": "ARM64"}
+_NOT_RUN_NOTE = "--device-profile {}: run on ONNX Runtime's CPU; {} was not run"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Int8:
             said.append(SATURATION_WARNING)
         if self._has_twin:
             said.append(_ARM_NOTE)
+        elif self._not_run is not None:
+            said.append(_NOT_RUN_NOTE.format(self.profile, self._not_run))
         if self.quantized.chosen is not None:
             kept = ", ".join(self.quantized.chosen.names)
             said.append(
@@ -122,6 +126,13 @@ class Int8:
         """Whether this machine proves another form of the file than the one that is kept."""
         return self.profile == "arm" and not takes_signed_here()
 
+    @property
+    def _not_run(self) -> str | None:
+        """The device that the file is for, where this machine is none."""
+        on_arm = takes_signed_here()
+        ran = {None, "arm" if on_arm else "x86"}
+        return None if self.profile in ran else _DEVICES[self.profile or ""]
+
     def scales(self) -> dict[str, Scale]:
         """Return the scale of each integer input and output, for the manifest."""
         found = border_scales(self.network, self.quantized.decision, self.request.border)
@@ -139,6 +150,7 @@ class Int8:
             arithmetic=form_of(target, self.profile).arithmetic.name,
             device_profile=self.profile,
             proven_in=form_of(target).arithmetic.name if self._has_twin else None,
+            not_run=self._not_run,
             ranges="fine-tuned" if quantized.fine_tuned else quantized.options.text,
             bias_correction=self.request.bias_correction or None,
             calibration=sample_set(quantized.samples.parts.calibration.record),

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import platform
 from typing import Any
 
 _SWITCH = "ORT_DISABLE_TELEMETRY"
+
+
+def takes_signed_here() -> bool:
+    """Whether this machine's ONNX Runtime computes with signed activations in integers."""
+    return platform.machine().lower() in ("aarch64", "arm64")
 
 
 def import_onnxruntime() -> Any:

@@ -7,7 +7,6 @@ every activation is moved by 128, its type to uint8, and nothing else. A step st
 
 from __future__ import annotations
 
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,6 @@ from cnn_export.program.tensors import Session, Tensors
 
 _OFFSET = 128
 _CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
-
-
-def takes_signed_here() -> bool:
-    """Whether this machine's ONNX Runtime computes with signed activations in integers."""
-    return platform.machine().lower() in ("aarch64", "arm64")
 
 
 def write_twin(path: Path, twin: Path) -> frozenset[str]:

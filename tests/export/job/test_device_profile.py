@@ -14,12 +14,14 @@ from torch import nn
 
 from cnn_export import export
 from cnn_export.benchmarks.artifacts.proven_file import proven_files
-from cnn_export.errors import ParityError, UsageError
+from cnn_export.benchmarks.profiles.worker import profile
+from cnn_export.benchmarks.worker.loaded_artifact import load_checked
+from cnn_export.errors import ExportError, InputRefused, ParityError, UsageError
 from cnn_export.job.int8 import forms, int8_plan
 from cnn_export.quantization.emulation.host import onnx_runtime_here
 from cnn_export.targets import load_target
 from cnn_export.targets.onnx import model_proto
-from cnn_export.targets.onnx.uint8_twin import takes_signed_here
+from cnn_export.targets.onnx.runtime import takes_signed_here
 
 SHAPE = (3, 11, 14)
 ON_X86 = pytest.mark.skipif(takes_signed_here(), reason="signed activations are integers here")
@@ -81,6 +83,45 @@ def test_activations_are_signed_and_steps_are_the_same(data: Path, tmp_path: Pat
 
 
 @ON_X86
+def test_what_is_for_arm_is_not_timed_here(data: Path, tmp_path: Path) -> None:
+    path = exported(data, tmp_path, device_profile="arm").path
+    for call in (
+        lambda: load_checked(path, 1, {}),
+        lambda: profile(path, 1, 1),
+    ):
+        with pytest.raises(InputRefused, match=r"is for ARM64 .*--device adb"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("profile", "said", "not_run"),
+    [
+        ("htp", "run on ONNX Runtime's CPU; HTP was not run", "HTP"),
+        pytest.param("arm", "as emulated; not run on ARM64", "ARM64", marks=ON_X86),
+        pytest.param("x86", None, None, marks=ON_X86),
+    ],
+)
+def test_a_device_that_did_not_run_it_is_named(
+    data: Path, tmp_path: Path, profile: Any, said: str | None, not_run: str | None
+) -> None:
+    result = export(
+        Net(),
+        "onnx",
+        output=tmp_path,
+        input_size=SHAPE[1:],
+        precision="int8",
+        calibration=data,
+        device_profile=profile,
+    )
+    record = result.artifact.manifest.quantization
+    assert record is not None
+    assert record.not_run == not_run
+    notes = [note for note in result.notes if "--device-profile" in note]
+    assert len(notes) == (said is not None)
+    assert all(str(said) in note for note in notes)
+
+
+@ON_X86
 def test_the_manifest_says_what_was_run(data: Path, tmp_path: Path) -> None:
     manifest = exported(data, tmp_path, device_profile="arm").manifest
     assert manifest.quantization.proven_in == onnx_runtime_here().name
@@ -118,7 +159,7 @@ def test_a_file_that_stayed_unsigned_is_not_proven(
         return forms.Form(target.spelling, real(target, profile).arithmetic)
 
     monkeypatch.setattr(int8_plan, "form_of", unsigned)
-    with pytest.raises(ValueError, match="in another type than int8"):
+    with pytest.raises(ExportError, match="in another type than int8"):
         exported(data, tmp_path, device_profile="arm", io=io)
     assert list(tmp_path.iterdir()) == []
 
