@@ -43,8 +43,14 @@ class QuantizationRequest:
         """Whether ranges are taken from samples."""
         return self.precision == "int8"
 
+    @property
+    def _judged_by_one_twice(self) -> bool:
+        given = [str(each) for each in (self.calibration, self.evaluation) if each is not None]
+        same = len(given) == 2 and len({Path(each).resolve() for each in given}) == 1
+        return same and not self.calibrates
+
     def __post_init__(self) -> None:
-        """Refuse a border that does not exist, and a choice beside names.
+        """Refuse a border that does not exist, a choice beside names, and one source given twice.
 
         Raises:
             UsageError: says which, and what there is.
@@ -57,6 +63,8 @@ class QuantizationRequest:
             raise UsageError(
                 f"--keep-float {AUTOMATIC} chooses the layers; name them or let them be chosen"
             )
+        if self._judged_by_one_twice:
+            raise UsageError(f"nothing is calibrated for {self.precision}: give --evaluation alone")
         judging = self.calibration if self.evaluation is None else self.evaluation
         if self.labels is not None and judging == SYNTHETIC:
             raise UsageError("--labels belong to real samples; add --evaluation, or drop them")

@@ -79,7 +79,7 @@ def int8_summary(manifest: Manifest) -> Iterator[str]:
         if figure.bound is not None or not record.judged:
             yield f"  {_figure(figure)}"
     if not record.judged:
-        yield "  not judged: there was no real data (--calibration, --evaluation)"
+        yield "  not judged: what would judge is synthetic; give real samples (--evaluation)"
     elif record.synthetic:
         yield "  ranges are those of synthetic samples"
 

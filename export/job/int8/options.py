@@ -22,13 +22,13 @@ _OPTIONS = (
     click.option(
         "--evaluation",
         metavar="DIR|FILE.npz",
-        help="Other samples for the accuracy gate. Default: a part of --calibration is held back.",
+        help="Other samples for the accuracy gate. Default: int8 holds back some of --calibration.",
     ),
     click.option(
         "--labels",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Class of each sample of the accuracy gate, to measure real accuracy too (int8).",
+        help="Class of each sample of the accuracy gate, to measure real accuracy too.",
     ),
     click.option(
         "--ranges",
@@ -49,7 +49,8 @@ _OPTIONS = (
         "--keep-float",
         multiple=True,
         metavar="auto|LAYER",
-        help="Keep a layer float, or the cheapest set that meets the gate; repeatable (int8).",
+        help="Keep a layer float, or the cheapest set that meets the gate; repeatable (int8,"
+        " --weights).",
     ),
     click.option(
         "--io",

@@ -65,7 +65,7 @@ def planned(
         profile = request.options.device_profile
         return quantized_for(targets, one, source, asked, recorded, probes, profile)
     if asked.precision == "int8-weights":
-        return weights_for(legalized, source, asked, probes)
+        return weights_for(legalized, source, asked, probes, request.source.network)
     if asked.precision == "int8-dynamic":
         return dynamic_for(legalized, source, asked, probes)
     gate = _gate(program, source, asked)

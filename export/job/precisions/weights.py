@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from torch import nn
+
 from cnn_export.errors import AccuracyRefused, UsageError
 from cnn_export.job.int8.record import accuracy, kept_float, sample_set
 from cnn_export.job.legalization import Legalized
@@ -16,6 +18,7 @@ from cnn_export.proof.parity import OutputParity, Reference, judge, measure, ref
 from cnn_export.proof.probes import Probe
 from cnn_export.proof.tolerances import TOLERANCES
 from cnn_export.quantization.emulation.core_ml import CORE_ML
+from cnn_export.quantization.finetuning.recorded_decision import recorded_decision
 from cnn_export.quantization.insertion.quantized_graph import quantized_graph
 from cnn_export.quantization.request import AUTOMATIC, QuantizationRequest
 from cnn_export.quantization.scheme.options import SchemeOptions
@@ -57,8 +60,11 @@ def weights_for(
     source: SourceModel,
     request: QuantizationRequest,
     probes: Sequence[Probe],
+    network: Path | nn.Module,
 ) -> RoundedWeights:
     """Round the weights of each target's network, and judge each on the samples.
+
+    ``network`` is what the job was given: an int8 decision recorded in it is not used, and said so.
 
     Raises:
         InputRefused, UsageError: the samples, or what is asked of them.
@@ -86,6 +92,16 @@ def weights_for(
         {name: quantized[id(each.program)] for name, each in legalized.items()},
         {name: each.program for name, each in legalized.items()},
         tuple(probes),
+        _unused_decision(network),
+    )
+
+
+def _unused_decision(network: Path | nn.Module) -> tuple[str, ...]:
+    if not isinstance(network, Path) or recorded_decision(network) is None:
+        return ()
+    return (
+        f"{network.name} was fine-tuned for an int8 decision that it holds: int8 weights alone do"
+        " not use it; --precision int8 does",
     )
 
 
@@ -93,12 +109,14 @@ def weights_for(
 class RoundedWeights:
     """A decision about weights per target: legalizations may arrange them in another way.
 
-    ``networks`` are the float programs that the decisions are about, by target as well.
+    ``networks`` are the float programs that the decisions are about, by target as well. ``unused``
+    says which decision of the checkpoint's was not taken.
     """
 
     decided: Mapping[str, Quantized]
     networks: Mapping[str, Program]
     probes: tuple[Probe, ...]
+    unused: tuple[str, ...] = ()
 
     @property
     def quantized(self) -> Quantized:
@@ -115,7 +133,7 @@ class RoundedWeights:
             if each.chosen is not None
         }
         slow = (_ONNX_NOTE,) if "onnx" in self.decided else ()
-        return (*self.quantized.samples.notes, *sorted(chosen), *slow)
+        return (*self.quantized.samples.notes, *sorted(chosen), *slow, *self.unused)
 
     def program(self, target: Target) -> Program:
         """Return the graph in the target's spelling."""

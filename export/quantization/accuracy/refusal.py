@@ -11,6 +11,7 @@ from cnn_export.quantization.accuracy.float_layers.sensitivity import LayerSensi
 from cnn_export.quantization.accuracy.verdict import Verdict
 
 _NAMED = 3
+_MORE_SAMPLES = "; give more calibration samples, or --keep-float auto"
 
 
 def require_accuracy(
@@ -29,9 +30,8 @@ def require_accuracy(
     """
     missed = [verdict.text for verdict in verdicts if not verdict.met]
     if missed:
-        raise AccuracyRefused(
-            f"{what} is not accurate enough: {'; '.join(missed)}{way or _way(sensitivity)}"
-        )
+        way_out = _way(sensitivity, way or _MORE_SAMPLES)
+        raise AccuracyRefused(f"{what} is not accurate enough: {'; '.join(missed)}{way_out}")
 
 
 def require_same_twice(twice: CalibratedTwice) -> None:
@@ -52,10 +52,10 @@ def keep_options(names: Sequence[str]) -> str:
     return " ".join(f"--keep-float {shlex.quote(name)}" for name in names)
 
 
-def _way(sensitivity: Sequence[LayerSensitivity]) -> str:
+def _way(sensitivity: Sequence[LayerSensitivity], otherwise: str) -> str:
     worst = [each for each in sensitivity if each.gain > 0][:_NAMED]
     if not worst:
-        return "; give more calibration samples, or --keep-float auto"
+        return otherwise
     macs = max(sum(each.layer.macs for each in sensitivity), 1)
     named = ", ".join(
         f"{each.layer.name} (in float {each.layer.macs / macs:.1%} of the multiply-accumulates and"

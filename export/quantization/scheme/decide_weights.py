@@ -12,7 +12,12 @@ from cnn_export.quantization.scheme.placement.operators import (
     read_integer_operator,
 )
 from cnn_export.quantization.scheme.weights import LayerWeightValues
-from cnn_export.reparam.graph.linear_operators import read_linear_operator
+from cnn_export.reparam.graph.linear_operators import (
+    CONVOLUTIONS,
+    TRANSPOSED_CONVOLUTIONS,
+    read_linear_operator,
+)
+from cnn_export.reparam.graph.operators import operator_name
 
 
 def decide_weights(graph_module: fx.GraphModule, options: SchemeOptions | None = None) -> Decision:
@@ -38,5 +43,14 @@ def decide_weights(graph_module: fx.GraphModule, options: SchemeOptions | None =
             scales = values.scales_alone(per_tensor=options.per_tensor_weights)
             weights[node.name] = LayerWeights(tuple(scales.tolist()))
         else:
-            kept[node.name] = str(found)
+            kept[node.name] = _obstacle(operator_name(node), str(found))
     return Decision({}, weights, kept)
+
+
+def _obstacle(name: str | None, obstacle: str) -> str:
+    """Return why a layer's weights stay float: what integers lack is no reason by itself."""
+    if name in TRANSPOSED_CONVOLUTIONS:
+        return "weights of transposed convolutions are not stored in int8 here"
+    if name in CONVOLUTIONS and name != "conv2d":
+        return f"weights of {name} are not stored in int8 here, only those of conv2d and linear"
+    return obstacle

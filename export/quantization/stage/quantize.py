@@ -91,6 +91,7 @@ def quantize(
     """
     what, weights_only = _NAMES.get(request.precision, "int8"), not request.calibrates
     quantizer = Quantizer(program, samples, options, recorded, border, weights_only=weights_only)
+    way = "; use --precision fp16" if weights_only else ""
     evaluation = samples.evaluation
     decision, chosen = quantizer.decided(), None
     _refuse_what_stays_float(decision, strict=request.strict)
@@ -100,7 +101,7 @@ def quantize(
         arithmetic = next(each for each in arithmetics if each.name == missed.arithmetic)
         sensitivity = quantizer.sensitivity(arithmetic)
         if recorded is not None or AUTOMATIC not in request.keep_float:
-            require_accuracy(missed.verdicts, sensitivity, what)
+            require_accuracy(missed.verdicts, sensitivity, what, way)
         # What is chosen on some samples looks better on those than it is.
         to_choose, to_judge = evaluation.halves()
         chosen = _chosen(quantizer, sensitivity, arithmetics, to_choose)
@@ -108,7 +109,7 @@ def quantize(
         _refuse_what_stays_float(decision, strict=request.strict)
         judged = [quantizer.judge(decision, each, to_judge) for each in arithmetics]
         for each in judged:
-            require_accuracy(each.verdicts, sensitivity, what)
+            require_accuracy(each.verdicts, sensitivity, what, way)
     if samples.judged and recorded is None and not weights_only:
         kept = frozenset(chosen.names if chosen is not None else ())
         quantizer.require_same_twice(arithmetics[0], kept)

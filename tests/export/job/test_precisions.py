@@ -20,8 +20,10 @@ from cnn_export.job.int8.display import int8_summary, layer_table
 from cnn_export.job.precisions.floats import ArtifactGate
 from cnn_export.job.request import ExportResult
 from cnn_export.program.program import capture
+from cnn_export.quantization import SchemeOptions, prepare
 from cnn_export.quantization.calibration.reading import read_calibration
 from cnn_export.quantization.calibration.split import judging
+from cnn_export.quantization.stage.quantizer import Quantizer
 from cnn_export.quantization.stage.samples import Samples
 from cnn_export.targets import load_target
 
@@ -189,7 +191,33 @@ def test_a_layer_that_rounding_ruins_is_named_and_kept(samples: Path, tmp_path: 
     assert record.evaluation.count == 24, "the other half chose"
 
 
-def test_noise_judges_nothing(tmp_path: Path) -> None:
+def test_where_no_layer_is_to_blame_no_calibration_is_asked_for(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Quantizer, "sensitivity", lambda *_: ())
+    network = Plain()
+    with torch.no_grad():
+        network.second.weight[0] = network.second.bias[0] = 0
+        network.head.weight[:, 0] = 3e4
+    given = {"input_size": SHAPE[1:], "weights": "int8", "evaluation": samples}
+    with pytest.raises(AccuracyRefused, match=r"; use --precision fp16$"):
+        export(network, "onnx", output=tmp_path, **given)
+
+
+def test_a_recorded_decision_is_told_to_be_unused(samples: Path, tmp_path: Path) -> None:
+    images = torch.from_numpy(np.load(samples)["image"])
+    tuned = prepare(Plain().eval(), images[:1], images.split(8), SchemeOptions())
+    tuned.save(tmp_path / "tuned.pt2")
+    given = {"weights": "int8", "evaluation": samples}
+    result = export(tmp_path / "tuned.pt2", "onnx", output=tmp_path / "out", **given)
+    assert [note for note in result.notes if "tuned.pt2 was fine-tuned" in note]
+
+
+def test_noise_judges_nothing(samples: Path, tmp_path: Path) -> None:
+    given = {"precision": "fp16", "calibration": samples, "evaluation": "synthetic"}
+    (tmp_path / "half").mkdir()
+    half = export(Plain(), "onnx", output=tmp_path / "half", input_size=SHAPE[1:], **given).artifact
+    assert "not judged: what would judge is synthetic" in " ".join(int8_summary(half.manifest))
     given = {"input_size": SHAPE[1:], "weights": "int8", "evaluation": "synthetic"}
     record = export(Plain(), "onnx", output=tmp_path, **given).artifact.manifest.quantization
     assert (record.judged, record.synthetic) == (False, True)
@@ -239,6 +267,14 @@ def test_an_artifact_that_answers_otherwise_is_refused(samples: Path) -> None:
         ({"weights": "int8", "evaluation": "synthetic", "reparam": False}, "--no-reparam"),
         ({"weights": "int8", "evaluation": "synthetic", "labels": "l.csv"}, "real samples"),
         ({"precision": "fp32", "evaluation": "synthetic"}, "fp16, not to fp32"),
+        (
+            {"precision": "fp16", "calibration": "a.npz", "evaluation": "./a.npz"},
+            "nothing is calibrated for fp16: give --evaluation alone",
+        ),
+        (
+            {"weights": "int8", "calibration": "a.npz", "evaluation": "a.npz"},
+            "nothing is calibrated for int8-weights",
+        ),
         ({"precision": "fp16", "keep_float": ["head"]}, "--keep-float applies"),
     ],
 )
