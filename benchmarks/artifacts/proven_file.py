@@ -20,10 +20,19 @@ from cnn_export.errors import InputRefused
 from cnn_export.manifest.embedded import require_same_story
 from cnn_export.manifest.fields import Partitions
 from cnn_export.manifest.manifest import Manifest, wrong_field
+from cnn_export.manifest.quantization_fields import (
+    ACCURACY_LOST,
+    ACCURACY_OF_ARTIFACT,
+    ACCURACY_OF_FP32,
+    EARLIER_ACCURACY_OF_ARTIFACT,
+    Accuracy,
+)
 
 _PLANNER = "ai-edge-litert"
 """Plans a ``.tflite``'s partitions when it loads it: of another version, it may plan others."""
 
+
+_SHARES = {ACCURACY_OF_FP32, ACCURACY_OF_ARTIFACT, EARLIER_ACCURACY_OF_ARTIFACT}
 
 _PLANNING_SHARE = 0.5
 """Of this host's memory, at most: what planning partitions may allocate for activations."""
@@ -103,11 +112,23 @@ def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> di
 
 
 def _accuracy(manifest: Manifest) -> list[dict[str, object]]:
-    """Return the figures that decided, none where nothing did; never measured again here."""
+    """Return the figures that decided, none where nothing did; never measured again here.
+
+    With what was lost of true classes, both shares that it is the difference of.
+    """
     record = manifest.quantization
     if record is None:
         return []
-    return [each.model_dump() for each in record.accuracy if each.bound is not None]
+    lost = {each.output for each in record.accuracy if _is_bound(each, ACCURACY_LOST)}
+    return [
+        each.model_dump()
+        for each in record.accuracy
+        if each.bound is not None or (each.output in lost and each.figure in _SHARES)
+    ]
+
+
+def _is_bound(figure: Accuracy, name: str) -> bool:
+    return figure.figure == name and figure.bound is not None
 
 
 def _cost(found: Inspection, name: str) -> ArtifactCost | None:

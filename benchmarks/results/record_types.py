@@ -147,7 +147,8 @@ class Run(_Record):
 class Accuracy(_Record):
     """One figure that an artifact was judged by when it was made, as its manifest has it.
 
-    ``low`` and ``high`` bound a share of ``samples`` with 95 % confidence.
+    ``low`` and ``high`` bound a share of ``samples`` with 95 % confidence. Without ``bound`` are
+    the two shares of true classes that a loss, which has one, is the difference of.
     """
 
     output: str
@@ -155,7 +156,7 @@ class Accuracy(_Record):
     value: float
     low: float | None = None
     high: float | None = None
-    bound: float
+    bound: float | None = None
     samples: Count
 
 

@@ -6,12 +6,21 @@ float32 came to only where both were made from one checkpoint.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cnn_export.benchmarks.results.record_types import Accuracy, Artifact
 from cnn_export.benchmarks.tables.quantities import UNKNOWN
+from cnn_export.manifest.quantization_fields import (
+    ACCURACY_LOST,
+    ACCURACY_OF_ARTIFACT,
+    ACCURACY_OF_FP32,
+    EARLIER_ACCURACY_OF_ARTIFACT,
+)
 
 REFERENCE = "fp32"
 APPROXIMATED = "fp32 of an approximation, not of its checkpoint"
 NOT_JUDGED = "not judged"
+_EARLIER = {EARLIER_ACCURACY_OF_ARTIFACT: ACCURACY_OF_ARTIFACT}
 _OWN = ", of its own fp32"
 
 
@@ -44,13 +53,20 @@ def accuracy_text(artifact: Artifact) -> str:
 
 
 def _figures(artifact: Artifact) -> str:
-    judged = artifact.accuracy or ()
-    several = len({each.output for each in judged}) > 1
-    return "; ".join(_figure(each, several=several) for each in judged)
+    figures = artifact.accuracy or ()
+    several = len({each.output for each in figures}) > 1
+    shares = {(each.output, _EARLIER.get(each.figure, each.figure)): each for each in figures}
+    return "; ".join(
+        _figure(each, shares, several=several) for each in figures if each.bound is not None
+    )
 
 
-def _figure(figure: Accuracy, *, several: bool) -> str:
+def _figure(figure: Accuracy, shares: Mapping[tuple[str, str], Accuracy], *, several: bool) -> str:
     output = f"{figure.output}: " if several else ""
+    left = shares.get((figure.output, ACCURACY_OF_ARTIFACT))
+    had = shares.get((figure.output, ACCURACY_OF_FP32))
+    if figure.figure == ACCURACY_LOST and left is not None and had is not None:
+        return f"{output}accuracy {left.value:.1%} of fp32's {had.value:.1%}, of {figure.samples}"
     if figure.low is None or figure.high is None:
         return f"{output}{figure.figure} {figure.value:.4g} of {figure.samples}"
     interval = f"{figure.low:.1%} to {figure.high:.1%}"

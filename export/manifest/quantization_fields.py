@@ -10,6 +10,13 @@ from cnn_export.manifest.field_types import Count, Record, Sha256
 
 _NAMES_MAX = 65_536
 
+ACCURACY_LOST = "accuracy lost"
+ACCURACY_OF_FP32 = "accuracy of fp32"
+ACCURACY_OF_ARTIFACT = "accuracy of the artifact"
+EARLIER_ACCURACY_OF_ARTIFACT = "accuracy of int8"
+"""Figures of true classes; the last one is how manifests of earlier versions name the artifact's,
+whatever its precision."""
+
 
 class Scale(Record):
     """An integer input or output: ``real = (q - zero_point) * scale``."""

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from cnn_export.manifest.quantization_fields import Accuracy, KeptFloat, SampleSet
+from cnn_export.manifest.quantization_fields import (
+    ACCURACY_LOST,
+    ACCURACY_OF_ARTIFACT,
+    ACCURACY_OF_FP32,
+    Accuracy,
+    KeptFloat,
+    SampleSet,
+)
 from cnn_export.quantization.accuracy.figures import OutputFigures
 from cnn_export.quantization.accuracy.share import Share
 from cnn_export.quantization.accuracy.verdict import Verdict
@@ -44,11 +51,11 @@ def _figures_of(
     shares: dict[str, Share | None] = {
         "agreement": figures.agreement,
         "agreement where fp32 is sure": figures.agreement_sure,
-        "accuracy of fp32": None if classes is None else classes.fp32,
-        "accuracy of int8": None if classes is None else classes.int8,
+        ACCURACY_OF_FP32: None if classes is None else classes.fp32,
+        ACCURACY_OF_ARTIFACT: None if classes is None else classes.int8,
     }
     numbers: dict[str, float | None] = {
-        "accuracy lost": None if classes is None else classes.loss,
+        ACCURACY_LOST: None if classes is None else classes.loss,
         "cosine": figures.cosine,
         "worst cosine": figures.cosine_worst,
         "SNR in dB": figures.snr_db,

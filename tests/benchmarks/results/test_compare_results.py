@@ -148,6 +148,11 @@ def test_three_files_are_a_wrong_usage(base: Path, capsys: pytest.CaptureFixture
 
 JUDGED: dict[str, Any] = {"output": "scores", "figure": "agreement", "bound": 0.65, "samples": 40}
 SHARE = {**JUDGED, "value": 0.815, "low": 0.758, "high": 0.861}
+TRUE: list[dict[str, Any]] = [
+    {"output": "scores", "figure": "accuracy of fp32", "value": 1.0, "samples": 12},
+    {"output": "scores", "figure": "accuracy of the artifact", "value": 11 / 12, "samples": 12},
+]
+LOST = {"output": "scores", "figure": "accuracy lost", "value": 1 / 12, "bound": 0.1, "samples": 12}
 SOURCE: dict[str, Any] = {"sha256": "a" * 64, "approximated": False}
 OTHER = {**SOURCE, "sha256": "b" * 64}
 
@@ -157,6 +162,11 @@ OTHER = {**SOURCE, "sha256": "b" * 64}
     [
         ({"accuracy": [SHARE]}, "fp32 → agreement 81.5% (75.8% to 86.1%) of 40"),
         ({"accuracy": [{**JUDGED, "value": 0.91}]}, "fp32 → agreement 0.91 of 40"),
+        ({"accuracy": [*TRUE, LOST]}, "fp32 → accuracy 91.7% of fp32's 100.0%, of 12"),
+        (
+            {"accuracy": [TRUE[0], {**TRUE[1], "figure": "accuracy of int8"}, LOST]},
+            "fp32 → accuracy 91.7% of fp32's 100.0%, of 12",
+        ),
         ({"accuracy": []}, "fp32 → not judged"),
         ({}, "fp32 → not known"),
     ],

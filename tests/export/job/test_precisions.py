@@ -242,6 +242,21 @@ def test_fp16_files_are_judged_where_there_are_samples(samples: Path, tmp_path: 
         assert "fp16, run in" in " ".join(int8_summary(artifact.manifest))
 
 
+def test_true_classes_are_told_of_the_artifact(samples: Path, tmp_path: Path) -> None:
+    images = np.load(samples)["image"]
+    with torch.no_grad():
+        classes = Plain()(torch.from_numpy(images)).argmax(1).tolist()
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({str(index): each for index, each in enumerate(classes)}))
+    given = {"precision": "fp16", "evaluation": samples, "labels": labels}
+    made = export(Plain(), "onnx", output=tmp_path, input_size=SHAPE[1:], **given).artifact
+    named = {each.figure for each in made.manifest.quantization.accuracy}
+    assert {"accuracy of fp32", "accuracy of the artifact", "accuracy lost"} < named
+    ((manifest, found),) = proven_files([made.path])
+    record = artifact_record(manifest, found, "plain.onnx", "0123456789abcdef")
+    assert "accuracy 100.0% of fp32's 100.0%, of 48" in accuracy_text(record)
+
+
 def test_an_artifact_that_answers_otherwise_is_refused(samples: Path) -> None:
     program = capture(Plain().eval(), (torch.zeros(1, *SHAPE),))
     data = read_calibration(samples, program.inputs, None)
