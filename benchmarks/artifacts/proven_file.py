@@ -18,7 +18,7 @@ from cnn_export.benchmarks.machine.host_info import memory_bytes
 from cnn_export.benchmarks.results import record_types
 from cnn_export.errors import InputRefused
 from cnn_export.manifest.embedded import require_same_story
-from cnn_export.manifest.fields import Partitions
+from cnn_export.manifest.fields import Partitions, Tensor
 from cnn_export.manifest.manifest import Manifest, wrong_field
 from cnn_export.manifest.quantization_fields import (
     ACCURACY_LOST,
@@ -106,9 +106,15 @@ def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> di
         "source": {
             "sha256": manifest.source.sha256,
             "arguments": manifest.source.arguments,
+            "inputs": [_sample_sizes(each) for each in manifest.inputs],
             "approximated": manifest.approximation is not None,
         },
     }
+
+
+def _sample_sizes(tensor: Tensor) -> list[int]:
+    sizes = tensor.shape[1:]
+    return [*sizes[-1:], *sizes[:-1]] if tensor.layout == "nhwc" else sizes
 
 
 def _accuracy(manifest: Manifest) -> list[dict[str, object]]:

@@ -164,11 +164,13 @@ class Checkpoint(_Record):
     """What a file was made from: two with equal ones compute the same function in float32.
 
     ``sha256`` is ``None`` where a module, not a file, was exported. ``approximated`` files compute
-    something else than the checkpoint, as asked for.
+    something else than the checkpoint, as asked for. ``inputs`` are the sizes of one sample, in
+    NCHW order: the network answers otherwise to images of another size.
     """
 
     sha256: Sha256 | None = None
     arguments: dict[str, str] = {}
+    inputs: list[list[Count]] = []
     approximated: bool
 
 

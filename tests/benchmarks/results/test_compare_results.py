@@ -203,6 +203,11 @@ OWN = "agreement 81.5% (75.8% to 86.1%) of 40, of its own fp32"
     [
         ({"source": SOURCE}, {"source": OTHER}, OWN),
         ({"source": SOURCE}, {"source": {**SOURCE, "arguments": {"width": "2"}}}, OWN),
+        (
+            {"source": {**SOURCE, "inputs": [[3, 224, 224]]}},
+            {"source": {**SOURCE, "inputs": [[3, 192, 192]]}},
+            OWN,
+        ),
         ({"source": {"approximated": False}}, {"source": {"approximated": False}}, OWN),
         ({}, {}, f"not known → {OWN}"),
         ({"source": SOURCE}, {}, OWN),

@@ -173,6 +173,7 @@ def test_results_hold_what_the_file_was_judged_by(result: ExportResult) -> None:
     assert [each.model_dump() for each in record.accuracy] == [each.model_dump() for each in judged]
     assert accuracy_text(record).startswith("agreement 100.0% (")
     assert (record.source.sha256, record.source.approximated) == (manifest.source.sha256, False)
+    assert record.source.inputs == [list(SHAPE)]
 
 
 def test_a_layer_that_rounding_ruins_is_named_and_kept(samples: Path, tmp_path: Path) -> None:
