@@ -88,7 +88,7 @@ def architectures() -> dict[str, Architecture]:
     """Return every registered family of this package by name; every file of it is one."""
     for family in pkgutil.iter_modules(families.__path__):
         importlib.import_module(f"{families.__name__}.{family.name}")
-    return dict(_architectures)
+    return dict(sorted(_architectures.items()))  # whatever was imported first
 
 
 def former_names() -> dict[str, str]:
