@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from cnn_export.errors import UsageError, nearest
-from cnn_export.models.registry import architectures, former_names
+from cnn_export.models.registry import architectures
 
 
 def create(name: str, **arguments: Any) -> nn.Module:
@@ -22,7 +22,7 @@ def create(name: str, **arguments: Any) -> nn.Module:
     """
     families = architectures()
     variants = {row.name: (a, row) for a in families.values() for row in a.published}
-    if family := families.get(former_names().get(name, name)):
+    if family := families.get(name):
         build = family.build
     elif name in variants:
         architecture, row = variants[name]

@@ -44,10 +44,14 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Mapped:
-    """A network that a file of the layout may be: its ``--model`` spelling, and arguments."""
+    """A network that a file of the layout may be: its ``--model`` spelling, and arguments.
+
+    ``also_called`` are other names of the same function, which the authors' files may record.
+    """
 
     network: str
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
+    also_called: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,8 +35,9 @@ class Architecture:
     ``input_size`` is (channels, height, width) of the published input. ``unrecorded`` names the
     builder's arguments that change the function and no tensor: whoever loads must say them.
     ``published`` are the variants that papers and repositories give figures for.
-    ``former_names`` were the builder's own; files and commands that say them are still read.
-    ``also_called`` is what the authors' training code records, whatever else is called so.
+    ``former_names`` were the builder's own; files that record them are still read.
+    ``also_called`` is what the authors' training code records, whatever else is called so, with the
+    arguments of the network that it means.
     """
 
     name: str
@@ -47,7 +48,15 @@ class Architecture:
     unrecorded: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
     former_names: tuple[str, ...] = ()
-    also_called: tuple[str, ...] = ()
+    also_called: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+        default_factory=dict[str, Mapping[str, Any]]
+    )
+
+    @property
+    def called(self) -> dict[str, Mapping[str, Any]]:
+        """What files may call it besides ``name``, each with the arguments that are meant."""
+        rows = {row.name: row.arguments for row in self.published}
+        return {**rows, **{old: {} for old in self.former_names}, **self.also_called}
 
 
 _architectures: dict[str, Architecture] = {}
@@ -61,7 +70,7 @@ def register_model(
     unrecorded: tuple[str, ...] = (),
     published: tuple[Published, ...] = (),
     former_names: tuple[str, ...] = (),
-    also_called: tuple[str, ...] = (),
+    also_called: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[Arguments, Model]], Callable[Arguments, Model]]:
     """Register the decorated builder under its own function name.
 
@@ -77,7 +86,7 @@ def register_model(
             raise ValueError(f"the model name {name!r} is already registered")
         _architectures[name] = Architecture(
             *(name, build, input_size, source, detect, unrecorded, published),
-            *(former_names, also_called),
+            *(former_names, also_called or {}),
         )
         return build
 
@@ -89,8 +98,3 @@ def architectures() -> dict[str, Architecture]:
     for family in pkgutil.iter_modules(families.__path__):
         importlib.import_module(f"{families.__name__}.{family.name}")
     return dict(sorted(_architectures.items()))  # whatever was imported first
-
-
-def former_names() -> dict[str, str]:
-    """Return what families were called before, and what each is called now."""
-    return {old: each.name for each in architectures().values() for old in each.former_names}

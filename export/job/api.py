@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from torch import Tensor, nn
 
@@ -37,7 +37,7 @@ class Settings(TypedDict, total=False):
     Attributes:
         output: file (one target) or folder to write; default: the current folder.
         model: a known model name, ``timm:NAME``, ``torchvision:NAME`` or ``package:callable``.
-        model_args: arguments of the model's constructor, as text.
+        model_args: arguments of the model's constructor, as values or as --model-arg spells them.
         weights_key: keys that lead to the tensors, joined by dots, where the file holds several
             sets of them (``"."`` for a bare one).
         allow_pickle: run the code inside a pickled checkpoint. Only for files you made.
@@ -82,7 +82,7 @@ class Settings(TypedDict, total=False):
 
     output: str | Path | None
     model: str | None
-    model_args: Mapping[str, str]
+    model_args: Mapping[str, Any]
     weights_key: str | None
     allow_pickle: bool
     example_inputs: Sequence[Tensor] | None

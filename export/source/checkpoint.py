@@ -56,7 +56,7 @@ def load_model(
     path: Path,
     *,
     model: str | None = None,
-    model_args: Mapping[str, str] = _NO_ARGUMENTS,
+    model_args: Mapping[str, Any] = _NO_ARGUMENTS,
     weights_key: str | None = None,
     allow_pickle: bool = False,
     identity_tensor_multiplier: Fraction | None = None,

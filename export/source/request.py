@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cnn_export.errors import UsageError
 from cnn_export.program.normalization import Normalization
@@ -31,7 +31,7 @@ class SourceRequest:
 
     network: Path | nn.Module
     model: str | None = None
-    model_args: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
+    model_args: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
     weights_key: str | None = None
     allow_pickle: bool = False
     input_size: tuple[int, int] | None = None

@@ -85,6 +85,10 @@ class CifarDenseNet(nn.Module):
     detect=detect,
     input_size=INPUT,
     published=PUBLISHED,
+    also_called={
+        "densenet_cifar": {"depth": 121, "growth_rate": 12},
+        **{f"DenseNet{depth}": {"depth": depth} for depth in BLOCKS},
+    },
 )
 def cifar_densenet(
     depth: int = 121, growth_rate: int = 12, classes: int = 10, in_channels: int = 3

@@ -97,7 +97,12 @@ class CifarMobileNet(nn.Module):
         return self.linear(functional.adaptive_avg_pool2d(maps, 1).flatten(1))
 
 
-@register_model(source=f"arXiv 1704.04861; {_REPOSITORY}", detect=detect_v1, input_size=INPUT)
+@register_model(
+    source=f"arXiv 1704.04861; {_REPOSITORY}",
+    detect=detect_v1,
+    input_size=INPUT,
+    also_called={"MobileNet": {}},
+)
 def cifar_mobilenet(classes: int = 10, in_channels: int = 3) -> CifarMobileNet:
     """MobileNet (V1) for 32×32 pixels.
 
@@ -117,6 +122,7 @@ def cifar_mobilenet(classes: int = 10, in_channels: int = 3) -> CifarMobileNet:
     detect=detect_v2,
     input_size=INPUT,
     published=V2_PUBLISHED,
+    also_called={"MobileNetV2": {}},
 )
 def cifar_mobilenet_v2(classes: int = 10, in_channels: int = 3) -> CifarMobileNet:
     """MobileNetV2 for 32×32 pixels.

@@ -93,6 +93,7 @@ _REPOSITORY = "kuangliu/pytorch-cifar"
     detect=detect_resnet,
     input_size=INPUT,
     published=RESNET_PUBLISHED,
+    also_called={f"ResNet{depth}": {"depth": depth} for depth in DEPTHS},
 )
 def cifar_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3) -> CifarResNet:
     """ResNet of 18, 34, 50, 101 or 152 layers for 32×32 pixels.
@@ -116,6 +117,7 @@ def cifar_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3) -> Ci
     detect=detect_preact_resnet,
     input_size=INPUT,
     published=PREACT_PUBLISHED,
+    also_called={f"PreActResNet{depth}": {"depth": depth} for depth in DEPTHS},
 )
 def cifar_preact_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3) -> CifarResNet:
     """Pre-activation ResNet of 18, 34, 50, 101 or 152 layers for 32×32 pixels.
@@ -136,7 +138,12 @@ def cifar_preact_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3
     return CifarResNet(stages, STEM * 8 * expansion, classes, in_channels, stem_norm=False)
 
 
-@register_model(source=f"arXiv 1709.01507; {_REPOSITORY}", detect=detect_senet, input_size=INPUT)
+@register_model(
+    source=f"arXiv 1709.01507; {_REPOSITORY}",
+    detect=detect_senet,
+    input_size=INPUT,
+    also_called={"SENet18": {}},
+)
 def cifar_senet(classes: int = 10, in_channels: int = 3) -> CifarResNet:
     """SENet-18: pre-activation blocks with squeeze and excitation, for 32×32 pixels.
 
@@ -156,6 +163,10 @@ def cifar_senet(classes: int = 10, in_channels: int = 3) -> CifarResNet:
     detect=detect_resnext,
     input_size=INPUT,
     published=RESNEXT_PUBLISHED,
+    also_called={
+        f"ResNeXt29_{groups}x{width}d": {"cardinality": groups, "group_width": width}
+        for groups, width in ((2, 64), (4, 64), (8, 64), (32, 4))
+    },
 )
 def cifar_resnext(
     cardinality: int = 2, group_width: int = 64, classes: int = 10, in_channels: int = 3

@@ -52,6 +52,7 @@ def _layers(depth: int, inputs: int) -> Iterator[nn.Module]:
     detect=detect,
     input_size=INPUT,
     published=PUBLISHED,
+    also_called={f"VGG{depth}": {"depth": depth} for depth in REPEATS},
 )
 def cifar_vgg(depth: int = 16, classes: int = 10, in_channels: int = 3) -> CifarVGG:
     """VGG of 11, 13, 16 or 19 layers for 32×32 pixels.

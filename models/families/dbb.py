@@ -107,7 +107,7 @@ class DBBMobileNet(nn.Module):
     source=_SOURCE,
     detect=detect_resnet,
     published=RESNET_PUBLISHED,
-    also_called=("ResNet-18", "ResNet-50"),
+    also_called={f"ResNet-{depth}": {"depth": depth} for depth in RESNETS},
 )
 def dbb_resnet(
     depth: int = 18,
@@ -131,7 +131,7 @@ def dbb_resnet(
     source=_SOURCE,
     detect=detect_mobilenet,
     published=MOBILENET_PUBLISHED,
-    also_called=("MobileNet",),
+    also_called={"MobileNet": {}},
 )
 def dbb_mobilenet(
     form: Form = "trained", classes: int = 1000, in_channels: int = 3

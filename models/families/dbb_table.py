@@ -83,7 +83,9 @@ def detect_resnet(shapes: Shapes) -> dict[str, Any] | None:
 def detect_mobilenet(shapes: Shapes) -> dict[str, Any] | None:
     """Return ``dbb_mobilenet``'s arguments for these tensors, or None for another network's."""
     form, logits = _unit_form(shapes, "stem.0.depthwise"), shapes.get("linear.weight", ())
-    if form is None or len(logits) != 2 or f"stem.{len(MOBILENET_BLOCKS)}" in shapes:
+    if form is None or len(logits) != 2:
+        return None
+    if f"stem.{len(MOBILENET_BLOCKS)}.depthwise.{_WEIGHTS[form]}" in shapes:
         return None
     stem = shapes.get(f"conv1.{_WEIGHTS[form]}", ())
     if len(stem) != 4 or f"stem.12.depthwise.{_WEIGHTS[form]}" not in shapes:

@@ -103,7 +103,12 @@ def _conv_norm(inputs: int, outputs: int, kernel: int, stride: int, groups: int)
     return layers
 
 
-@register_model(source="arXiv 2101.03697", detect=detect, published=PUBLISHED)
+@register_model(
+    source="arXiv 2101.03697",
+    detect=detect,
+    published=PUBLISHED,
+    also_called={f"RepVGG-{variant}": {"variant": variant} for variant in VARIANTS},
+)
 def repvgg(
     variant: str = "A0", classes: int = 1000, in_channels: int = 3, deploy: bool = False
 ) -> RepVGG:

@@ -16,6 +16,7 @@ _WIDTHS = {
 }
 """Channels of the four stages: 64, 128, 256, 512 times the width multipliers of table 2."""
 _TRAINED = "stage{}.1.rbr_conv.0.conv.weight"
+_STEM = "stage0.reparam_conv.weight"
 _DEPLOYED = "stage{}.1.reparam_conv.weight"
 
 
@@ -27,7 +28,13 @@ def _detect(shapes: Shapes) -> Iterator[Mapped]:
     widths = tuple(shapes[weight][0] for weight in weights if shapes.get(weight))
     for name, published in _WIDTHS.items():
         if widths == published:
-            yield Mapped(f"timm:{name}")
+            yield Mapped(f"timm:{name}", _merged_sizes(shapes) if deployed else {})
+
+
+def _merged_sizes(shapes: Shapes) -> dict[str, int]:
+    """Return what timm reads off names that a merged network has not."""
+    stem, logits = shapes.get(_STEM, ()), shapes.get("linear.weight", ())
+    return {"num_classes": logits[0], "in_chans": stem[1]} if len(stem) == 4 and logits else {}
 
 
 KEY_MAPS = (

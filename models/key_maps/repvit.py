@@ -52,21 +52,32 @@ def _detect(variants: list[_Variant], shapes: Shapes) -> Iterator[Mapped]:
     legacy = "features.1.token_mixer.0.conv1.c.weight" in shapes
     kernel = "weight" if deployed else "c.weight"
     stem = shapes.get(f"features.0.2.{kernel}", ())
+    sizes = [len(shapes.get(name, ())) for name in ("classifier.weight", "features.0.0.weight")]
+    if len(stem) != 4 or (deployed and sizes != [2, 4]):
+        return
     for variant in variants:
         last = f"features.{variant.blocks}.channel_mixer.m.0.{kernel}"
         beyond = f"features.{variant.blocks + 1}.channel_mixer.m.0.{kernel}"
-        fits = stem[:1] == (variant.width,) and last in shapes and beyond not in shapes
+        fits = stem[0] == variant.width and last in shapes and beyond not in shapes
         if fits and (deployed or variant.legacy == legacy):
-            yield Mapped(f"timm:{variant.name}", dict(variant.arguments) | _form(shapes, deployed))
-            return  # deployed, a legacy network computes what the later one does
+            arguments = dict(variant.arguments) | _form(shapes, deployed)
+            twins = _twins(variant, variants) if deployed else ()
+            yield Mapped(f"timm:{variant.name}", arguments, twins)
+            return
+
+
+def _twins(variant: _Variant, variants: list[_Variant]) -> tuple[str, ...]:
+    """Deployed, a legacy network computes what the later one of its sizes does."""
+    return tuple(v.name for v in variants if v is not variant and v.width == variant.width)
 
 
 def _form(shapes: Shapes, deployed: bool) -> dict[str, Any]:
     if deployed:
+        logits, first = shapes["classifier.weight"], shapes["features.0.0.weight"]
         return {
             "reparameterized": True,
-            "num_classes": shapes.get("classifier.weight", (0,))[0],
-            "in_chans": shapes["features.0.0.weight"][1],
+            "num_classes": logits[0],
+            "in_chans": first[1],
         }
     distilled = "classifier.classifier_dist.l.weight" in shapes
     return {} if distilled else {"distillation": False}

@@ -86,7 +86,8 @@ def test_the_network_is_told_and_whose_names_it_has(state, tmp_path: Path) -> No
 
 def test_a_recorded_name_is_heard(state, tmp_path: Path) -> None:
     loaded = _load({"state_dict": state, "arch": "mobilenetv2"}, tmp_path)
-    assert not any("alone decided" in note for note in loaded.notes)
+    assert not any("calls itself" in note for note in loaded.notes)
+    assert any("alone decided" in note for note in loaded.notes)  # the strides are not in a name
     with pytest.raises(CheckpointError, match="calls itself 'resnet18'"):
         _load({"state_dict": state, "arch": "resnet18"}, tmp_path)
 
@@ -116,3 +117,12 @@ def test_without_timm_its_install_line_is_given(tmp_path: Path, monkeypatch) -> 
         TargetUnavailable, match="apple/ml-mobileone's, and belong to timm:mobileone_s4"
     ):
         load_model(file)
+
+
+def test_a_merged_mobileone_of_one_channel() -> None:
+    shapes = dict(official_files.keys("mobileone_s4_deploy").tensors)
+    stem, *_ = shapes["stage0.reparam_conv.weight"]
+    shapes |= {"stage0.reparam_conv.weight": (stem, 1, 3, 3), "linear.bias": (4,)}
+    shapes["linear.weight"] = (4, shapes["linear.weight"][1])
+    (found,) = [mapped for each in key_maps() for mapped in each.detect(shapes)]
+    assert found.arguments == {"num_classes": 4, "in_chans": 1}

@@ -23,7 +23,8 @@ class Candidate:
     and ``refused`` arguments would bring other weights than the checkpoint's. ``recorded`` tells
     that the checkpoint's own ``model_args`` are among the arguments. ``unrecorded`` arguments
     change the function and no tensor; the builder's defaults must not decide them.
-    ``also_called`` are names that its checkpoints may record besides the label.
+    ``also_called`` are names that its checkpoints may record besides the label, and
+    ``otherwise_called`` those of its family with other arguments.
     """
 
     label: str
@@ -38,6 +39,7 @@ class Candidate:
     recorded: bool = False
     unrecorded: tuple[str, ...] = ()
     also_called: tuple[str, ...] = ()
+    otherwise_called: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.label}{described(self.arguments)}"

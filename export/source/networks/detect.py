@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from cnn_export.errors import TargetUnavailable, UsageError
 from cnn_export.models.registry import Architecture, Shapes, architectures
@@ -60,6 +61,7 @@ def nearest(shapes: Shapes, renamed: Sequence[Compared] = ()) -> Compared | None
 def registered_candidate(architecture: Architecture, shapes: Shapes) -> Candidate:
     """Return a family of this package with the arguments its detector finds, or its defaults."""
     arguments = architecture.detect(shapes) or {}
+    agreeing = {n for n, meant in architecture.called.items() if _agrees(arguments, meant)}
     return Candidate(
         label=architecture.name,
         build=architecture.build,
@@ -68,8 +70,14 @@ def registered_candidate(architecture: Architecture, shapes: Shapes) -> Candidat
         normalization="imagenet" if arguments.get("classes") == 1000 else None,
         inferred=frozenset(arguments),
         unrecorded=architecture.unrecorded,
-        also_called=(*architecture.former_names, *architecture.also_called),
+        also_called=tuple(sorted(agreeing)),
+        otherwise_called=tuple(sorted(architecture.called.keys() - agreeing)),
     )
+
+
+def _agrees(arguments: Mapping[str, Any], meant: Mapping[str, Any]) -> bool:
+    """Whether the tensors show no other value of an argument; some they do not show."""
+    return all(arguments.get(key, value) == value for key, value in meant.items())
 
 
 def _registered_candidates(shapes: Shapes) -> tuple[list[Candidate], list[Candidate]]:

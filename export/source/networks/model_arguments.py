@@ -11,9 +11,12 @@ _WORDS = {"true": True, "false": False, "none": None, "null": None}
 _INTEGER = re.compile(r"[+-]?\d+")
 
 
-def parse_arguments(given: Mapping[str, str]) -> dict[str, Any]:
-    """Return the values as bool, None, int, float, JSON list or object, or else text."""
-    return {key: parse_value(text) for key, text in given.items()}
+def parse_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as bool, None, int, float, JSON list or object, or else text.
+
+    What is no text, which callers from Python give, is a value already.
+    """
+    return {key: parse_value(v) if isinstance(v, str) else v for key, v in given.items()}
 
 
 def parse_value(text: str) -> Any:

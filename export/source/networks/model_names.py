@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from cnn_export.errors import UsageError, nearest
-from cnn_export.models.registry import Architecture, Shapes, architectures, former_names
+from cnn_export.models.registry import Architecture, Shapes, architectures
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.catalog import known_models
 from cnn_export.source.networks.detect import registered_candidate
@@ -68,7 +68,7 @@ def named_source(name: str) -> Source:
         UsageError: there is none; names the nearest.
     """
     registered = architectures()
-    if architecture := registered.get(former_names().get(name, name)):
+    if architecture := registered.get(name):
         return Source(architecture.name, lambda shapes: registered_candidate(architecture, shapes))
     known, variants = known_models(), {row.name: row for row in listed_models()}
     if name in variants and variants[name].model in registered:

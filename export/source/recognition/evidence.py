@@ -14,7 +14,7 @@ from torch import nn
 
 from cnn_export.errors import CheckpointError, UsageError
 from cnn_export.models.registry import Shapes
-from cnn_export.source.contents.matching import compare, shapes_of
+from cnn_export.source.contents.matching import Mismatch, compare, shapes_of
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.model_names import Source, timm_source
 from cnn_export.source.networks.timm_models import known_name
@@ -23,6 +23,8 @@ from cnn_export.source.recognition.recorded_network_names import (
     NAMES_MAX,
     believable_names,
     is_called,
+    is_labelled,
+    is_otherwise_called,
     library_network,
     unknown_name,
 )
@@ -34,36 +36,65 @@ _SHAPES_ONLY = (
     "tensor names and shapes alone decided, which show no stride, dilation, activation or pooling:"
     " they are those of the published {}"
 )
+_IMAGENET_CLASSES = 1000
+_SMALL_SIDE = 64
 Weighed = tuple[Candidate, tuple[str, ...]]
+Found = tuple[Candidate, Spelling]
+Decided = tuple[Candidate, Spelling, tuple[str, ...]]
 
 
 def weighed(
-    found: Sequence[Candidate],
-    spelling: Spelling,
+    fitting: Sequence[Found],
     metadata: Mapping[str, Any],
     given: Mapping[str, Any],
-) -> Weighed:
-    """Return the one network that tensors, record and user agree on, and notes.
+) -> Decided:
+    """Return the one network that tensors, record and user agree on, its spelling, and notes.
+
+    ``fitting`` are the networks whose tensors these are, each with the names under which they are.
 
     Raises:
         CheckpointError: the record names another network or impossible arguments, or several
             networks are left; names them and the option that chooses.
     """
-    shapes = shapes_of(spelling.tensors)
+    found = [candidate for candidate, _ in fitting]
     names = believable_names(metadata)
     strange = [name for name in names if not any(is_called(c, name) for c in found)]
     others = {name: source for name in strange if (source := library_network(name))}
+    _refuse_relatives(found, [name for name in strange if name not in others])
     unknown = tuple(unknown_name(n, found[0]) for n in strange if n not in others)
     named = [c for c in found if any(is_called(c, name) for name in names)]
     if others:
         agreeing = [name for name in names if name not in strange]
-        candidate, notes = _other(found, others, agreeing, shapes, metadata)
-        return candidate, (*unknown, *notes)
-    candidate = only_one(named or found, metadata, given)
-    candidate, notes = _with_arguments(candidate, shapes, metadata)
-    if not named:
-        notes = (*notes, _SHAPES_ONLY.format(candidate.label))
-    return candidate, (*unknown, *notes)
+        candidate, spelling, notes = _other(fitting, others, agreeing, metadata)
+        return candidate, spelling, (*unknown, *notes)
+    chosen = only_one(named or found, metadata, given)
+    spelling = next(each for candidate, each in fitting if candidate is chosen)
+    candidate, notes = _with_arguments(chosen, shapes_of(spelling.tensors), metadata)
+    if not _is_told(candidate, spelling, names):
+        notes = (*notes, _SHAPES_ONLY.format(candidate))
+    return candidate, spelling, (*unknown, *notes)
+
+
+def _is_told(candidate: Candidate, spelling: Spelling, names: Sequence[str]) -> bool:
+    """Whether a recorded name says which network it is, not only of which family.
+
+    Repositories call their own variants by the family's name, and change strides with the data set.
+    """
+    if spelling.layout or not any(is_labelled(candidate, name) for name in names):
+        return False
+    shown = candidate.arguments
+    classes = shown.get("num_classes", shown.get("classes", _IMAGENET_CLASSES))
+    small = candidate.input_size is not None and max(candidate.input_size[1:]) <= _SMALL_SIDE
+    return candidate.recorded or small or classes == _IMAGENET_CLASSES
+
+
+def _refuse_relatives(found: Sequence[Candidate], names: Sequence[str]) -> None:
+    for name in names:
+        if any(is_otherwise_called(candidate, name) for candidate in found):
+            raise CheckpointError(
+                f"the checkpoint calls itself {name!r}, but its tensors are those of {found[0]};"
+                f" choose with --model {found[0].label}, or save it with the true name"
+            )
 
 
 def recorded_network(shapes: Shapes, metadata: Mapping[str, Any]) -> Weighed | None:
@@ -127,13 +158,13 @@ def contradictions(candidate: Candidate, metadata: Mapping[str, Any]) -> tuple[s
 
 
 def _other(
-    found: Sequence[Candidate],
+    fitting: Sequence[Found],
     others: Mapping[str, Source],
     agreeing: Sequence[str],
-    shapes: Shapes,
     metadata: Mapping[str, Any],
-) -> Weighed:
+) -> Decided:
     """Use the recorded network in place of those that shapes alone would give, or refuse."""
+    found = [candidate for candidate, _ in fitting]
     name, source = next(iter(others.items()))
     labels = dict.fromkeys(each.label for each in others.values())
     if agreeing or len(labels) > 1:
@@ -143,18 +174,32 @@ def _other(
             f"the checkpoint calls itself {called}, and its tensors fit {found[0].label};"
             f" choose with {choices}"
         )
-    candidate = source.resolve(shapes).with_recorded(believable_arguments(metadata, shapes))
-    mismatch = compare(shapes, built_as_recorded(candidate))
+    compared = [_compared(source, each, metadata) for each in _spellings(fitting)]
+    candidate, spelling, mismatch = min(compared, key=lambda each: each[2].problems)
     if mismatch:
         raise CheckpointError(
             f"the checkpoint calls itself {name!r}, but its tensors are those of {found[0]}"
             f" ({candidate.label}: {mismatch}); choose with --model {found[0].label}, or save it"
             " with the true name"
         )
-    return candidate, (
+    note = (
         f"the checkpoint calls itself {name!r}, and its tensors fit: it is used in place of"
-        f" {found[0].label}, which has the same tensors",
+        f" {found[0].label}, which has the same tensors"
     )
+    return candidate, spelling, (note,)
+
+
+def _spellings(fitting: Sequence[Found]) -> list[Spelling]:
+    """Return the spellings, each once."""
+    return list({id(spelling): spelling for _, spelling in fitting}.values())
+
+
+def _compared(
+    source: Source, spelling: Spelling, metadata: Mapping[str, Any]
+) -> tuple[Candidate, Spelling, Mismatch]:
+    shapes = shapes_of(spelling.tensors)
+    candidate = source.resolve(shapes).with_recorded(believable_arguments(metadata, shapes))
+    return candidate, spelling, compare(shapes, built_as_recorded(candidate))
 
 
 def _with_arguments(candidate: Candidate, shapes: Shapes, metadata: Mapping[str, Any]) -> Weighed:

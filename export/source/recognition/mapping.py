@@ -22,6 +22,7 @@ class Reading:
     layout: str
     network: str
     arguments: Mapping[str, Any]
+    also_called: tuple[str, ...] = ()
 
     def candidate(self) -> Candidate:
         """Return the network, with the arguments that tensors and layout show.
@@ -40,6 +41,7 @@ class Reading:
             inferred,
             arguments={**inferred.arguments, **self.arguments},
             inferred=inferred.inferred | self.arguments.keys(),
+            also_called=(*inferred.also_called, *self.also_called),
         )
 
 
@@ -53,7 +55,10 @@ def readings(spelling: Spelling) -> Iterator[Reading]:
         for mapped in key_map.detect(shapes):
             renamed = _renamed(spelling, key_map, mapped)
             if renamed is not None:
-                yield Reading(renamed, key_map.layout, mapped.network, mapped.arguments)
+                yield Reading(
+                    *(renamed, key_map.layout, mapped.network),
+                    *(mapped.arguments, mapped.also_called),
+                )
 
 
 def mapped(spelling: Spelling) -> list[Compared]:
@@ -85,5 +90,7 @@ def _renamed(spelling: Spelling, key_map: KeyMap, mapped: Mapped) -> Spelling | 
         for name, tensor in spelling.tensors.items()
     }
     label = mapped.network.removeprefix("torchvision:")
-    note = f"tensor names of {key_map.layout}, mapped to {label}"
-    return dataclasses.replace(spelling, tensors=tensors, notes=(*spelling.notes, note))
+    note = f"names as in {key_map.layout}, mapped to {label}"
+    return dataclasses.replace(
+        spelling, tensors=tensors, notes=(*spelling.notes, note), layout=key_map.layout
+    )

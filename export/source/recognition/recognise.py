@@ -42,21 +42,18 @@ def recognise(
     for spelling in spellings:
         found = _matches(spelling)
         if found:
-            candidates = [candidate for candidate, _ in found]
-            require_whole(candidates[0], spelling)
-            chosen = weighed(candidates, spelling, metadata, given)
-            fitting = (each for candidate, each in found if candidate.label == chosen[0].label)
-            return _with_spelling(chosen, next(fitting, spelling))
+            require_whole(found[0][0], spelling)
+            return _noted(*weighed(found, metadata, given))
     for spelling in spellings:
         named = recorded_network(shapes_of(spelling.tensors), metadata)
         if named:
             require_whole(named[0], spelling)
-            return _with_spelling(named, spelling)
+            return _noted(named[0], spelling, named[1])
     for spelling in spellings:
         indexed = indexed_matches(shapes_of(spelling.tensors))
         if indexed:
             require_whole(indexed[0], spelling)
-            return _with_spelling(weighed(indexed, spelling, metadata, given), spelling)
+            return _noted(*weighed([(each, spelling) for each in indexed], metadata, given))
     raise mixed or _unknown(spellings, metadata)
 
 
@@ -84,8 +81,7 @@ def require_whole(candidate: Candidate, spelling: Spelling) -> None:
     )
 
 
-def _with_spelling(chosen: tuple[Candidate, tuple[str, ...]], spelling: Spelling) -> Recognised:
-    candidate, notes = chosen
+def _noted(candidate: Candidate, spelling: Spelling, notes: tuple[str, ...]) -> Recognised:
     return candidate, spelling, (*spelling.notes, *notes)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cnn_export.errors import CheckpointError
-from cnn_export.models.registry import former_names
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.catalog import known_models
 from cnn_export.source.networks.model_names import Source, named_source, parse_source, timm_source
@@ -51,7 +50,7 @@ def unknown_name(name: str, candidate: Candidate) -> str:
 def library_network(name: str) -> Source | None:
     """Return the network of that name in this package, torchvision or timm."""
     for spelled in _spelled(name):
-        ours = {_normal(known): known for known in (*former_names(), *known_models())}
+        ours = {_normal(known): known for known in known_models()}
         if known := ours.get(_normal(spelled)):
             return named_source(known)
         if spelled in torchvision_classifiers():
@@ -64,7 +63,20 @@ def library_network(name: str) -> Source | None:
 
 def is_called(candidate: Candidate, name: str) -> bool:
     """Whether the candidate has that name, whatever owner, package or tag stands around it."""
-    called = (candidate.label.removeprefix("timm:"), *candidate.also_called)
+    return is_labelled(candidate, name) or _among(candidate.also_called, name)
+
+
+def is_labelled(candidate: Candidate, name: str) -> bool:
+    """Whether that name is the one this project and the network's library give the candidate."""
+    return _among([candidate.label.removeprefix("timm:")], name)
+
+
+def is_otherwise_called(candidate: Candidate, name: str) -> bool:
+    """Whether that name is one of the candidate's family with other arguments than its own."""
+    return _among(candidate.otherwise_called, name)
+
+
+def _among(called: Iterable[str], name: str) -> bool:
     own = {_normal(each) for each in called}
     return any(_normal(spelled) in own for spelled in _spelled(name))
 

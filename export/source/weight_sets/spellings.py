@@ -24,7 +24,7 @@ class Spelling:
 
     ``entries`` are the mapping's members that are no tensors. ``part`` is the attribute that was
     taken out of a file that holds more, named in ``outside``: a network that fits only this part
-    may lack the rest.
+    may lack the rest. ``layout`` says whose names were mapped to the network's, if any were.
     """
 
     tensors: Tensors
@@ -32,6 +32,7 @@ class Spelling:
     notes: tuple[str, ...] = ()
     part: str = ""
     outside: tuple[str, ...] = ()
+    layout: str = ""
 
 
 def spellings(

@@ -12,8 +12,9 @@ from torch import nn
 from torchvision import models
 
 from cnn_export.errors import CheckpointError
+from cnn_export.models.key_map import KeyMap, Mapped, Rule
 from cnn_export.source.networks import timm_models
-from cnn_export.source.recognition import recognise, recorded_network_names
+from cnn_export.source.recognition import mapping, recognise, recorded_network_names
 
 timm = pytest.importorskip("timm")
 _SHAPES_ONLY = "no stride, dilation, activation or pooling"
@@ -67,6 +68,20 @@ def test_a_recorded_network_with_the_same_tensors_is_used(
     _assert_computes(loaded, timm.create_model("resnetblur18", num_classes=4), state)
 
 
+def test_it_is_compared_under_the_mapped_names(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = (Rule(r"^head\.", "fc."),)
+    resnet = Mapped("torchvision:resnet18")
+    layout = KeyMap("nobody", "", rules, lambda s: [resnet] if "head.bias" in s else [])
+    monkeypatch.setattr(mapping, "key_maps", lambda: (layout,))
+    theirs = {name.replace("fc.", "head."): value for name, value in state.items()}
+    loaded = load_tree({"state_dict": theirs, "arch": "resnetblur18"}, model=None)
+    assert loaded.name == "timm:resnetblur18 (num_classes=4)"
+    assert "names as in nobody" in loaded.notes
+    _assert_computes(loaded, timm.create_model("resnetblur18", num_classes=4), state)
+
+
 @pytest.mark.parametrize("key", ["model", "network"])
 def test_weights_under_the_key_of_a_name_do_not_hide_it(key: str, state: State) -> None:
     loaded = load_tree(
@@ -97,8 +112,17 @@ def test_options_of_timm_s_script_are_used(state: State) -> None:
 
 @pytest.mark.parametrize("name", ["ResNet-18", "torchvision.models.resnet18"])
 def test_a_name_that_agrees(name: str, state: State) -> None:
+    """With four classes it is trained anew; where, the name does not say, nor the strides there."""
     loaded = load_tree({"state_dict": state, "arch": name}, model=None)
-    assert (loaded.name, loaded.notes) == ("resnet18 (num_classes=4)", "")
+    assert loaded.name == "resnet18 (num_classes=4)"
+    assert "calls itself" not in loaded.notes
+    assert _SHAPES_ONLY in loaded.notes
+
+
+def test_a_name_that_agrees_says_all_of_the_published_network() -> None:
+    whole = dict(models.resnet18().state_dict())
+    loaded = load_tree({"state_dict": whole, "arch": "resnet18"}, model=None)
+    assert (loaded.name, loaded.notes) == ("resnet18 (num_classes=1000)", "")
 
 
 @pytest.mark.parametrize("name", ["run_7", "ResNet", "x" * 300])
@@ -151,7 +175,7 @@ def test_without_timm_a_variant_s_name_is_not_taken_for_the_plain_network(state:
     assert "--model resnet18" in message
     loaded = load_tree({"state_dict": state, "arch": "run_7"}, model=None)
     assert "timm is not installed" in loaded.notes
-    assert load_tree({"state_dict": state, "arch": "resnet18"}, model=None).notes == ""
+    assert "calls" not in load_tree({"state_dict": state, "arch": "resnet18"}, model=None).notes
 
 
 @pytest.mark.usefixtures("_no_timm")

@@ -13,7 +13,7 @@ from torchvision import models
 
 from cnn_export.errors import CheckpointError, UsageError
 from cnn_export.source import checkpoint, load_model
-from cnn_export.source.networks.model_arguments import parse_value
+from cnn_export.source.networks.model_arguments import parse_arguments, parse_value
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +187,8 @@ def test_deeply_nested_metadata_stays_text(state: dict[str, torch.Tensor], tmp_p
 @pytest.mark.parametrize("text", ["[" * 200_000, "9" * 5000])
 def test_an_argument_too_large_to_read_stays_text(text: str) -> None:
     assert parse_value(text) == text
+
+
+def test_arguments_may_be_values() -> None:
+    given = {"classes": 3, "width": 0.5, "depths": (2, 2), "bias": True, "form": "plain", "n": "4"}
+    assert parse_arguments(given) == {**given, "n": 4}
