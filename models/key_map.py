@@ -17,29 +17,13 @@ from typing import Any
 from cnn_export.models import key_maps as layouts
 from cnn_export.models.registry import Shapes
 
-Shape = tuple[int, ...]
-
-
-def pointwise(shape: Shape) -> Shape:
-    """Return the kernel of the 1×1 convolution that is this linear layer: (o, i) → (o, i, 1, 1)."""
-    return (*shape, 1, 1) if len(shape) == 2 else shape
-
-
-def linear(shape: Shape) -> Shape:
-    """Return the weight of the linear layer that is this 1×1 convolution."""
-    return shape[:2] if shape[2:] == (1, 1) else shape
-
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A part of a name, as a regular expression, and what the network has in its place.
-
-    ``shape`` gives the network's shape where it holds the same numbers in another one.
-    """
+    """A part of a name, as a regular expression, and what the network has in its place."""
 
     part: str
     network: str
-    shape: Callable[[Shape], Shape] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +36,6 @@ class Mapped:
     network: str
     arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict[str, Any])
     also_called: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Renamed:
-    """The network's name of every tensor of a file, and shapes where they are written otherwise."""
-
-    names: Mapping[str, str]
-    reshaped: Mapping[str, Shape]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,22 +53,15 @@ class KeyMap:
     rules: tuple[Rule, ...]
     detect: Callable[[Shapes], Iterable[Mapped]]
 
-    def renamed(self, shapes: Shapes) -> Renamed | None:
-        """Return the network's names, or None where two tensors would have one."""
-        names: dict[str, str] = {}
-        reshaped: dict[str, Shape] = {}
-        for name, shape in shapes.items():
-            names[name], other = self._applied(name, shape)
-            if other != shape:
-                reshaped[name] = other
-        return Renamed(names, reshaped) if len(set(names.values())) == len(names) else None
+    def renamed(self, names: Iterable[str]) -> dict[str, str] | None:
+        """Return the network's name of each, or None where two tensors would have one."""
+        renamed = {name: self._applied(name) for name in names}
+        return renamed if len(set(renamed.values())) == len(renamed) else None
 
-    def _applied(self, name: str, shape: Shape) -> tuple[str, Shape]:
+    def _applied(self, name: str) -> str:
         for rule in self.rules:
-            name, fitted = re.subn(rule.part, rule.network, name)
-            if fitted and rule.shape:
-                shape = rule.shape(shape)
-        return name, shape
+            name = re.sub(rule.part, rule.network, name)
+        return name
 
 
 def key_maps() -> tuple[KeyMap, ...]:

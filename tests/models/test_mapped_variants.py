@@ -63,4 +63,4 @@ def test_a_variant_is_told(
     assert [(m.layout, found) for m, found in told] == [(layout, Mapped(network, arguments))]
     renamed = told[0][0].renamed(theirs)
     assert renamed is not None
-    assert {renamed.names[name]: shape for name, shape in theirs.items()} == own
+    assert {renamed[name]: shape for name, shape in theirs.items()} == own

@@ -80,15 +80,10 @@ def mapped(spelling: Spelling) -> list[Compared]:
 
 
 def _renamed(spelling: Spelling, key_map: KeyMap, mapped: Mapped) -> Spelling | None:
-    renamed = key_map.renamed(shapes_of(spelling.tensors))
+    renamed = key_map.renamed(spelling.tensors)
     if renamed is None:
         return None
-    tensors = {
-        renamed.names[name]: tensor.reshape(renamed.reshaped[name])
-        if name in renamed.reshaped
-        else tensor
-        for name, tensor in spelling.tensors.items()
-    }
+    tensors = {renamed[name]: tensor for name, tensor in spelling.tensors.items()}
     label = mapped.network.removeprefix("torchvision:")
     note = f"names as in {key_map.layout}, mapped to {label}"
     return dataclasses.replace(
