@@ -15,7 +15,6 @@ from torch import nn
 from torch.nn import functional
 
 from cnn_export.models.families.acnet_table import (
-    FORMS,
     QUICK_CHANNELS,
     QUICK_HIDDEN,
     QUICK_PUBLISHED,
@@ -25,13 +24,14 @@ from cnn_export.models.families.acnet_table import (
     VGG_HIDDEN,
     VGG_PUBLISHED,
     VGG_STAGES,
-    Form,
     detect_quick,
     detect_resnet,
     detect_vgg,
 )
 from cnn_export.models.parts.acb_block import ACBlock
+from cnn_export.models.parts.merge_forms import FORMS, Form
 from cnn_export.models.parts.staged_resnet import Conv, Stages, Unit, conv_norm
+from cnn_export.models.parts.widths import require_positive
 from cnn_export.models.registry import register_model
 
 _SOURCE = "arXiv 1908.03930"
@@ -152,7 +152,7 @@ def acnet_resnet(
     """
     if depth not in RESNET_BLOCKS:
         raise ValueError(f"ACNet's ResNets have 18 or 34 layers, got {depth}")
-    _require_positive(classes, in_channels, int(64 * width))
+    require_positive("ACNet", classes, in_channels, int(64 * width))
     return ACNetResNet(depth, form, width, classes, in_channels)
 
 
@@ -163,7 +163,7 @@ def acnet_vgg(form: Form = "trained", classes: int = 10, in_channels: int = 3) -
     Raises:
         ValueError: there is no such form, or a size is not positive.
     """
-    _require_positive(classes, in_channels)
+    require_positive("ACNet", classes, in_channels)
     return ACNetVGG(form, classes, in_channels)
 
 
@@ -174,10 +174,5 @@ def acnet_cfqk(form: Form = "trained", classes: int = 10, in_channels: int = 3) 
     Raises:
         ValueError: there is no such form, or a size is not positive.
     """
-    _require_positive(classes, in_channels)
+    require_positive("ACNet", classes, in_channels)
     return CifarQuick(form, classes, in_channels)
-
-
-def _require_positive(*sizes: int) -> None:
-    if min(sizes) < 1:
-        raise ValueError(f"ACNet needs classes, in_channels and a width, got {sizes}")

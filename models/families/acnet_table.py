@@ -1,6 +1,6 @@
 """ACNet's tables, and recognising its checkpoints: DingXiaoH/ACNet, ``base_model/``.
 
-What stands in the place of a k×k convolution is one of three *units* (:data:`Form`): an asymmetric
+What stands in the place of a k×k convolution is one of three *units* (``Form``): an asymmetric
 block, the block after deployment, or a plain convolution with batch norm, the baseline's.
 Kernels of 1×1 and of 7×7 or more are plain in every form.
 """
@@ -8,14 +8,13 @@ Kernels of 1×1 and of 7×7 or more are plain in every form.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any
 
+from cnn_export.models.parts.merge_forms import FORMS, Form
 from cnn_export.models.parts.stage_names import blocks_per_stage
 from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
 
-Form = Literal["trained", "deployed", "plain"]
-FORMS: tuple[Form, ...] = get_args(Form)
 _WEIGHT: Mapping[Form, str] = {
     "trained": "square_conv.weight",
     "deployed": "fused_conv.weight",

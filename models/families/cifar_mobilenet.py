@@ -14,7 +14,6 @@ from torch.nn import functional
 from cnn_export.models.families.cifar_mobilenet_table import (
     INPUT,
     STEM,
-    V1_PAIRS,
     V2_FEATURES,
     V2_PUBLISHED,
     Block,
@@ -22,7 +21,9 @@ from cnn_export.models.families.cifar_mobilenet_table import (
     detect_v2,
     v2_blocks,
 )
+from cnn_export.models.parts.mobilenet_pairs import MOBILENET_PAIRS
 from cnn_export.models.parts.residual_blocks import convolution
+from cnn_export.models.parts.widths import require_positive
 from cnn_export.models.registry import register_model
 
 _REPOSITORY = "kuangliu/pytorch-cifar"
@@ -109,9 +110,9 @@ def cifar_mobilenet(classes: int = 10, in_channels: int = 3) -> CifarMobileNet:
     Raises:
         ValueError: a size is not positive.
     """
-    _require_positive(classes, in_channels)
+    require_positive("CIFAR's MobileNet", classes, in_channels)
     blocks, inputs = list[nn.Module](), STEM
-    for outputs, stride in V1_PAIRS:
+    for outputs, stride in MOBILENET_PAIRS:
         blocks.append(DepthwisePair(inputs, outputs, stride))
         inputs = outputs
     return CifarMobileNet(blocks, inputs, classes, in_channels)
@@ -130,12 +131,7 @@ def cifar_mobilenet_v2(classes: int = 10, in_channels: int = 3) -> CifarMobileNe
     Raises:
         ValueError: a size is not positive.
     """
-    _require_positive(classes, in_channels)
+    require_positive("CIFAR's MobileNet", classes, in_channels)
     table = list(v2_blocks())
     blocks: list[nn.Module] = [InvertedResidual(block) for block in table]
     return CifarMobileNet(blocks, table[-1].outputs, classes, in_channels, V2_FEATURES)
-
-
-def _require_positive(*sizes: int) -> None:
-    if min(sizes) < 1:
-        raise ValueError(f"CIFAR's MobileNets need classes and in_channels, got {sizes}")

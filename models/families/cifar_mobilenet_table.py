@@ -9,20 +9,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from cnn_export.models.parts.mobilenet_pairs import MOBILENET_PAIRS
 from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
 
 STEM = 32
 INPUT = (3, 32, 32)
-
-V1_PAIRS = (
-    (64, 1),
-    *((128, 2), (128, 1)),
-    *((256, 2), (256, 1)),
-    *((512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1)),
-    *((1024, 2), (1024, 1)),
-)
-"""Channels and stride of the depthwise-pointwise pairs (arXiv 1704.04861, Table 1)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +71,7 @@ def v2_blocks() -> Iterator[Block]:
 def detect_v1(shapes: Shapes) -> dict[str, Any] | None:
     """Return ``cifar_mobilenet``'s arguments for these tensors, or None for another network's."""
     pairs = shapes.get("layers.0.conv1.weight") == (STEM, 1, 3, 3)
-    if not pairs or f"layers.{len(V1_PAIRS) - 1}.conv2.weight" not in shapes:
+    if not pairs or f"layers.{len(MOBILENET_PAIRS) - 1}.conv2.weight" not in shapes:
         return None
     return None if "layers.0.conv3.weight" in shapes else _sizes(shapes)
 

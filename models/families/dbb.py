@@ -14,18 +14,18 @@ from torch import nn
 from torch.nn import functional
 
 from cnn_export.models.families.dbb_table import (
-    FORMS,
-    MOBILENET_BLOCKS,
     MOBILENET_PUBLISHED,
     MOBILENET_STEM,
     RESNET_PUBLISHED,
     RESNETS,
-    Form,
     detect_mobilenet,
     detect_resnet,
 )
 from cnn_export.models.parts.dbb_block import DiverseBranchBlock
+from cnn_export.models.parts.merge_forms import FORMS, Form
+from cnn_export.models.parts.mobilenet_pairs import MOBILENET_PAIRS
 from cnn_export.models.parts.staged_resnet import Conv, Stages, Unit, conv_norm, deployed_conv
+from cnn_export.models.parts.widths import require_positive
 from cnn_export.models.registry import register_model
 
 _SOURCE = "arXiv 2103.13425"
@@ -91,7 +91,7 @@ class DBBMobileNet(nn.Module):
         build, inputs = unit(form), MOBILENET_STEM
         self.conv1 = build(Conv(in_channels, inputs, 3, 2))
         pairs: list[nn.Module] = []
-        for outputs, stride in MOBILENET_BLOCKS:
+        for outputs, stride in MOBILENET_PAIRS:
             pairs.append(DepthwisePair(build, inputs, outputs, stride))
             inputs = outputs
         self.stem = nn.Sequential(*pairs)
@@ -123,7 +123,7 @@ def dbb_resnet(
     """
     if depth not in RESNETS:
         raise ValueError(f"DBB's ResNets have 18 or 50 layers, got {depth}")
-    _require_positive(classes, in_channels, int(64 * width))
+    require_positive("DBB", classes, in_channels, int(64 * width))
     return DBBResNet(depth, form, width, classes, in_channels)
 
 
@@ -141,10 +141,5 @@ def dbb_mobilenet(
     Raises:
         ValueError: there is no such form, or a size is not positive.
     """
-    _require_positive(classes, in_channels)
+    require_positive("DBB", classes, in_channels)
     return DBBMobileNet(form, classes, in_channels)
-
-
-def _require_positive(*sizes: int) -> None:
-    if min(sizes) < 1:
-        raise ValueError(f"DBB needs classes, in_channels and a width, got {sizes}")

@@ -1,33 +1,24 @@
 """The DBB repository's tables, and recognising its checkpoints: DingXiaoH/DiverseBranchBlock.
 
-Every 3×3 convolution is a *unit* in one of three forms (:data:`Form`): a diverse branch block, the
+Every 3×3 convolution is a *unit* in one of three forms (``Form``): a diverse branch block, the
 block after deployment, or a plain convolution with batch norm, the baseline's. When deployed, the
 plain units (1×1, 7×7) have lost their batch norms too.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
+from cnn_export.models.parts.merge_forms import Form
+from cnn_export.models.parts.mobilenet_pairs import MOBILENET_PAIRS
 from cnn_export.models.parts.stage_names import blocks_per_stage
 from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
-
-Form = Literal["trained", "deployed", "plain"]
-FORMS: tuple[Form, ...] = get_args(Form)
 
 RESNETS = {18: ((2, 2, 2, 2), False), 50: ((3, 4, 6, 3), True)}
 """Residual blocks per stage and whether they are bottlenecks, by depth."""
 
 MOBILENET_STEM = 32
-MOBILENET_BLOCKS = (
-    (64, 1),
-    *((128, 2), (128, 1)),
-    *((256, 2), (256, 1)),
-    *((512, 2), (512, 1), (512, 1), (512, 1), (512, 1), (512, 1)),
-    *((1024, 2), (1024, 1)),
-)
-"""Channels and stride of the depthwise-pointwise pairs: MobileNet, arXiv 1704.04861, Table 1."""
 
 _PAPER = "arXiv 2103.13425, Table 2"
 _RESNET18 = "torchvision's documentation of resnet18, the network it deploys as"
@@ -85,7 +76,7 @@ def detect_mobilenet(shapes: Shapes) -> dict[str, Any] | None:
     form, logits = _unit_form(shapes, "stem.0.depthwise"), shapes.get("linear.weight", ())
     if form is None or len(logits) != 2:
         return None
-    if f"stem.{len(MOBILENET_BLOCKS)}.depthwise.{_WEIGHTS[form]}" in shapes:
+    if f"stem.{len(MOBILENET_PAIRS)}.depthwise.{_WEIGHTS[form]}" in shapes:
         return None
     stem = shapes.get(f"conv1.{_WEIGHTS[form]}", ())
     if len(stem) != 4 or f"stem.12.depthwise.{_WEIGHTS[form]}" not in shapes:

@@ -12,12 +12,12 @@ from torch import nn
 from cnn_export.errors import CheckpointError
 from cnn_export.models.families.acnet import acnet_cfqk, acnet_resnet, acnet_vgg
 from cnn_export.models.families.acnet_table import (
-    FORMS,
     detect_quick,
     detect_resnet,
     detect_vgg,
 )
 from cnn_export.models.families.resnet18_acb import resnet18_acb
+from cnn_export.models.parts.merge_forms import FORMS
 from cnn_export.program.program import capture
 from cnn_export.reparam import Report, reparameterize_graph
 from cnn_export.source import load_model
