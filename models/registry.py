@@ -37,7 +37,9 @@ class Architecture:
     ``published`` are the variants that papers and repositories give figures for.
     ``former_names`` were the builder's own; files that record them are still read.
     ``also_called`` is what the authors' training code records, whatever else is called so, with the
-    arguments of the network that it means.
+    arguments of the network that it means. ``authors_sides`` are the smallest and largest side in
+    pixels at which the authors' code computes the same: theirs averages a window of a fixed size,
+    ours the whole map.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Architecture:
     also_called: Mapping[str, Mapping[str, Any]] = dataclasses.field(
         default_factory=dict[str, Mapping[str, Any]]
     )
+    authors_sides: tuple[int, int] | None = None
 
     @property
     def called(self) -> dict[str, Mapping[str, Any]]:
@@ -71,6 +74,7 @@ def register_model(
     published: tuple[Published, ...] = (),
     former_names: tuple[str, ...] = (),
     also_called: Mapping[str, Mapping[str, Any]] | None = None,
+    authors_sides: tuple[int, int] | None = None,
 ) -> Callable[[Callable[Arguments, Model]], Callable[Arguments, Model]]:
     """Register the decorated builder under its own function name.
 
@@ -86,7 +90,7 @@ def register_model(
             raise ValueError(f"the model name {name!r} is already registered")
         _architectures[name] = Architecture(
             *(name, build, input_size, source, detect, unrecorded, published),
-            *(former_names, also_called or {}),
+            *(former_names, also_called or {}, authors_sides),
         )
         return build
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 
 from cnn_export.errors import UsageError
 from cnn_export.models.identity_tensor_multiplier import ARGUMENT, parse_multiplier
+from cnn_export.models.registry import architectures
 from cnn_export.program.normalization import Normalization, parse_normalization
 from cnn_export.source.checkpoint import load_model
 from cnn_export.source.inputs import program_inputs
@@ -53,6 +54,8 @@ def load(request: SourceRequest) -> SourceModel:
     examples = program_inputs(request, named, model, size, known.examples)
     if inside is not None:
         refuse_no_image(inside, examples)
+    if isinstance(given, Path):
+        notes = (*notes, *_other_pooling(model, examples))
     return SourceModel(
         module=module,
         origin=known.origin,
@@ -102,6 +105,21 @@ def _from_checkpoint(request: SourceRequest, path: Path) -> _Known:
         normalization=None if text is None else parse_normalization(text),
         examples=loaded.example_inputs,
         notes=(*recognised, *loaded.notes),
+    )
+
+
+def _other_pooling(model: str, examples: Sequence[Tensor]) -> tuple[str, ...]:
+    """Say where the authors' code averages other windows than this network at the image's size."""
+    known = architectures().get(model)
+    if known is None or known.authors_sides is None:
+        return ()
+    least, most = known.authors_sides
+    return tuple(
+        f"at {example.shape[-2]}x{example.shape[-1]} the network averages the whole last map, the"
+        f" authors' code a window that is the whole from {least} to {most} pixels a side only: the"
+        " outputs are not theirs"
+        for example in examples
+        if example.dim() == 4 and not all(least <= side <= most for side in example.shape[-2:])
     )
 
 

@@ -137,7 +137,9 @@ class CifarQuick(nn.Module):
         return self.fc2(functional.relu(self.fc1(maps.flatten(1))))
 
 
-@register_model(source=_SOURCE, detect=detect_resnet, published=RESNET_PUBLISHED)
+@register_model(
+    source=_SOURCE, detect=detect_resnet, published=RESNET_PUBLISHED, authors_sides=(193, 224)
+)
 def acnet_resnet(
     depth: int = 18,
     form: Form = "trained",

@@ -89,6 +89,7 @@ class CifarDenseNet(nn.Module):
         "densenet_cifar": {"depth": 121, "growth_rate": 12},
         **{f"DenseNet{depth}": {"depth": depth} for depth in BLOCKS},
     },
+    authors_sides=(32, 39),
 )
 def cifar_densenet(
     depth: int = 121, growth_rate: int = 12, classes: int = 10, in_channels: int = 3

@@ -103,6 +103,7 @@ class CifarMobileNet(nn.Module):
     detect=detect_v1,
     input_size=INPUT,
     also_called={"MobileNet": {}},
+    authors_sides=(25, 32),
 )
 def cifar_mobilenet(classes: int = 10, in_channels: int = 3) -> CifarMobileNet:
     """MobileNet (V1) for 32×32 pixels.
@@ -124,6 +125,7 @@ def cifar_mobilenet(classes: int = 10, in_channels: int = 3) -> CifarMobileNet:
     input_size=INPUT,
     published=V2_PUBLISHED,
     also_called={"MobileNetV2": {}},
+    authors_sides=(25, 32),
 )
 def cifar_mobilenet_v2(classes: int = 10, in_channels: int = 3) -> CifarMobileNet:
     """MobileNetV2 for 32×32 pixels.

@@ -94,6 +94,7 @@ _REPOSITORY = "kuangliu/pytorch-cifar"
     input_size=INPUT,
     published=RESNET_PUBLISHED,
     also_called={f"ResNet{depth}": {"depth": depth} for depth in DEPTHS},
+    authors_sides=(25, 32),
 )
 def cifar_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3) -> CifarResNet:
     """ResNet of 18, 34, 50, 101 or 152 layers for 32×32 pixels.
@@ -118,6 +119,7 @@ def cifar_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3) -> Ci
     input_size=INPUT,
     published=PREACT_PUBLISHED,
     also_called={f"PreActResNet{depth}": {"depth": depth} for depth in DEPTHS},
+    authors_sides=(25, 32),
 )
 def cifar_preact_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3) -> CifarResNet:
     """Pre-activation ResNet of 18, 34, 50, 101 or 152 layers for 32×32 pixels.
@@ -143,6 +145,7 @@ def cifar_preact_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3
     detect=detect_senet,
     input_size=INPUT,
     also_called={"SENet18": {}},
+    authors_sides=(25, 32),
 )
 def cifar_senet(classes: int = 10, in_channels: int = 3) -> CifarResNet:
     """SENet-18: pre-activation blocks with squeeze and excitation, for 32×32 pixels.
@@ -167,6 +170,7 @@ def cifar_senet(classes: int = 10, in_channels: int = 3) -> CifarResNet:
         f"ResNeXt29_{groups}x{width}d": {"cardinality": groups, "group_width": width}
         for groups, width in ((2, 64), (4, 64), (8, 64), (32, 4))
     },
+    authors_sides=(25, 32),
 )
 def cifar_resnext(
     cardinality: int = 2, group_width: int = 64, classes: int = 10, in_channels: int = 3

@@ -91,7 +91,12 @@ class CifarShuffleNetV2(nn.Module):
         return self.linear(functional.adaptive_avg_pool2d(maps, 1).flatten(1))
 
 
-@register_model(source="arXiv 1807.11164; kuangliu/pytorch-cifar", detect=detect, input_size=INPUT)
+@register_model(
+    source="arXiv 1807.11164; kuangliu/pytorch-cifar",
+    detect=detect,
+    input_size=INPUT,
+    authors_sides=(25, 32),
+)
 def cifar_shufflenet_v2(
     width: float = 1.0, classes: int = 10, in_channels: int = 3
 ) -> CifarShuffleNetV2:

@@ -71,7 +71,9 @@ class ShuffleNetV1(nn.Module):
         return self.classifier(functional.adaptive_avg_pool2d(features, 1).flatten(1))
 
 
-@register_model(source="arXiv 1707.01083", detect=detect, published=PUBLISHED)
+@register_model(
+    source="arXiv 1707.01083", detect=detect, published=PUBLISHED, authors_sides=(193, 224)
+)
 def shufflenet_v1(
     width: float = 1.0,
     groups: int = 3,

@@ -121,7 +121,9 @@ class ShuffleNetV2(nn.Module):
         return self.classifier(self.dropout(self.fc(means)))
 
 
-@register_model(source="arXiv 1807.11164", detect=detect, published=PUBLISHED)
+@register_model(
+    source="arXiv 1807.11164", detect=detect, published=PUBLISHED, authors_sides=(193, 224)
+)
 def shufflenet_v2(width: float = 1.0, classes: int = 1000, in_channels: int = 3) -> ShuffleNetV2:
     """ShuffleNetV2: 2.3 M parameters and 146 M multiply-accumulates at width 1.
 
@@ -132,7 +134,10 @@ def shufflenet_v2(width: float = 1.0, classes: int = 1000, in_channels: int = 3)
 
 
 @register_model(
-    source="megvii-model/ShuffleNet-Series", detect=detect_plus, published=PUBLISHED_PLUS
+    source="megvii-model/ShuffleNet-Series",
+    detect=detect_plus,
+    published=PUBLISHED_PLUS,
+    authors_sides=(193, 224),
 )
 def shufflenet_v2_plus(
     size: str = "small", classes: int = 1000, in_channels: int = 3

@@ -22,3 +22,13 @@ def test_the_file_alone_gives_the_authors_outputs(name: str, tmp_path: Path) -> 
     assert float(logits.norm()) == pytest.approx(expected.norm, rel=1e-9)
     first = logits[: len(expected.logits)].tolist()
     assert first == pytest.approx(expected.logits, rel=1e-9, abs=1e-9 * expected.norm)
+
+
+@pytest.mark.parametrize(("size", "same"), [((25, 32), True), ((33, 32), False), ((32, 48), False)])
+def test_a_size_at_which_the_authors_pool_otherwise_is_noted(
+    size: tuple[int, int], same: bool, tmp_path: Path
+) -> None:
+    """Of kuangliu's ResNet-18 at 33 pixels the authors' own logits differ by a fifth."""
+    file = official_files.write_checkpoint("cifar_resnet18", tmp_path)
+    notes = load(SourceRequest(file, input_size=size)).notes
+    assert any("the outputs are not theirs" in note for note in notes) is not same
