@@ -85,7 +85,6 @@ TFLITE = Legalization(
         LegalizationPass(
             ShortConcatenations(XNNPACK_CONCATENATES),
             "after CarrySplit, which makes and undoes concatenations",
-            always=True,
         ),
     )
 )
@@ -96,12 +95,10 @@ EXECUTORCH = Legalization(
         LegalizationPass(
             PlainSlices(),
             "after CarrySplit, which knows slices as the network has them",
-            always=True,
         ),
         LegalizationPass(
             PaddedAverages(),
             "by itself: XNNPACK has no pool that counts its padding",
-            always=True,
         ),
         LegalizationPass(
             FloatHardSigmoid(),
