@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_RECOGNISED = re.compile(r"recognised as (.*)")
+_OWN_ENDINGS = (0, 2, 3, 4)
+"""Exit codes of ``cnn-export`` that say something of the checkpoint, not of the machine."""
 _COMMAND_AND_FILE = re.compile(r"^cnn-export: (\S*/\S+: )?")
-_NOT_RECOGNISED = 4
-"""``cnn-export``'s exit code for a checkpoint that it cannot make a network of."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +27,15 @@ class Cell:
 
 
 @dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a job's process ended: exit code, standard output (JSON) and error stream."""
+
+    code: int
+    output: str
+    errors: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Row:
     """One checkpoint: ``network`` is what it was recognised as, empty where it was not."""
 
@@ -38,15 +46,19 @@ class Row:
     cells: dict[str, Cell]
 
 
-def read_job(file: str, targets: tuple[str, ...], code: int, output: str, errors: str) -> Row:
-    """Return the row of a job by its exit code, its standard output (JSON) and error stream."""
-    lines = errors.strip().splitlines()
-    said = _COMMAND_AND_FILE.sub("", lines[-1]) if lines else f"exit {code} without a word"
-    try:
-        result: Mapping[str, Any] = json.loads(output)
-    except ValueError:
-        network = _network(lines) if code != _NOT_RECOGNISED else ""
+def read_job(file: str, network: str, targets: tuple[str, ...], ended: Ended) -> Row:
+    """Return the row of a job that ended by itself.
+
+    Raises:
+        ValueError: a signal ended it, or an internal error: that says nothing of the checkpoint.
+    """
+    lines = ended.errors.strip().splitlines()
+    said = _COMMAND_AND_FILE.sub("", lines[-1]) if lines else f"exit {ended.code} without a word"
+    if ended.code not in _OWN_ENDINGS:
+        raise ValueError(f"{file}: {said}")
+    if not ended.output:
         return Row(file, network, said, None, {t: Cell(refusal=said) for t in targets})
+    result: Mapping[str, Any] = json.loads(ended.output)
     made = {each["manifest"]["target"]: each["manifest"] for each in result["artifacts"]}
     refusals = result["refusals"]
     cells = {
@@ -54,7 +66,7 @@ def read_job(file: str, targets: tuple[str, ...], code: int, output: str, errors
         for target in targets
     }
     macs = next((manifest["macs"] for manifest in made.values()), None)
-    return Row(file, _network(result["notes"]), "", macs, cells)
+    return Row(file, network, "", macs, cells)
 
 
 def as_line(row: Row) -> str:
@@ -67,11 +79,6 @@ def from_line(line: str) -> Row:
     read = json.loads(line)
     cells = {target: Cell(**cell) for target, cell in read.pop("cells").items()}
     return Row(cells=cells, **read)
-
-
-def _network(notes: list[str]) -> str:
-    found = (_RECOGNISED.search(note) for note in notes)
-    return next((match[1] for match in found if match), "")
 
 
 def _cell(manifest: Mapping[str, Any]) -> Cell:

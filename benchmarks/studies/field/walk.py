@@ -1,7 +1,8 @@
 """``python -m cnn_export.benchmarks.studies.field.walk FILE…``: each from the file alone.
 
 Each checkpoint is exported by the command that a user would type, in a process of its own, and
-becomes a row of ``--results``; a file that has its row is not exported again.
+becomes a row of ``--results``; a file that has its row is not exported again. A job that a signal
+or the time limit ended leaves no row: the next walk takes it up again.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from cnn_export.benchmarks.studies.field.rows import Row, as_line, from_line, read_job
+from cnn_export.benchmarks.studies.field.rows import Ended, Row, as_line, from_line, read_job
 from cnn_export.benchmarks.studies.field.table import markdown
+from cnn_export.errors import ExportError
+from cnn_export.source.load import load
+from cnn_export.source.request import SourceRequest
 from cnn_export.targets import TARGETS
 
 _TIMEOUT_S = 1800
@@ -32,7 +36,11 @@ def main(files: tuple[Path, ...], results: Path, targets: tuple[str, ...]) -> No
     done = {row.file for row in _rows(results)}
     left = [file for file in files if _name(file) not in done]
     for file in track(left, "Walking", console=Console(stderr=True), disable=not left):
-        row = _walked(file, wanted)
+        try:
+            row = _walked(file, wanted)
+        except (ValueError, subprocess.TimeoutExpired) as error:
+            click.echo(f"no row: {error}", err=True)
+            continue
         with results.open("a", encoding="utf-8") as lines:
             lines.write(as_line(row) + "\n")
     click.echo(markdown(_rows(results)), nl=False)
@@ -53,17 +61,26 @@ def _walked(file: Path, targets: tuple[str, ...]) -> Row:
     asked = [part for target in targets for part in ("--target", target)]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "cnn_export", str(file), *asked]
-        try:
-            job = subprocess.run(
-                [*command, "--json", "--output", folder],
-                capture_output=True,
-                text=True,
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return read_job(_name(file), targets, 1, "", f"not done in {_TIMEOUT_S} s")
-    return read_job(_name(file), targets, job.returncode, job.stdout, job.stderr)
+        job = subprocess.run(
+            [*command, "--json", "--output", folder],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    return read_job(
+        _name(file), _recognised(file), targets, Ended(job.returncode, job.stdout, job.stderr)
+    )
+
+
+def _recognised(file: Path) -> str:
+    """Ask the exporter's own loader, so that a refusal further on hides nothing."""
+    try:
+        origin = load(SourceRequest(file)).origin
+    except ExportError:
+        return ""
+    arguments = ", ".join(f"{key}={value}" for key, value in origin.arguments.items())
+    return f"{origin.model}({arguments})"
 
 
 if __name__ == "__main__":

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from click.testing import CliRunner
 
-from cnn_export.benchmarks.studies.field.rows import Cell, Row, as_line, from_line
+from cnn_export.benchmarks.studies.field.rows import (
+    Cell,
+    Ended,
+    Row,
+    as_line,
+    from_line,
+    read_job,
+)
 from cnn_export.benchmarks.studies.field.table import markdown
 from cnn_export.benchmarks.studies.field.walk import main
 
@@ -38,6 +46,20 @@ def test_a_walk_tells_what_was_recognised_and_resumes(tmp_path: Path) -> None:
     written = results.read_bytes()
     assert _walk(results, unknown, SHIPPED) == table
     assert results.read_bytes() == written
+
+
+@pytest.mark.parametrize("code", [1, 5, 130, 137, 143, -9])
+def test_an_end_from_outside_is_no_row(code: int) -> None:
+    """Killed, interrupted or short of a package: nothing is known of the checkpoint."""
+    with pytest.raises(ValueError, match=r"f/a\.pt: terminated"):
+        read_job("f/a.pt", "skipnet", ("onnx",), Ended(code, "", "cnn-export: terminated"))
+
+
+def test_what_is_refused_later_is_still_recognised() -> None:
+    said = "cnn-export: out/a.pt: parity failed on onnx"
+    row = read_job("f/a.pt", "skipnet(width=1)", ("onnx",), Ended(3, "", said))
+    assert row.network == "skipnet(width=1)"
+    assert row.cells["onnx"] == Cell("parity failed on onnx")
 
 
 def test_one_reason_stands_once() -> None:
