@@ -29,8 +29,8 @@ from cnn_export.models.families.acnet_table import (
     detect_vgg,
 )
 from cnn_export.models.parts.acb_block import ACBlock
+from cnn_export.models.parts.blocks.staged_resnet import Conv, Stages, Unit, conv_norm
 from cnn_export.models.parts.merge_forms import FORMS, Form
-from cnn_export.models.parts.staged_resnet import Conv, Stages, Unit, conv_norm
 from cnn_export.models.parts.widths import require_positive
 from cnn_export.models.registry import register_model
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from cnn_export.models.parts.blocks.stage_names import blocks_per_stage
 from cnn_export.models.parts.merge_forms import FORMS, Form
-from cnn_export.models.parts.stage_names import blocks_per_stage
 from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
 

@@ -18,7 +18,7 @@ from cnn_export.models.families.cifar_densenet_table import (
     block_inputs,
     detect,
 )
-from cnn_export.models.parts.residual_blocks import convolution
+from cnn_export.models.parts.blocks.residual_blocks import convolution
 from cnn_export.models.registry import register_model
 
 

@@ -21,8 +21,8 @@ from cnn_export.models.families.cifar_mobilenet_table import (
     detect_v2,
     v2_blocks,
 )
+from cnn_export.models.parts.blocks.residual_blocks import convolution
 from cnn_export.models.parts.mobilenet_pairs import MOBILENET_PAIRS
-from cnn_export.models.parts.residual_blocks import convolution
 from cnn_export.models.parts.widths import require_positive
 from cnn_export.models.registry import register_model
 

@@ -30,7 +30,11 @@ from cnn_export.models.families.cifar_resnet_table import (
     detect_resnext,
     detect_senet,
 )
-from cnn_export.models.parts.residual_blocks import PostActivation, PreActivation, convolution
+from cnn_export.models.parts.blocks.residual_blocks import (
+    PostActivation,
+    PreActivation,
+    convolution,
+)
 from cnn_export.models.registry import register_model
 
 Block = Callable[[int, int, int, int], nn.Module]

@@ -17,8 +17,8 @@ from cnn_export.models.families.cifar_shufflenet_v2_table import (
     UNITS,
     detect,
 )
+from cnn_export.models.parts.blocks.residual_blocks import convolution
 from cnn_export.models.parts.channel_shuffle import channel_shuffle
-from cnn_export.models.parts.residual_blocks import convolution
 from cnn_export.models.registry import register_model
 
 

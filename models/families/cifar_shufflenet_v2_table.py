@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnn_export.models.parts.stage_names import blocks_per_stage
+from cnn_export.models.parts.blocks.stage_names import blocks_per_stage
 from cnn_export.models.registry import Shapes
 
 INPUT = (3, 32, 32)

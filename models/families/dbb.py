@@ -21,10 +21,16 @@ from cnn_export.models.families.dbb_table import (
     detect_mobilenet,
     detect_resnet,
 )
-from cnn_export.models.parts.dbb_block import DiverseBranchBlock
+from cnn_export.models.parts.blocks.dbb_block import DiverseBranchBlock
+from cnn_export.models.parts.blocks.staged_resnet import (
+    Conv,
+    Stages,
+    Unit,
+    conv_norm,
+    deployed_conv,
+)
 from cnn_export.models.parts.merge_forms import FORMS, Form
 from cnn_export.models.parts.mobilenet_pairs import MOBILENET_PAIRS
-from cnn_export.models.parts.staged_resnet import Conv, Stages, Unit, conv_norm, deployed_conv
 from cnn_export.models.parts.widths import require_positive
 from cnn_export.models.registry import register_model
 

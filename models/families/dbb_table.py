@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cnn_export.models.parts.blocks.stage_names import blocks_per_stage
 from cnn_export.models.parts.merge_forms import Form
 from cnn_export.models.parts.mobilenet_pairs import MOBILENET_PAIRS
-from cnn_export.models.parts.stage_names import blocks_per_stage
 from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
 

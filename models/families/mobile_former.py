@@ -23,8 +23,8 @@ from cnn_export.models.families.mobile_former_table import (
     detect,
     table,
 )
+from cnn_export.models.parts.blocks.mobile_former_block import MobileFormerBlock
 from cnn_export.models.parts.conv_norm import initialize
-from cnn_export.models.parts.mobile_former_block import MobileFormerBlock
 from cnn_export.models.registry import register_model
 
 

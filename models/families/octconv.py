@@ -25,8 +25,8 @@ from cnn_export.models.families.octconv_table import (
     detect_mobilenet,
     detect_resnet,
 )
+from cnn_export.models.parts.blocks.octave_conv import OctaveConvNorm, Octaves, octave_channels
 from cnn_export.models.parts.conv_norm import conv_norm, initialize
-from cnn_export.models.parts.octave_conv import OctaveConvNorm, Octaves, octave_channels
 from cnn_export.models.registry import register_model
 
 

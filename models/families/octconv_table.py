@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from cnn_export.models.parts.stage_names import blocks_per_stage
+from cnn_export.models.parts.blocks.stage_names import blocks_per_stage
 from cnn_export.models.published import Published
 from cnn_export.models.registry import Shapes
 

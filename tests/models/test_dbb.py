@@ -12,7 +12,7 @@ from torch.nn import functional
 from cnn_export.errors import CheckpointError
 from cnn_export.models.families.dbb import dbb_mobilenet, dbb_resnet
 from cnn_export.models.families.dbb_table import detect_mobilenet, detect_resnet
-from cnn_export.models.parts.dbb_block import DiverseBranchBlock, NormAndPad
+from cnn_export.models.parts.blocks.dbb_block import DiverseBranchBlock, NormAndPad
 from cnn_export.models.parts.merge_forms import FORMS
 from cnn_export.program.program import capture
 from cnn_export.reparam import reparameterize_graph

@@ -1,0 +1,1 @@
+"""Blocks that several networks, or one long one, are built of."""
