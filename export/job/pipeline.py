@@ -48,7 +48,7 @@ from cnn_export.targets import TARGETS, load_target
 from cnn_export.targets.base import Target
 from cnn_export.targets.legalizations import INT8, INT8_EQUALIZED, Legalization
 from cnn_export.targets.options import TargetOptions
-from cnn_export.targets.trial import explained, opened
+from cnn_export.targets.trial import RunningArtifact, explained, opened
 
 _T = TypeVar("_T")
 _DYNAMIC_PROBE_BATCH = 3
@@ -246,11 +246,12 @@ def _with_metadata(target: Target, prepared: _Prepared, program: Program) -> Tar
 
 
 def _prove(target: Target, prepared: _Prepared, program: Program, staged: Path) -> Manifest:
-    options, plan, session = prepared.options, prepared.plan, opened(target, staged)
+    options, plan = prepared.options, prepared.plan
+    artifact = RunningArtifact(staged, opened(target, staged), program, options.layout)
     tolerance = TOLERANCES[target.name, options.precision]
     expected = plan.references(target)
-    figures = plan.figures(target, staged, session, program, options.layout, expected)
-    record, accuracy = plan.record(target), plan.accuracy(target, session, options.layout)
+    figures = plan.figures(target, artifact, expected)
+    record, accuracy = plan.record(target), plan.accuracy(target, artifact)
     legalized = prepared.legalized[target.name]
     with refusing_whatever_happens(staged):
         partitions = target.partitions(staged)

@@ -14,13 +14,23 @@ import torch
 
 from cnn_export.errors import ExportError, OperatorRefused, one_line
 from cnn_export.program.program import Program
-from cnn_export.program.tensors import Session, Tensors
+from cnn_export.program.tensors import Layout, Session, Tensors
 from cnn_export.targets.base import Target
 from cnn_export.targets.diagnosis import plain
 from cnn_export.targets.isolation import failing_operators
 from cnn_export.targets.options import TargetOptions
 
 _T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunningArtifact:
+    """The file at ``path`` in its runtime: ``session`` runs it, ``program`` is what it computes."""
+
+    path: Path
+    session: Session
+    program: Program
+    layout: Layout
 
 
 def opened(target: Target, path: Path) -> Session:

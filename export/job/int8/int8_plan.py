@@ -13,7 +13,6 @@ from cnn_export.job.int8.forms import Form, form_of
 from cnn_export.job.int8.record import accuracy, kept_float, sample_set
 from cnn_export.manifest.quantization_fields import Accuracy, Quantization, Scale
 from cnn_export.program.program import Program
-from cnn_export.program.tensors import Layout, Session
 from cnn_export.proof.integer_parity import judge_integers, measure_integers
 from cnn_export.proof.parity import OutputParity, Reference
 from cnn_export.proof.probes import Probe, manifest_probe
@@ -35,7 +34,7 @@ from cnn_export.reparam.cost import node_macs
 from cnn_export.targets.base import Target
 from cnn_export.targets.onnx.runtime import takes_signed_here
 from cnn_export.targets.onnx.uint8_twin import signed, write_twin
-from cnn_export.targets.trial import opened
+from cnn_export.targets.trial import RunningArtifact, opened
 
 _PROVEN_SAMPLES = 4
 """Held-back samples among the probes: noise leaves the ranges that data keeps to."""
@@ -94,30 +93,25 @@ class Int8:
         return self._references(form_of(target, self.profile))
 
     def figures(
-        self,
-        target: Target,
-        path: Path,
-        session: Session,
-        program: Program,
-        layout: Layout,
-        expected: Sequence[Reference],
+        self, target: Target, artifact: RunningArtifact, expected: Sequence[Reference]
     ) -> list[OutputParity]:
         """Compare the artifact's integers with the emulation's, and judge.
 
         Raises:
             ParityError: they differ by more than their graph leaves open.
         """
-        form = form_of(target, self.profile)
+        form, program = form_of(target, self.profile), artifact.program
+        session = artifact.session
         if self._has_twin:
             session(expected[0].probe.inputs)  # it loads and runs here, too
             form, expected = form_of(target), self._references(form_of(target))
             with tempfile.TemporaryDirectory(prefix="cnn-export-") as folder:
-                twin = Path(folder) / path.name
-                moved = write_twin(path, twin)
+                twin = Path(folder) / artifact.path.name
+                moved = write_twin(artifact.path, twin)
                 session = signed(opened(target, twin), moved)
         limits = output_limits(self._spelled(form).graph_module, form.arithmetic)
         by_output = {spec.name: each for spec, each in zip(program.outputs, limits, strict=True)}
-        found = measure_integers(session, program, layout, expected, by_output)
+        found = measure_integers(session, program, artifact.layout, expected, by_output)
         judge_integers(found, target.name)
         return [each.figure() for each in found]
 
@@ -161,9 +155,9 @@ class Int8:
             accuracy=[],
         )
 
-    def accuracy(self, target: Target, session: Session, layout: Layout) -> list[Accuracy]:
+    def accuracy(self, target: Target, artifact: RunningArtifact) -> list[Accuracy]:
         """Return how the emulation answered; the artifact was proven equal to it."""
-        del session, layout
+        del artifact
         return accuracy(self._judged(target))
 
     def _judged(self, target: Target) -> Judged:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 
@@ -13,7 +12,6 @@ from cnn_export.job.int8.record import accuracy, kept_float, sample_set
 from cnn_export.job.legalization import Legalized
 from cnn_export.manifest.quantization_fields import Accuracy, Quantization, Scale
 from cnn_export.program.program import Program
-from cnn_export.program.tensors import Layout, Session
 from cnn_export.proof.integer_parity import judge_integers, measure_integers
 from cnn_export.proof.parity import OutputParity, Reference
 from cnn_export.proof.probes import Probe
@@ -29,6 +27,7 @@ from cnn_export.reparam.cost import node_macs
 from cnn_export.reparam.proof.one_thread import one_thread
 from cnn_export.source.source_model import SourceModel
 from cnn_export.targets.base import Target
+from cnn_export.targets.trial import RunningArtifact
 
 _REASONS = {
     "coreml": "Core ML has no operator that takes a range at run time",
@@ -114,23 +113,17 @@ class DynamicRange:
         return found
 
     def figures(
-        self,
-        target: Target,
-        path: Path,
-        session: Session,
-        program: Program,
-        layout: Layout,
-        expected: Sequence[Reference],
+        self, target: Target, artifact: RunningArtifact, expected: Sequence[Reference]
     ) -> list[OutputParity]:
         """Compare the artifact with its emulation, and judge.
 
         Raises:
             ParityError: they differ by more than the graph leaves open.
         """
-        del path
+        program = artifact.program
         names = [spec.name for spec in program.outputs]
         limits = dict(zip(names, self.limits, strict=True))
-        found = measure_integers(session, program, layout, expected, limits)
+        found = measure_integers(artifact.session, program, artifact.layout, expected, limits)
         judge_integers(found, target.name)
         return [each.figure() for each in found]
 
@@ -152,8 +145,8 @@ class DynamicRange:
             accuracy=[],
         )
 
-    def accuracy(self, target: Target, session: Session, layout: Layout) -> list[Accuracy]:
+    def accuracy(self, target: Target, artifact: RunningArtifact) -> list[Accuracy]:
         """Return how the emulation answered; the artifact was proven equal to it."""
-        del target, session, layout
+        del target, artifact
         (judged,) = self.quantized.judged
         return accuracy(judged)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from cnn_export.job.int8.record import accuracy, sample_set
 from cnn_export.job.legalization import Legalized
 from cnn_export.manifest.quantization_fields import Accuracy, Quantization, Scale
 from cnn_export.program.layout import from_artifact, to_artifact
 from cnn_export.program.program import Program
-from cnn_export.program.tensors import Layout, Precision, Session, Tensors
+from cnn_export.program.tensors import Precision, Tensors
 from cnn_export.proof.parity import OutputParity, Reference, judge, measure
 from cnn_export.proof.tolerances import TOLERANCES
 from cnn_export.quantization.accuracy.measurement import answers
@@ -23,6 +22,7 @@ from cnn_export.quantization.stage.quantizer import Judged
 from cnn_export.quantization.stage.samples import Samples
 from cnn_export.reparam.proof.one_thread import one_thread
 from cnn_export.targets.base import Target
+from cnn_export.targets.trial import RunningArtifact
 
 _WAY = "; use --precision fp32"
 
@@ -52,22 +52,15 @@ class Floats:
         return self.expected
 
     def figures(
-        self,
-        target: Target,
-        path: Path,
-        session: Session,
-        program: Program,
-        layout: Layout,
-        expected: Sequence[Reference],
+        self, target: Target, artifact: RunningArtifact, expected: Sequence[Reference]
     ) -> list[OutputParity]:
         """Compare the artifact with the checkpoint, and judge.
 
         Raises:
             ParityError: it computes something else.
         """
-        del path
         tolerance = TOLERANCES[target.name, self.precision]
-        figures = measure(session, program, layout, expected, tolerance)
+        figures = measure(artifact.session, artifact.program, artifact.layout, expected, tolerance)
         judge(figures, target.name, self.precision)
         return figures
 
@@ -79,13 +72,13 @@ class Floats:
         """Return which samples judge the artifact; ``None`` where none do."""
         return None if self.gate is None else self.gate.record(target)
 
-    def accuracy(self, target: Target, session: Session, layout: Layout) -> list[Accuracy]:
+    def accuracy(self, target: Target, artifact: RunningArtifact) -> list[Accuracy]:
         """Judge the artifact on the samples, where there are any.
 
         Raises:
             AccuracyRefused: below a bound.
         """
-        return [] if self.gate is None else self.gate.judged(target, session, layout)
+        return [] if self.gate is None else self.gate.judged(target, artifact)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +101,7 @@ class ArtifactGate:
             accuracy=[],
         )
 
-    def judged(self, target: Target, session: Session, layout: Layout) -> list[Accuracy]:
+    def judged(self, target: Target, artifact: RunningArtifact) -> list[Accuracy]:
         """Run every sample and return the figures, with bounds unless the samples are synthetic.
 
         Raises:
@@ -117,8 +110,8 @@ class ArtifactGate:
         program, evaluation = self.network, self.samples.evaluation
 
         def run(inputs: Tensors) -> Tensors:
-            results = session(to_artifact(inputs, program.inputs, layout))
-            return from_artifact(results, program.outputs, layout)
+            results = artifact.session(to_artifact(inputs, program.inputs, artifact.layout))
+            return from_artifact(results, program.outputs, artifact.layout)
 
         with one_thread():
             pairs = answers(float_network(program), run, evaluation.data.batches())

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from cnn_export.manifest.quantization_fields import Accuracy, Quantization, Scale
 from cnn_export.program.program import Program
-from cnn_export.program.tensors import Layout, Session
 from cnn_export.proof.parity import OutputParity, Reference
 from cnn_export.quantization.stage.quantize import Quantized
 from cnn_export.targets.base import Target
+from cnn_export.targets.trial import RunningArtifact
 
 
 class Plan(Protocol):
@@ -36,15 +35,9 @@ class Plan(Protocol):
         ...
 
     def figures(
-        self,
-        target: Target,
-        path: Path,
-        session: Session,
-        program: Program,
-        layout: Layout,
-        expected: Sequence[Reference],
+        self, target: Target, artifact: RunningArtifact, expected: Sequence[Reference]
     ) -> list[OutputParity]:
-        """Run the artifact at ``path`` on the references' probes and judge what it answers.
+        """Run the artifact on the references' probes and judge what it answers.
 
         Raises:
             ParityError: it computes something else.
@@ -59,8 +52,8 @@ class Plan(Protocol):
         """Return what the manifest says of the precision, but for its accuracy."""
         ...
 
-    def accuracy(self, target: Target, session: Session, layout: Layout) -> list[Accuracy]:
-        """Return how the held-back samples are answered; ``session`` runs the artifact.
+    def accuracy(self, target: Target, artifact: RunningArtifact) -> list[Accuracy]:
+        """Return how the held-back samples are answered.
 
         Raises:
             AccuracyRefused: not well enough.

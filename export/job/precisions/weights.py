@@ -13,7 +13,6 @@ from cnn_export.job.int8.record import accuracy, kept_float, sample_set
 from cnn_export.job.legalization import Legalized
 from cnn_export.manifest.quantization_fields import Accuracy, Quantization, Scale
 from cnn_export.program.program import Program
-from cnn_export.program.tensors import Layout, Session
 from cnn_export.proof.parity import OutputParity, Reference, judge, measure, references
 from cnn_export.proof.probes import Probe
 from cnn_export.proof.tolerances import TOLERANCES
@@ -29,6 +28,7 @@ from cnn_export.quantization.stage.samples import read_samples
 from cnn_export.reparam.proof.one_thread import one_thread
 from cnn_export.source.source_model import SourceModel
 from cnn_export.targets.base import Target
+from cnn_export.targets.trial import RunningArtifact
 
 FLOAT32 = dataclasses.replace(CORE_ML, name="float32")
 """All operators in float32; which runtime's makes a difference in the last digits only."""
@@ -145,22 +145,15 @@ class RoundedWeights:
         return references(program.graph_module, self.probes, program.outputs)
 
     def figures(
-        self,
-        target: Target,
-        path: Path,
-        session: Session,
-        program: Program,
-        layout: Layout,
-        expected: Sequence[Reference],
+        self, target: Target, artifact: RunningArtifact, expected: Sequence[Reference]
     ) -> list[OutputParity]:
         """Compare the artifact with the rounded network, and judge as float32 is judged.
 
         Raises:
             ParityError: it computes something else.
         """
-        del path
         tolerance = TOLERANCES[target.name, "int8-weights"]
-        figures = measure(session, program, layout, expected, tolerance)
+        figures = measure(artifact.session, artifact.program, artifact.layout, expected, tolerance)
         judge(figures, target.name)
         return figures
 
@@ -180,9 +173,9 @@ class RoundedWeights:
             accuracy=[],
         )
 
-    def accuracy(self, target: Target, session: Session, layout: Layout) -> list[Accuracy]:
+    def accuracy(self, target: Target, artifact: RunningArtifact) -> list[Accuracy]:
         """Return how the rounded network answered; the artifact was proven equal to it."""
-        del session, layout
+        del artifact
         (judged,) = self.decided[target.name].judged
         return accuracy(judged)
 

@@ -26,6 +26,7 @@ from cnn_export.quantization.calibration.split import judging
 from cnn_export.quantization.stage.quantizer import Quantizer
 from cnn_export.quantization.stage.samples import Samples
 from cnn_export.targets import load_target
+from cnn_export.targets.trial import RunningArtifact
 
 SHAPE = (3, 13, 18)
 TARGETS = ("onnx", "tflite", "coreml")
@@ -269,7 +270,7 @@ def test_an_artifact_that_answers_otherwise_is_refused(samples: Path) -> None:
         return {program.outputs[0].name: -answer.detach().numpy()}
 
     with pytest.raises(AccuracyRefused, match=r"onnx: fp16 is not accurate enough.*fp32"):
-        gate.judged(target, backwards, "nchw")
+        gate.judged(target, RunningArtifact(Path("a.onnx"), backwards, program, "nchw"))
 
 
 @pytest.mark.parametrize(
