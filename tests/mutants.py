@@ -115,12 +115,17 @@ def _module_of(path: Path) -> str:
 
 @functools.cache
 def _imports(path: Path) -> frozenset[str]:
+    """Return what a file imports; all modules of a package that it lists by ``iter_modules``."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    text = path.read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+    if "iter_modules(" in text:
+        product = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+        names |= {m for m in map(_module_of, product) if m.rpartition(".")[0] in names}
     return frozenset(names)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ VARIANTS = [
 ]
 
 
+OFFICIAL = sorted((Path(__file__).parent / "official" / "keys").glob("cifar_*.json"))
+"""Tensors of files that the repository's own code saved."""
+
+
 def meta_shapes(build, **arguments) -> dict[str, tuple[int, ...]]:
     with torch.device("meta"):
         return {k: tuple(v.shape) for k, v in build(**arguments).state_dict().items()}
@@ -42,6 +47,18 @@ def test_arguments_are_read_off_the_tensors(name, arguments):
     assert meta_shapes(FAMILIES[name].build, **found) == shapes
     claimed = [other for other, a in architectures().items() if a.detect(shapes) is not None]
     assert claimed == [name]
+
+
+@pytest.mark.parametrize("file", OFFICIAL, ids=[file.stem for file in OFFICIAL])
+def test_a_network_has_the_tensors_of_the_official_file_and_no_others(file):
+    listed = json.loads(file.read_text("utf-8"))["tensors"]
+    shapes = {name.removeprefix("module."): tuple(shape) for name, shape in listed.items()}
+    (built,) = (
+        meta_shapes(family.build, **found)
+        for family in FAMILIES.values()
+        if (found := family.detect(shapes)) is not None
+    )
+    assert {k: v for k, v in built.items() if not k.endswith("num_batches_tracked")} == shapes
 
 
 @pytest.mark.parametrize(
