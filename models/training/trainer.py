@@ -1,4 +1,4 @@
-"""Training a SkipNet on the digits: one epoch at a time, each resumable.
+"""Training a classifier on the digits: one epoch at a time, each resumable.
 
 Every epoch seeds its own random numbers from the run's seed, so that the weights after epoch *k*
 depend on the configuration only, not on whether the run was interrupted in between.
@@ -17,9 +17,13 @@ import torch
 from torch import nn
 
 from cnn_export.atomic_commit import replaced
+from cnn_export.models.families.shufflenet_v2 import ShuffleNetV2
 from cnn_export.models.families.skipnet import SkipNet, skipnet
 from cnn_export.models.training import digits
 from cnn_export.models.training.losses import BiasLoss
+
+Classifier = SkipNet | ShuffleNetV2
+"""Networks that hand out their last feature maps, which Bias Loss reads."""
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     "bias": lambda: BiasLoss(normalization="local"),
@@ -53,16 +57,19 @@ class Run:
     """A network in training. ``epoch`` counts finished epochs."""
 
     config: Config
-    model: SkipNet
+    model: Classifier
     optimizer: torch.optim.Optimizer
     epoch: int = 0
 
 
-def start(config: Config) -> Run:
-    """Return an untrained run with weights drawn from ``config.seed``."""
+def start(config: Config, build: Callable[[], Classifier] | None = None) -> Run:
+    """Return an untrained run with weights drawn from ``config.seed``.
+
+    ``build`` makes another network of :data:`~.digits.CLASSES` than a SkipNet of ``config.width``.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = skipnet(config.width, digits.CLASSES, digits.CHANNELS)
+        model = build() if build else skipnet(config.width, digits.CLASSES, digits.CHANNELS)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay)
     return Run(config, model, optimizer)
 

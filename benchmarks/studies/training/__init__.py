@@ -1,0 +1,1 @@
+"""What Bias Loss and asymmetric blocks bring small networks, on the digits."""

@@ -1,0 +1,52 @@
+"""``python -m cnn_export.benchmarks.studies.training.compare``: losses and blocks, seed by seed.
+
+Every run becomes a line of ``--results``; what has its line is not trained again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from cnn_export.benchmarks.studies.training.runs import Job, Outcome, outcome
+from cnn_export.benchmarks.studies.training.table import markdown
+from cnn_export.benchmarks.studies.training.variants import NETWORKS, VARIANTS
+from cnn_export.models.training.digits import load_digits
+
+_SIZE_PIXELS = 32
+
+
+@click.command()
+@click.option("--results", type=click.Path(path_type=Path), default=Path("training.jsonl"))
+@click.option("--epochs", type=click.IntRange(min=1), default=12, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
+def main(results: Path, epochs: int, seeds: int) -> None:
+    """Train every network in every variant, and print the table of all runs of these epochs."""
+    torch.set_num_threads(1)
+    jobs = [Job(*each, epochs) for each in itertools.product(NETWORKS, VARIANTS, range(seeds))]
+    done = {each.job for each in _outcomes(results)}
+    parts = load_digits(_SIZE_PIXELS)
+    left = [job for job in jobs if job not in done]
+    for job in track(left, "Training", console=Console(stderr=True), disable=not left):
+        line = json.dumps(dataclasses.asdict(outcome(job, parts)))
+        with results.open("a", encoding="utf-8") as lines:
+            lines.write(line + "\n")
+    click.echo(markdown([each for each in _outcomes(results) if each.job in jobs]), nl=False)
+
+
+def _outcomes(results: Path) -> list[Outcome]:
+    if not results.exists():
+        return []
+    read = [json.loads(line) for line in results.read_text("utf-8").splitlines()]
+    return [Outcome(Job(**each.pop("job")), **each) for each in read]
+
+
+if __name__ == "__main__":
+    main()
