@@ -7,6 +7,7 @@ one convolution per block (``deployed``), or with plain convolutions (``plain``,
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Iterator
 
@@ -29,8 +30,8 @@ from cnn_export.models.families.acnet_table import (
     detect_vgg,
 )
 from cnn_export.models.parts.acb_block import ACBlock
-from cnn_export.models.parts.blocks.staged_resnet import Conv, Stages, Unit, conv_norm
-from cnn_export.models.parts.merge_forms import FORMS, Form
+from cnn_export.models.parts.blocks.staged_resnet import Conv, Stages, Unit, conv_norm, units
+from cnn_export.models.parts.merge_forms import Form
 from cnn_export.models.parts.widths import require_positive
 from cnn_export.models.registry import register_model
 
@@ -38,28 +39,19 @@ _SOURCE = "arXiv 1908.03930"
 _CIFAR = (3, 32, 32)
 
 
-def unit(form: Form) -> Unit:
-    """Return what stands in the place of a convolution in that form.
+def _block(conv: Conv, deploy: bool) -> nn.Module:
+    block = ACBlock(
+        *(conv.inputs, conv.outputs, conv.kernel),
+        stride=conv.stride,
+        padding=conv.kernel // 2,
+        groups=conv.groups,
+        deploy=deploy,
+    )
+    return nn.Sequential(OrderedDict(acb=block, relu=nn.ReLU())) if conv.relu else block
 
-    Raises:
-        ValueError: there is no such form.
-    """
-    if form not in FORMS:
-        raise ValueError(f"ACNet's form is one of {', '.join(FORMS)}, got {form!r}")
 
-    def build(conv: Conv) -> nn.Module:
-        if form == "plain" or conv.kernel == 1 or conv.kernel >= 7:
-            return conv_norm(conv)
-        block = ACBlock(
-            *(conv.inputs, conv.outputs, conv.kernel),
-            stride=conv.stride,
-            padding=conv.kernel // 2,
-            groups=conv.groups,
-            deploy=form == "deployed",
-        )
-        return nn.Sequential(OrderedDict(acb=block, relu=nn.ReLU())) if conv.relu else block
-
-    return build
+unit = functools.partial(units, block=_block, owner="ACNet")
+"""What stands in the place of a convolution, by the network's form."""
 
 
 class ACNetResNet(Stages):

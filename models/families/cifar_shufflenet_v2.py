@@ -95,6 +95,7 @@ class CifarShuffleNetV2(nn.Module):
     source="arXiv 1807.11164; kuangliu/pytorch-cifar",
     detect=detect,
     input_size=INPUT,
+    also_called={"ShuffleNetV2": {}},
     authors_sides=(25, 32),
 )
 def cifar_shufflenet_v2(

@@ -7,6 +7,7 @@ per block (``deployed``), or with plain convolutions (``plain``, their baseline)
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 
 import torch
@@ -22,14 +23,8 @@ from cnn_export.models.families.dbb_table import (
     detect_resnet,
 )
 from cnn_export.models.parts.blocks.dbb_block import DiverseBranchBlock
-from cnn_export.models.parts.blocks.staged_resnet import (
-    Conv,
-    Stages,
-    Unit,
-    conv_norm,
-    deployed_conv,
-)
-from cnn_export.models.parts.merge_forms import FORMS, Form
+from cnn_export.models.parts.blocks.staged_resnet import Conv, Stages, Unit, units
+from cnn_export.models.parts.merge_forms import Form
 from cnn_export.models.parts.mobilenet_pairs import MOBILENET_PAIRS
 from cnn_export.models.parts.widths import require_positive
 from cnn_export.models.registry import register_model
@@ -37,27 +32,18 @@ from cnn_export.models.registry import register_model
 _SOURCE = "arXiv 2103.13425"
 
 
-def unit(form: Form) -> Unit:
-    """Return what stands in the place of a convolution in that form.
+def _block(conv: Conv, deploy: bool) -> nn.Module:
+    return DiverseBranchBlock(
+        *(conv.inputs, conv.outputs, conv.kernel),
+        stride=conv.stride,
+        groups=conv.groups,
+        relu=conv.relu,
+        deploy=deploy,
+    )
 
-    Raises:
-        ValueError: there is no such form.
-    """
-    if form not in FORMS:
-        raise ValueError(f"DBB's form is one of {', '.join(FORMS)}, got {form!r}")
 
-    def build(conv: Conv) -> nn.Module:
-        if form == "plain" or conv.kernel == 1 or conv.kernel >= 7:
-            return deployed_conv(conv) if form == "deployed" else conv_norm(conv)
-        return DiverseBranchBlock(
-            *(conv.inputs, conv.outputs, conv.kernel),
-            stride=conv.stride,
-            groups=conv.groups,
-            relu=conv.relu,
-            deploy=form == "deployed",
-        )
-
-    return build
+unit = functools.partial(units, block=_block, owner="DBB", folded=True)
+"""What stands in the place of a convolution, by the network's form."""
 
 
 class DBBResNet(Stages):

@@ -47,12 +47,15 @@ _STRIDE = (
 )
 
 
-def _published(name: str, macs_m: float, top1: float) -> Published:
+_PAPER = "arXiv 1709.01507, table 2"
+
+
+def _published(name: str, macs_m: float, top1: float, source: str = _PAPER) -> Published:
     blocks, bottleneck = DEPTHS[name]
     return Published(
         name,
         {"blocks": blocks, "bottleneck": bottleneck},
-        "arXiv 1709.01507, table 2",
+        source,
         macs_m=macs_m,
         top1_percent=top1,
         note=_STRIDE,
@@ -60,7 +63,7 @@ def _published(name: str, macs_m: float, top1: float) -> Published:
 
 
 PUBLISHED = (
-    _published("SE-ResNet-50", 3870, 76.71),
+    _published("SE-ResNet-50", 3870, 77.06, f"{_PAPER}; top-1: moskomule/senet.pytorch, README.md"),
     _published("SE-ResNet-101", 7600, 77.62),
     _published("SE-ResNet-152", 11320, 78.43),
 )

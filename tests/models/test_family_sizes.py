@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torchvision.models.shufflenetv2 import channel_shuffle as torchvision_shuffle
 
+from cnn_export.models.listing.figures import figures
 from cnn_export.models.parts.channel_shuffle import channel_shuffle
 from cnn_export.models.registry import architectures
 
@@ -67,3 +68,28 @@ def test_mobile_former_needs_room_for_its_tokens() -> None:
         small = network("mobile_former", size=151)
         with pytest.raises(ValueError, match="at least 208x208, got 207x224"):
             small(torch.zeros(1, 3, 207, 224))
+
+
+class _Unprojected(nn.Module):
+    """What the heads read, cut to the map's channels: no multiplication."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, read: torch.Tensor) -> torch.Tensor:
+        return read[..., : self.channels]
+
+
+def _without_the_matrix(size: int) -> nn.Module:
+    built = architectures()["mobile_former"].build(size=size)
+    for block in built.block:
+        block.former2mobile.to_out = _Unprojected(block.former2mobile.channels)
+    return built
+
+
+@pytest.mark.parametrize("row", architectures()["mobile_former"].published, ids=lambda r: r.name)
+def test_mobile_former_s_matrix_is_why_it_multiplies_more_than_the_paper_s(row) -> None:
+    less = figures(_without_the_matrix, row.arguments, row.input_size).macs / 1e6
+    assert f"without it {less:.1f} M" in row.note
+    assert 0.97 * row.macs_m < less < row.macs_m

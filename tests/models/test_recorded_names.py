@@ -79,6 +79,7 @@ def test_the_container_of_repvgg_s_training_code(tmp_path: Path) -> None:
         ("cifar_mobilenet_v2", {}, "MobileNetV2"),
         ("cifar_vgg", {"depth": 16}, "VGG16"),
         ("cifar_densenet", {}, "densenet_cifar"),
+        ("cifar_shufflenet_v2", {"width": 0.5}, "ShuffleNetV2"),
     ],
 )
 def test_names_of_the_cifar_repository(name: str, arguments: dict[str, Any], recorded: str) -> None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from cnn_export.benchmarks.studies.training.runs import Job, Outcome, outcome
-from cnn_export.benchmarks.studies.training.table import markdown
+from cnn_export.benchmarks.studies.training.table import MOST_SEEDS, markdown
 from cnn_export.benchmarks.studies.training.variants import NETWORKS, VARIANTS
 from cnn_export.models.training.digits import load_digits
 
@@ -26,7 +26,7 @@ _SIZE_PIXELS = 32
 @click.command()
 @click.option("--results", type=click.Path(path_type=Path), default=Path("training.jsonl"))
 @click.option("--epochs", type=click.IntRange(min=1), default=12, show_default=True)
-@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--seeds", type=click.IntRange(1, MOST_SEEDS), default=3, show_default=True)
 def main(results: Path, epochs: int, seeds: int) -> None:
     """Train every network in every variant, and print the table of all runs of these epochs."""
     torch.set_num_threads(1)

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from cnn_export.benchmarks.studies.training.runs import Outcome
 from cnn_export.benchmarks.studies.training.variants import BASE, VARIANTS
 
-CONFIDENCE = 0.95
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
+"""97.5 % quantiles of Student's distribution with 1, 2, … degrees of freedom."""
+MOST_SEEDS = len(STUDENT) + 1
 
 
 def markdown(outcomes: Sequence[Outcome]) -> str:
@@ -47,17 +49,14 @@ def _merged(found: Iterable[Outcome]) -> str:
 def difference(paired: Sequence[float]) -> str:
     """Return the mean of what pairs of one seed differ in, percentage points, and its interval.
 
-    The interval is Student's: seeds are taken for a sample of a normal distribution, which three
-    cannot show.
+    The interval of 95 % is Student's: seeds are taken for a sample of a normal distribution, which
+    three cannot show.
     """
     if len(paired) < 2:
         return "one pair" if paired else "no pair"
-    from scipy import stats
-
     points = [100 * each for each in paired]
     mean, deviation = statistics.mean(points), statistics.stdev(points)
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(points) - 1))
-    half = quantile * deviation / math.sqrt(len(points))
+    half = STUDENT[len(points) - 2] * deviation / math.sqrt(len(points))
     return f"{mean:+.2f} ({mean - half:+.2f} to {mean + half:+.2f})"
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cnn_export.models.parts.merge_forms import FORMS, Form
+
 STRIDES = (1, 2, 2, 2)
 WIDTHS = (64, 128, 256, 512)
 
@@ -31,6 +33,29 @@ class Conv:
 
 
 Unit = Callable[[Conv], nn.Module]
+Block = Callable[[Conv, bool], nn.Module]
+"""Makes a unit with a block that merges, or, where the flag says so, has been merged."""
+
+
+def units(form: Form, block: Block, *, owner: str, folded: bool = False) -> Unit:
+    """Return what stands in the place of a convolution in that form.
+
+    1×1 kernels and those of a stem, 7×7 and more, have no block; ``folded``: when deployed, they
+    have no batch norm either.
+
+    Raises:
+        ValueError: ``owner`` has no such form.
+    """
+    if form not in FORMS:
+        raise ValueError(f"{owner}'s form is one of {', '.join(FORMS)}, got {form!r}")
+    deployed = form == "deployed"
+
+    def unit(conv: Conv) -> nn.Module:
+        if form == "plain" or conv.kernel == 1 or conv.kernel >= 7:
+            return _folded_conv(conv) if deployed and folded else conv_norm(conv)
+        return block(conv, deployed)
+
+    return unit
 
 
 def conv_norm(conv: Conv) -> nn.Sequential:
@@ -38,7 +63,7 @@ def conv_norm(conv: Conv) -> nn.Sequential:
     return _unit(conv, conv=_convolution(conv, bias=False), bn=nn.BatchNorm2d(conv.outputs))
 
 
-def deployed_conv(conv: Conv) -> nn.Sequential:
+def _folded_conv(conv: Conv) -> nn.Sequential:
     """Return the plain unit after its batch norm moved into the convolution."""
     return _unit(conv, conv=_convolution(conv, bias=True))
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
+from scipy import stats
 from torch import nn
 
 from cnn_export.benchmarks.studies.training import compare
 from cnn_export.benchmarks.studies.training.runs import Job, Outcome, merged, outcome, trained
-from cnn_export.benchmarks.studies.training.table import difference, markdown
+from cnn_export.benchmarks.studies.training.table import STUDENT, difference, markdown
 from cnn_export.benchmarks.studies.training.variants import NETWORKS, VARIANTS
 from cnn_export.models.parts.acb_block import ACBlock
 from cnn_export.models.training.digits import Digits, load_digits, normalize
@@ -87,7 +88,9 @@ def test_runs_are_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_difference_of_three_seeds_has_student_s_interval() -> None:
-    # Mean 2, deviation 1, and Student's 97.5 % quantile of two degrees of freedom is 4.3027.
+    for freedom, quantile in enumerate(STUDENT, start=1):
+        assert quantile == pytest.approx(stats.t.ppf(0.975, freedom), abs=5e-4)
+    # Mean 2, deviation 1: 2 ± 4.303 / √3.
     assert difference([0.01, 0.02, 0.03]) == "+2.00 (-0.48 to +4.48)"
     assert difference([0.01]) == "one pair"
 
