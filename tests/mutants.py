@@ -31,6 +31,9 @@ _COMPUTED = {
     ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult,
 }  # fmt: skip
 
+_MOST_STEPS = 8
+"""As far as from a command's test to a module of a device."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Mutant:
@@ -113,6 +116,14 @@ def _module_of(path: Path) -> str:
     return ".".join(("cnn_export", *(parts[1:] if parts[0] == "export" else parts)))
 
 
+def _lazily(text: str) -> set[str]:
+    """Return the modules that a string names; a package's, where a command's name follows it."""
+    if not text.endswith("."):
+        return {text.partition(":")[0]}
+    every = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+    return {name for name in map(_module_of, every) if name.startswith(text)}
+
+
 @functools.cache
 def _imports(path: Path) -> frozenset[str]:
     """Return what a file imports; all modules of a package that it lists by ``iter_modules``."""
@@ -123,20 +134,64 @@ def _imports(path: Path) -> frozenset[str]:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Constant) and str(node.value).startswith("cnn_export."):
+            names |= _lazily(str(node.value))
     if "iter_modules(" in text:
         product = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
         names |= {m for m in map(_module_of, product) if m.rpartition(".")[0] in names}
+        names |= _lazily(f"{_module_of(path).rpartition('.')[0]}.")
     return frozenset(names)
 
 
+@functools.cache
+def _parameters(path: Path) -> frozenset[str]:
+    functions = (
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    )
+    return frozenset(each.arg for function in functions for each in function.args.args)
+
+
+def _fixtures(conftest: Path) -> frozenset[str]:
+    return frozenset(
+        node.name
+        for node in ast.parse(conftest.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.decorator_list
+    )
+
+
+def _taking_fixtures(tests: list[Path], conftests: list[Path]) -> list[Path]:
+    """Return the tests that take what a ``conftest.py`` above them makes: no import says so."""
+    return [
+        test
+        for test in tests
+        if any(
+            test.is_relative_to(each.parent) and _fixtures(each) & _parameters(test)
+            for each in conftests
+        )
+    ]
+
+
 def tests_near(path: Path) -> list[list[Path]]:
-    """Return test files by how many imports lead from them to ``path``: one, two, three."""
+    """Return test files by how many imports lead from them to ``path``: one, two, and so on.
+
+    A fixture of a ``conftest.py`` that reaches ``path`` leads there as an import does.
+    """
     product = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
     helpers = [file for file in (ROOT / "tests").rglob("*.py") if not file.name.startswith("test_")]
     tests = sorted((ROOT / "tests").rglob("test_*.py"))
     names, reached, rings = {_module_of(path).removesuffix(".__init__")}, set[Path](), []
-    for _ in range(4):
-        ring = [file for file in tests if file not in reached and _imports(file) & names]
+    for _ in range(_MOST_STEPS):
+        conftests = [
+            each for each in helpers if each.name == "conftest.py" and _imports(each) & names
+        ]
+        taking = set(_taking_fixtures(tests, conftests))
+        ring = [
+            file
+            for file in tests
+            if file not in reached and (_imports(file) & names or file in taking)
+        ]
         reached |= set(ring)
         rings.append(ring)
         names |= {

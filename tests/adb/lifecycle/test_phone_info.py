@@ -63,6 +63,12 @@ def test_an_older_phone_names_its_board_and_a_single_abi() -> None:
     assert (info.soc, info.abis) == ("c9", ("arm64-v8a",))
 
 
+@pytest.mark.parametrize("damaged", ["cpu x|280|1803000|1|schedutil", "cpu 11|280|1803000|1"])
+def test_a_damaged_core_does_not_count(damaged: str) -> None:
+    info = parse_phone_info(f"{FACTS}{damaged}\n")
+    assert info == parse_phone_info(FACTS)
+
+
 @given(
     st.text(max_size=400)
     | st.lists(st.sampled_from([*FACTS.splitlines(), "cpu", "x"])).map("\n".join)

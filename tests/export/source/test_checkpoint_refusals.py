@@ -244,6 +244,19 @@ def test_tensors_of_no_use(state: dict[str, torch.Tensor], tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
+    ("count", "more"), [(1, ""), (3, ""), (4, " and 1 more"), (5, " and 2 more")]
+)
+def test_three_tensors_of_no_use_are_named(
+    count: int, more: str, state: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    names = [name for name in state if name.endswith(".weight")][:count]
+    bad = {**state, **{name: state[name].to(torch.complex64) for name in names}}
+    message = _refusal(_saved(bad, tmp_path / "net.pt"))
+    assert f"{', '.join(names[:3])}{more}" in message
+    assert ("more" in message) is bool(more)
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (torch.zeros(3), "holds a Tensor"),
