@@ -94,7 +94,9 @@ def quantize(
     way = "; use --precision fp16" if weights_only else ""
     evaluation = samples.evaluation
     decision, chosen = quantizer.decided(), None
-    _refuse_what_stays_float(decision, strict=request.strict)
+    _require_int8_layers(decision)
+    if request.strict:
+        _require_int8_forms(quantizer.without_int8_form())
     judged = [quantizer.judge(decision, each, evaluation) for each in arithmetics]
     missed = next((each for each in judged if not each.met), None)
     if missed is not None:
@@ -106,7 +108,7 @@ def quantize(
         to_choose, to_judge = evaluation.halves()
         chosen = _chosen(quantizer, sensitivity, arithmetics, to_choose)
         decision, evaluation = quantizer.decided(frozenset(chosen.names)), to_judge
-        _refuse_what_stays_float(decision, strict=request.strict)
+        _require_int8_layers(decision)
         judged = [quantizer.judge(decision, each, to_judge) for each in arithmetics]
         for each in judged:
             require_accuracy(each.verdicts, sensitivity, what, way)
@@ -147,9 +149,16 @@ def _chosen(
     return chosen
 
 
-def _refuse_what_stays_float(decision: Decision, *, strict: bool) -> None:
-    said = "; ".join(f"{name}: {reason}" for name, reason in decision.kept_float.items())
+def _require_int8_layers(decision: Decision) -> None:
     if not decision.weights:
+        said = _listed(decision.kept_float)
         raise InputRefused(f"no layer of this network can be int8 ({said}); use --precision fp32")
-    if strict and decision.kept_float:
-        raise InputRefused(f"--strict: not all of the network is int8: {said}")
+
+
+def _require_int8_forms(kept_float: Mapping[str, str]) -> None:
+    if kept_float:
+        raise InputRefused(f"--strict: not all of the network is int8: {_listed(kept_float)}")
+
+
+def _listed(kept_float: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {reason}" for name, reason in kept_float.items())

@@ -83,6 +83,19 @@ class Quantizer:
             return self._with_border(self._recorded)
         return self._decide(self.samples.parts.calibration, self.statistics, keep_float)
 
+    def without_int8_form(self) -> Mapping[str, str]:
+        """Return why operators are float that nobody asked to keep float, nor a layer beside them.
+
+        Of a recorded decision: all that it keeps float; it does not tell who asked.
+        """
+        if self._recorded is not None:
+            return self._recorded.kept_float
+        graph_module = self.program.graph_module
+        free = dataclasses.replace(self._options, keep_float=frozenset())
+        if self.statistics is None:
+            return decide_weights(graph_module, free).kept_float
+        return decide(graph_module, self.statistics, free).kept_float
+
     def judge(self, decision: Decision, arithmetic: Arithmetic, on: Evaluation) -> Judged:
         """Measure on held-back samples, in a runtime's arithmetic."""
         network = int8_network(self.program, decision, arithmetic)

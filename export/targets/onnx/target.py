@@ -18,6 +18,7 @@ from cnn_export.targets import diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
 from cnn_export.targets.onnx.dynamic_layers import with_dynamic_layers
+from cnn_export.targets.onnx.float_layers import keep_layers_float
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 from cnn_export.targets.quantized import is_quantized, require_quantized
 
@@ -70,7 +71,9 @@ class Onnx:
         model = _convert(program, options)
         if options.precision == "int8-dynamic":
             with_dynamic_layers(model)
-        if not is_quantized(options):
+        if is_quantized(options):
+            keep_layers_float(model)
+        else:
             model = model_proto.simplified(model, _feeds(program))
         model_proto.finish(model, options.metadata, options.ir_version)
         path.write_bytes(model.SerializeToString(deterministic=True))

@@ -42,5 +42,15 @@ def test_an_operator_without_a_cost_has_no_share_of_the_roof(
     costed, unknown = (
         next(line for line in lines if line.startswith(name)) for name in ("costed", "unknown")
     )
-    assert costed.split()[2:] == ["0.00100", "50.0", "%", "100000", "1000", "100", "1.00", "25", "%"]
+    assert costed.split()[2:] == [
+        "0.00100",
+        "50.0",
+        "%",
+        "100000",
+        "1000",
+        "100",
+        "1.00",
+        "25",
+        "%",
+    ]
     assert unknown.split()[2:] == ["0.00100", "50.0", "%", "-", "-", "-", "-", "-"]

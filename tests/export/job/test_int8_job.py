@@ -199,6 +199,34 @@ def test_strict_refuses_what_stays_float(samples: Path, tmp_path: Path) -> None:
         _exported(samples, tmp_path, "onnx", strict=True)
 
 
+class Layers(nn.Module):
+    """Nothing but layers and what is fused into them; then perhaps more."""
+
+    def __init__(self, *behind: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 1), nn.ReLU(), nn.Conv2d(6, 4, 3)),
+            *behind,
+        )
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.layers(image)
+
+
+def test_strict_takes_what_was_asked_to_stay_float(samples: Path, tmp_path: Path) -> None:
+    """What has an int8 form and is float because somebody said so is no refusal."""
+    settings = {"input_size": SHAPE[1:], "precision": "int8", "calibration": samples}
+    settings |= {"strict": True, "keep_float": ["layers.2"], "output": tmp_path}
+    done = export(Layers(), "onnx", **settings)
+    recorded = read_manifest(done.artifacts[0].manifest_path).quantization
+    assert recorded is not None
+    assert recorded.int8_layers == 2
+    assert "layers.2 is kept float as asked" in [each.reason for each in recorded.kept_float]
+    with pytest.raises(InputRefused, match=r"--strict.*softmax"):
+        export(Layers(nn.Softmax(1)), "onnx", **settings)
+
+
 def test_a_fine_tuned_checkpoint_exports_with_its_own_decision(
     samples: Path, tmp_path: Path
 ) -> None:
