@@ -136,7 +136,7 @@ def _imports(path: Path) -> frozenset[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.Constant) and str(node.value).startswith("cnn_export."):
             names |= _lazily(str(node.value))
-    if "iter_modules(" in text:
+    if "iter_modules(" in text or "{__package__}" in text:
         product = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
         names |= {m for m in map(_module_of, product) if m.rpartition(".")[0] in names}
         names |= _lazily(f"{_module_of(path).rpartition('.')[0]}.")
