@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import torch
+from int8_jobs import int8_jobs
 from networks import randomize_batch_norm
 from pass_checks import graph_of
 from torch import fx, nn
@@ -207,6 +208,13 @@ def diagnoses() -> Iterator[Job]:
     program = capture(Layers().eval(), (torch.randn(1, 3, 7, 9),), dynamic_batch=False)
     yield lambda: failing_operators(program, lambda _: None)
     yield lambda: unknown_operators(program.graph_module.graph, lambda _: False, "is unknown")
+
+
+def quantized() -> Iterator[Job]:
+    """Yield what an int8 job does, with layers alone and with shortcuts and pools."""
+    torch.manual_seed(4)
+    yield from int8_jobs(Layers(), (torch.randn(16, 3, 7, 9),))
+    yield from int8_jobs(_seen(Shortcuts()), (torch.randn(2, 3, 7, 9),))
 
 
 _PIPELINE = [each.program_pass for each in PIPELINE]

@@ -1,8 +1,8 @@
 """No function that is named for reading edits a graph, or a value that it stores.
 
-All functions and methods of ``reparam`` and of the targets are watched while passes run on graphs
-that hold what they look for; those that take nodes and graphs alone are called on such as well.
-Every one that takes a graph has to have worked once, or stands in :data:`ELSEWHERE`.
+All functions and methods of ``reparam``, quantization and the targets are watched at work on
+graphs that hold what they look for; those that take nodes and graphs alone are called on such as
+well. Every one that takes a graph has to have worked once, or stands in :data:`ELSEWHERE`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pytest
 import reading_watch
 from torch import fx
 
+import cnn_export.quantization
 import cnn_export.reparam
 import cnn_export.targets
 from cnn_export.reparam.passes.partial_shortcuts import (
@@ -58,7 +59,7 @@ MOST_NODES = 2
 
 
 def _modules() -> Iterator[ModuleType]:
-    for package in (cnn_export.reparam, cnn_export.targets):
+    for package in (cnn_export.reparam, cnn_export.targets, cnn_export.quantization):
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield importlib.import_module(found.name)
 
@@ -142,7 +143,7 @@ def test_no_reader_edits_a_graph(
     found = readers()
     watch = reading_watch.Watch(found)
     jobs = itertools.chain.from_iterable(map(graph_samples.jobs, graphs))
-    for job in itertools.chain(jobs, graph_samples.diagnoses()):
+    for job in itertools.chain(jobs, graph_samples.diagnoses(), graph_samples.quantized()):
         with watch:
             job()
     worked, changed = watch.called, watch.changed

@@ -24,27 +24,27 @@ def insert_activation(node: fx.Node, scale: TensorScale, kind: str, border: str)
     """
     users = list(node.users)
     if node.op == "placeholder" and border != FLOAT:
-        integers = _integer_input(node, scale, kind, border)
+        integers = _insert_integer_input(node, scale, kind, border)
     else:
         integers = insert_quantize(node, scale, kind, before=_place_after(node), like=node)
     for user in users:
         if user.op == "output" and border != FLOAT:
-            read = _requantized(integers, scale, kind, border, before=user)
+            read = _insert_requantized(integers, scale, kind, border, before=user)
         else:
             like = node if user.op == "output" else user
             read = insert_dequantize(integers, scale, kind, before=user, like=like)
         user.replace_input_with(node, read)
 
 
-def _integer_input(node: fx.Node, scale: TensorScale, kind: str, border: str) -> fx.Node:
+def _insert_integer_input(node: fx.Node, scale: TensorScale, kind: str, border: str) -> fx.Node:
     """Let the placeholder hold integers of ``border`` and return them as ``kind``."""
     value = value_of(node)
     with torch.no_grad():
         node.meta["val"] = value.to(integer_dtype(border))
-    return _requantized(node, scale, border, kind, before=_place_after(node))
+    return _insert_requantized(node, scale, border, kind, before=_place_after(node))
 
 
-def _requantized(
+def _insert_requantized(
     integers: fx.Node, scale: TensorScale, kind: str, wanted: str, *, before: fx.Node
 ) -> fx.Node:
     """Return the same steps in another dtype: nothing is rounded, zero points differ by 128."""

@@ -69,11 +69,11 @@ class _LayerWriter:
         scales = torch.tensor(weights.scales, dtype=torch.float32)
         with_weights(
             operator,
-            self._weight(operator, scales),
-            self._bias(operator, weights, scales, input_scale),
+            self._insert_weight(operator, scales),
+            self._insert_bias(operator, weights, scales, input_scale),
         )
 
-    def _weight(self, operator: LinearOperator, scales: torch.Tensor) -> fx.Node:
+    def _insert_weight(self, operator: LinearOperator, scales: torch.Tensor) -> fx.Node:
         dim = weight_channel_dim(operator)
         value = _stored(self._graph_module, operator.weight)
         integers = weight_integers(value, scales, dim)
@@ -82,7 +82,7 @@ class _LayerWriter:
         on_grid = (integers.double() * along(scales.double(), dim, value.ndim)).float()
         if self._spelling.weights == "rounded":
             return self._constants.insert(f"{stem}_on_grid", on_grid, before=node)
-        grid = self._grid(stem, scales, node)
+        grid = self._insert_grid(stem, scales, node)
         if self._spelling.weights == "constant":
             read = self._constants.insert(f"{stem}_int8", integers, before=node)
         else:
@@ -92,7 +92,7 @@ class _LayerWriter:
         args = (read, *grid, dim, *_WEIGHT_RANGE)
         return insert_call(node.graph, DEQUANTIZE_PER_CHANNEL, args, before=node, like=node)
 
-    def _bias(
+    def _insert_bias(
         self,
         operator: LinearOperator,
         weights: LayerWeights,
@@ -111,7 +111,7 @@ class _LayerWriter:
             on_grid = (integers.double() * steps).float()
             return self._constants.insert(f"{stem}_on_grid", on_grid, before=node)
         read = self._constants.insert(f"{stem}_int32", integers, before=node)
-        args = (read, *self._grid(stem, steps.float(), node), 0, *_BIAS_RANGE)
+        args = (read, *self._insert_grid(stem, steps.float(), node), 0, *_BIAS_RANGE)
         return insert_call(node.graph, DEQUANTIZE_PER_CHANNEL, args, before=node, like=node)
 
     def _corrected_bias(
@@ -125,7 +125,9 @@ class _LayerWriter:
             bias = bias + torch.tensor(weights.bias_correction, dtype=torch.float64)
         return bias
 
-    def _grid(self, stem: str, scales: torch.Tensor, node: fx.Node) -> tuple[fx.Node, fx.Node]:
+    def _insert_grid(
+        self, stem: str, scales: torch.Tensor, node: fx.Node
+    ) -> tuple[fx.Node, fx.Node]:
         zero_points = torch.zeros(len(scales), dtype=torch.int64)
         return (
             self._constants.insert(f"{stem}_scales", scales, before=node),
