@@ -1,6 +1,6 @@
 """What int8 gains over float32, and over the vendor's own quantizer.
 
-Run as ``python -m cnn_export.benchmarks.studies.int8_speed.turns``. Every network is written three
+Run as ``python -m cnn_export.benchmarks.studies.int8_speed.ratios``. Every network is written three
 times per target, and the files are interleaved in one process, inference by inference.
 """
 
