@@ -11,7 +11,7 @@ from cnn_export.benchmarks.devices.contract import Cluster
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.run.plan import done_keys
 from cnn_export.benchmarks.run.runner import Lost
-from cnn_export.errors import DeviceUnfit, ExportError, Interrupted
+from cnn_export.errors import DeviceUnfit, ExportError, InputRefused, Interrupted, ParityError
 
 if TYPE_CHECKING:
     from cnn_export.benchmarks.devices.adb.vendor_tools.tool_registry import ToolBinary
@@ -75,6 +75,10 @@ class DeviceRun:
         return type(first.error)(f"{names}: {first.error}{others}")
 
 
+_OF_THE_FILE = (InputRefused, ParityError)
+"""What ends the same way when the same command goes on."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Finished:
     """What became of every device: a run, or why there is none."""
@@ -93,10 +97,10 @@ class Finished:
             sum(each.processes for each in self.runs),
             sum(each.total for each in self.runs),
         )
-        kept = (
-            f"{done} of {total} processes are kept in {out};"
-            " go on with the same command and --resume"
-        )
+        kept = f"{done} of {total} processes are kept in {out}"
+        # A file that is refused before its first process is refused again.
+        if done or not all(isinstance(each, _OF_THE_FILE) for each in failed.values()):
+            kept += "; go on with the same command and --resume"
         return joined(failed, several=self.several, kept=kept)
 
 

@@ -105,6 +105,13 @@ CASES = {
 COUNTS = [1, 3]
 
 
+def test_a_file_that_no_process_takes_is_not_resumed(request_: Request) -> None:
+    refused = {index: InputRefused("is for ARM64") for index in range(8)}
+    failure, _ = _ending(request_, [_device("A", refused)])
+    assert failure is not None
+    assert str(failure).endswith(f"0 of 8 processes are kept in {request_.out}")
+
+
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_what_befalls_a_device_is_told_alike_and_all_else_is_kept(
