@@ -5,29 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cnn_export.models.key_map import KeyMap, Mapped, Rule
+from cnn_export.models.parts.blocks.stage_names import blocks_per_stage
 from cnn_export.models.registry import Shapes
 
 _LAYERS = {"121": (24, 16), "161": (36, 24), "169": (32, 32), "201": (48, 32)}
 """Layers of the third and fourth block, by which the published depths differ."""
+_MOST_LAYERS = 49
 
 
 def _detector(marker: str, norm: str) -> Callable[[Shapes], Iterator[Mapped]]:
     def detect(shapes: Shapes) -> Iterator[Mapped]:
         if marker not in shapes:
             return
-        layers = tuple(_last_layer(shapes, block, norm) for block in (3, 4))
+        names = f"features.denseblock{{stage}}.denselayer{{block}}.{norm}.weight"
+        layers = blocks_per_stage(shapes, names, 4, _MOST_LAYERS, first=1)[2:]
         for depth, published in _LAYERS.items():
             if layers == published:
                 yield Mapped(f"torchvision:densenet{depth}")
 
     return detect
-
-
-def _last_layer(shapes: Shapes, block: int, norm: str) -> int:
-    layer = 0
-    while f"features.denseblock{block}.denselayer{layer + 1}.{norm}.weight" in shapes:
-        layer += 1
-    return layer
 
 
 KEY_MAPS = (

@@ -35,6 +35,7 @@ FAMILIES = {
     "dbb_res18_deploy": "dbb_resnet",
     "dli_mbv3l": "mobilenetv3_large",
     "dli_mbv3s": "mobilenetv3_small",
+    "eff_dense_bc": "densenet_bc",
     "mf_kath": "mobile_former",
     "mf_kath_151": "mobile_former",
     "oct_mb": "oct_mobilenet",
