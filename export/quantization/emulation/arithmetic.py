@@ -34,3 +34,5 @@ class Arithmetic:
     multiply: Callable[[Pair, Pair, Grid], torch.Tensor] | None
     floats: Mapping[str, Callable[..., Any]]
     average: Callable[[Pair, Grid], torch.Tensor] | None = None
+    flat_averages: bool = False
+    """Whether ``average`` also computes those that drop their two dimensions."""

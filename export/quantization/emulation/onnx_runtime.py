@@ -50,6 +50,15 @@ def _multiply(left: Pair, right: Pair, output: Grid) -> torch.Tensor:
     return output.stored((product * ratio + output.zero_point).round())
 
 
+def _average(pixels: Pair, output: Grid) -> torch.Tensor:
+    """``round(Σ(q − z) · r) + z_y``, ``r = s / (s_y·n)`` (``core/mlas/lib/qlgavgpool.cpp``)."""
+    integers, grid = pixels
+    count = integers.shape[-1] * integers.shape[-2]
+    ratio = float32(grid.scale) / (float32(output.scale) * float32(count))
+    sums = (integers.long() - grid.zero_point).sum((-2, -1), keepdim=True).float()
+    return output.stored((sums * ratio).round() + output.zero_point)
+
+
 def _hard_sigmoid(x: torch.Tensor) -> torch.Tensor:
     """``clamp(x·1/6 + 1/2, 0, 1)``, not fused (``core/providers/cpu/activation/activations.h``)."""
     return (x * SIXTH + 0.5).clamp(0, 1)
@@ -81,6 +90,8 @@ ONNX_RUNTIME = Arithmetic(
         "hardsigmoid": _hard_sigmoid,
         "mean": functools.partial(mean, fold=halves_first),
     },
+    average=_average,
+    flat_averages=True,
 )
 """ONNX Runtime on x86-64 with AVX2 and VNNI: sums of products are exact."""
 

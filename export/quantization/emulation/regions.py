@@ -116,14 +116,16 @@ def _average(
         return None
     bound = arguments(node)
     pixels, dims = bound["self"], bound.get("dim") or ()
-    if not _is_dequantized(pixels) or not bound.get("keepdim"):
+    keeps = bool(bound.get("keepdim"))
+    if not _is_dequantized(pixels) or not (keeps or arithmetic.flat_averages):
         return None
     if value_of(pixels).ndim != _IMAGE_RANK or sorted(d % _IMAGE_RANK for d in dims) != [2, 3]:
         return None
     pixel_grid = grid_of(pixels)
 
     def kernel(integers: torch.Tensor) -> torch.Tensor:
-        return compute((integers, pixel_grid), grid)
+        averages = compute((integers, pixel_grid), grid)
+        return averages if keeps else averages.flatten(1)
 
     return _integers_of(pixels), kernel
 

@@ -19,6 +19,7 @@ from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
 from cnn_export.targets.onnx.dynamic_layers import with_dynamic_layers
 from cnn_export.targets.onnx.float_layers import keep_layers_float
+from cnn_export.targets.onnx.global_averages import with_global_averages
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 from cnn_export.targets.quantized import is_quantized, require_quantized
 
@@ -72,6 +73,7 @@ class Onnx:
         if options.precision == "int8-dynamic":
             with_dynamic_layers(model)
         if is_quantized(options):
+            with_global_averages(model)
             keep_layers_float(model)
         else:
             model = model_proto.simplified(model, _feeds(program))
