@@ -15,12 +15,19 @@ from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
 )
 from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
 from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
+from cnn_export.reparam.passes.legalize.geometry.borders_as_pieces import BordersAsPieces
+from cnn_export.reparam.passes.legalize.geometry.nearest_as_copies import NearestAsCopies
+from cnn_export.reparam.passes.legalize.geometry.plain_transposed_convolutions import (
+    PlainTransposedConvolutions,
+)
+from cnn_export.reparam.passes.legalize.geometry.resizes_as_products import ResizesAsProducts
 from cnn_export.reparam.passes.legalize.half_precision import HalfPrecision
 from cnn_export.reparam.passes.legalize.hard_sigmoid_in_layer import HardSigmoidInLayer
 from cnn_export.reparam.passes.legalize.padded_averages import PaddedAverages
 from cnn_export.reparam.passes.legalize.plain_slices import PlainSlices
 from cnn_export.reparam.passes.legalize.short_concatenations import ShortConcatenations
 from cnn_export.reparam.passes.legalize.squeeze_reshapes import SqueezeReshapes
+from cnn_export.reparam.passes.legalize.unit_clamps import UnitClamps
 from cnn_export.reparam.passes.legalize.zero_padded_pools import ZeroPaddedPools
 from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
 from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskPartialShortcuts
@@ -62,6 +69,16 @@ _CARRIED = LegalizationPass(
     "alone: a slice or concatenation moves whole maps, and ends a partition where XNNPACK has none",
 )
 
+_PRODUCTS = LegalizationPass(
+    ResizesAsProducts(),
+    "before NearestAsCopies, which refuses the nearest ones of these",
+)
+
+_BORDERS = LegalizationPass(
+    BordersAsPieces(XNNPACK_CONCATENATES),
+    "by itself: XNNPACK pads with a constant alone",
+)
+
 _HALF = LegalizationPass(
     HalfPrecision(),
     "last: the converter has no precision of its own, and takes the graph's dtypes as they are",
@@ -83,8 +100,23 @@ TFLITE = Legalization(
             always=True,
         ),
         LegalizationPass(
+            PlainTransposedConvolutions(XNNPACK_CONCATENATES),
+            "by itself: litert-torch takes what TFLite's operator pads, and joins groups",
+            always=True,
+        ),
+        LegalizationPass(
+            UnitClamps(),
+            "by itself: LiteRT has an operator for it that XNNPACK does not take",
+        ),
+        _PRODUCTS,
+        LegalizationPass(
+            NearestAsCopies("concatenations"),
+            "before ShortConcatenations, for factors beyond five",
+        ),
+        _BORDERS,
+        LegalizationPass(
             ShortConcatenations(XNNPACK_CONCATENATES),
-            "after CarrySplit, which makes and undoes concatenations",
+            "after CarrySplit, which makes and undoes concatenations, and all that makes long ones",
         ),
     )
 )
@@ -100,6 +132,12 @@ EXECUTORCH = Legalization(
             PaddedAverages(),
             "by itself: XNNPACK has no pool that counts its padding",
         ),
+        _PRODUCTS,
+        LegalizationPass(
+            NearestAsCopies("products"),
+            "after CarrySplit, which carries a resize; its own kernel takes 4 times as long",
+        ),
+        _BORDERS,
         LegalizationPass(
             FloatHardSigmoid(),
             "after CarrySplit, which carries the whole operator: its decomposition has integers",

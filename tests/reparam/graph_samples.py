@@ -128,6 +128,20 @@ class Undelegated(nn.Module):
         return torch.cat([*(x * factor for factor in range(6)), x[:, ::2], x[:, 1:2]], 1)[:, :, 1]
 
 
+class Decoder(nn.Module):
+    """What moves pixels: resizes, borders that continue the image, transposed convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.ConvTranspose2d(4, 8, 3, 2, 1, 1)
+        self.deep = nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=8)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = F.pad(F.interpolate(image, scale_factor=2), (1, 2, 3, 3), "reflect")
+        x = F.interpolate(F.pad(x, (5, 5, 5, 5), "reflect"), size=(5, 6), mode="bicubic")
+        return self.deep(self.wide(x).clamp(0, 1))
+
+
 class _Stage(nn.Module):
     """Sand glasses whose shortcuts cover some channels: carried in parts as a whole."""
 
@@ -176,6 +190,7 @@ def samples() -> list[fx.GraphModule]:
 _NETWORKS: tuple[tuple[nn.Module, int], ...] = (
     *((Shortcuts(), 3), (Written(), 3)),
     *((Spellings(), 4), (Layers(), 3), (_Stage(), 3), (Undelegated(), 4)),
+    (Decoder(), 4),
 )
 
 

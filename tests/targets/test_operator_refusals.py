@@ -12,6 +12,7 @@ import pytest
 import torch
 from refused_twice import refused
 from torch import nn
+from torch.nn import functional as F
 
 from cnn_export.__main__ import main
 from cnn_export.errors import OperatorRefused
@@ -28,7 +29,7 @@ VENDOR_WORDS = ("mhlo", "STABLEHLO", "site-packages", "Traceback", "%", " at 0x"
 
 
 class Transposed(nn.Module):
-    """A transposed convolution behind an operator that every format takes."""
+    """A transposed convolution of computed weights: TFLite gets those that are stored."""
 
     def __init__(self, **arguments: int) -> None:
         super().__init__()
@@ -36,7 +37,9 @@ class Transposed(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         y = torch.relu(image)
-        return self.transposed(y)  # the line that is named
+        weight, how = self.transposed.weight * y.mean(), self.transposed
+        sizes = (how.stride, how.padding, how.output_padding, how.groups)
+        return F.conv_transpose2d(y, weight, None, *sizes)  # the line that is named
 
 
 def grouped() -> nn.Module:

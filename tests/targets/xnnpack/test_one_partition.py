@@ -150,6 +150,26 @@ class _Bordered(nn.Module):
         return F.relu(self.conv(padded))
 
 
+class _Decoder(nn.Module):
+    """Upsampled in all ways, between borders that continue the image, and clipped."""
+
+    def __init__(self, conv: nn.Module, **how: object) -> None:
+        super().__init__()
+        self.conv, self.how = conv, how
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.interpolate(x, **self.how) if self.how else x
+        return self.conv(x).clamp(0, 1)
+
+
+def _transposed(*sizes: int, groups: int = 1) -> nn.Module:
+    return nn.ConvTranspose2d(16, 16, *sizes, groups=groups)
+
+
+def _padded(mode: str, width: int) -> nn.Module:
+    return nn.Conv2d(16, 16, 2 * width + 1, padding=width, padding_mode=mode)
+
+
 class _Network(nn.Module):
     """A stem with a padded max pool, one block, and a classifier."""
 
@@ -172,6 +192,15 @@ BLOCKS = {
     "GhostNet": _Ghost,
     "SkipNet": _SqueezeExcite,
     "constant border": _Bordered,
+    "nearest": lambda: _Decoder(_padded("reflect", 1), scale_factor=2),
+    "nearest to a size": lambda: _Decoder(_padded("replicate", 1), size=(15, 20)),
+    "bicubic": lambda: _Decoder(_padded("circular", 2), scale_factor=2, mode="bicubic"),
+    "transposed": lambda: nn.Sequential(
+        _Decoder(_transposed(3, 2, 1, 1)), _Decoder(_transposed(4, 2, 1, 0, groups=16))
+    ),
+    "wide reflections": lambda: nn.Sequential(
+        _Decoder(_padded("reflect", 3)), nn.ReflectionPad2d(5), nn.Conv2d(16, 16, 3)
+    ),
 }
 
 

@@ -1,0 +1,1 @@
+"""Forms of operators that move pixels: resampling, borders, transposed convolutions."""
