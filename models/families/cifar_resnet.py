@@ -30,6 +30,7 @@ from cnn_export.models.families.cifar_resnet_table import (
     detect_resnext,
     detect_senet,
 )
+from cnn_export.models.parts.blocks.drop_path import decayed
 from cnn_export.models.parts.blocks.residual_blocks import (
     PostActivation,
     PreActivation,
@@ -100,18 +101,24 @@ _REPOSITORY = "kuangliu/pytorch-cifar"
     also_called={f"ResNet{depth}": {"depth": depth} for depth in DEPTHS},
     authors_sides=(25, 32),
 )
-def cifar_resnet(depth: int = 18, classes: int = 10, in_channels: int = 3) -> CifarResNet:
+def cifar_resnet(
+    depth: int = 18, classes: int = 10, in_channels: int = 3, drop_path: float = 0.0
+) -> CifarResNet:
     """ResNet of 18, 34, 50, 101 or 152 layers for 32×32 pixels.
 
+    ``drop_path`` trains it with stochastic depth: the probability that the last block is left out.
+
     Raises:
-        ValueError: there is no such depth, or a size is not positive.
+        ValueError: there is no such depth, a size is not positive, or no probability.
     """
     _require(depth, classes, in_channels)
     row = DEPTHS[depth]
     expansion = 4 if row.bottleneck else 1
+    rates = iter(decayed(drop_path, sum(row.blocks)))
 
     def build(inputs: int, inner: int, outputs: int, stride: int) -> nn.Module:
-        return PostActivation(inputs, inner, outputs, stride, bottleneck=row.bottleneck)
+        shape = (inputs, inner, outputs, stride)
+        return PostActivation(*shape, bottleneck=row.bottleneck, drop_rate=next(rates))
 
     stages = _stages(build, row.blocks, STEM, expansion)
     return CifarResNet(stages, STEM * 8 * expansion, classes, in_channels)

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from cnn_export.models.parts.blocks.drop_path import DropPath
+
 
 def convolution(
     inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1
@@ -39,8 +41,10 @@ class PostActivation(nn.Module):
         *,
         bottleneck: bool,
         groups: int = 1,
+        drop_rate: float = 0.0,
     ) -> None:
         super().__init__()
+        self.drop_path = DropPath(drop_rate)
         layers = _convolutions(inputs, inner, outputs, stride, bottleneck, groups)
         for i, conv in enumerate(layers, start=1):
             setattr(self, f"conv{i}", conv)
@@ -57,7 +61,7 @@ class PostActivation(nn.Module):
         for i in range(1, self.count + 1):
             branch = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(branch))
             branch = functional.relu(branch) if i < self.count else branch
-        return functional.relu(branch + self.shortcut(maps))
+        return functional.relu(self.drop_path(branch) + self.shortcut(maps))
 
 
 class PreActivation(nn.Module):
