@@ -24,6 +24,9 @@ Model = TypeVar("Model", bound="nn.Module")
 Shapes = Mapping[str, tuple[int, ...]]
 """Tensor names of a checkpoint with their shapes."""
 
+Size = tuple[int, int, int]
+"""Channels, height and width."""
+
 Detector = Callable[[Shapes], dict[str, Any] | None]
 """Returns the builder's arguments when the shapes belong to the family, else None."""
 
@@ -32,7 +35,8 @@ Detector = Callable[[Shapes], dict[str, Any] | None]
 class Architecture:
     """One buildable network family.
 
-    ``input_size`` is (channels, height, width) of the published input. ``unrecorded`` names the
+    ``input_size`` is (channels, height, width) of the published input, and ``small_input`` another
+    one for networks with an argument of that name that is true. ``unrecorded`` names the
     builder's arguments that change the function and no tensor: whoever loads must say them.
     ``published`` are the variants that papers and repositories give figures for.
     ``former_names`` were the builder's own; files that record them are still read.
@@ -44,7 +48,7 @@ class Architecture:
 
     name: str
     build: Callable[..., nn.Module]
-    input_size: tuple[int, int, int]
+    input_size: Size
     source: str
     detect: Detector
     unrecorded: tuple[str, ...] = ()
@@ -54,6 +58,13 @@ class Architecture:
         default_factory=dict[str, Mapping[str, Any]]
     )
     authors_sides: tuple[int, int] | None = None
+    small_input: tuple[str, Size] | None = None
+
+    def size_of(self, arguments: Mapping[str, Any]) -> Size:
+        """Return the published input of the network with these arguments."""
+        if self.small_input and arguments.get(self.small_input[0]):
+            return self.small_input[1]
+        return self.input_size
 
     @property
     def called(self) -> dict[str, Mapping[str, Any]]:
@@ -69,12 +80,13 @@ def register_model(
     *,
     source: str,
     detect: Detector,
-    input_size: tuple[int, int, int] = (3, 224, 224),
+    input_size: Size = (3, 224, 224),
     unrecorded: tuple[str, ...] = (),
     published: tuple[Published, ...] = (),
     former_names: tuple[str, ...] = (),
     also_called: Mapping[str, Mapping[str, Any]] | None = None,
     authors_sides: tuple[int, int] | None = None,
+    small_input: tuple[str, Size] | None = None,
 ) -> Callable[[Callable[Arguments, Model]], Callable[Arguments, Model]]:
     """Register the decorated builder under its own function name.
 
@@ -90,7 +102,7 @@ def register_model(
             raise ValueError(f"the model name {name!r} is already registered")
         _architectures[name] = Architecture(
             *(name, build, input_size, source, detect, unrecorded, published),
-            *(former_names, also_called or {}, authors_sides),
+            *(former_names, also_called or {}, authors_sides, small_input),
         )
         return build
 

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from cnn_export.models.families.se_resnet_table import EXPANSION, PUBLISHED, detect
+from cnn_export.models.families.se_resnet_table import EXPANSION, PUBLISHED, SMALL_INPUT, detect
+from cnn_export.models.parts.conv_norm import conv_norm
 from cnn_export.models.registry import register_model
 
 WIDTHS = (64, 128, 256, 512)
@@ -47,15 +48,15 @@ class SEBlock(nn.Module):
         super().__init__()
         outputs = width * EXPANSION if bottleneck else width
         first = (1, 1) if bottleneck else (3, stride)
-        self.conv1, self.bn1 = _conv_norm(inputs, width, *first)
-        self.conv2, self.bn2 = _conv_norm(width, width, 3, stride if bottleneck else 1)
+        self.conv1, self.bn1 = conv_norm(inputs, width, *first)
+        self.conv2, self.bn2 = conv_norm(width, width, 3, stride if bottleneck else 1)
         self.bottleneck = bottleneck
         if bottleneck:
-            self.conv3, self.bn3 = _conv_norm(width, outputs, 1, 1)
+            self.conv3, self.bn3 = conv_norm(width, outputs, 1, 1)
         self.se = SqueezeExcite(outputs, reduction)
         self.downsample: nn.Module | None = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(*_conv_norm(inputs, outputs, 1, stride))
+            self.downsample = nn.Sequential(*conv_norm(inputs, outputs, 1, stride))
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Map (N, in, H, W) to (N, out, ⌈H/stride⌉, ⌈W/stride⌉)."""
@@ -83,9 +84,7 @@ class SEResNet(nn.Module):
         widths = CIFAR_WIDTHS if small_images else WIDTHS
         inputs = widths[0]
         self.small_images, self.stages = small_images, len(widths)
-        self.conv1, self.bn1 = _conv_norm(
-            in_channels, inputs, *((3, 1) if small_images else (7, 2))
-        )
+        self.conv1, self.bn1 = conv_norm(in_channels, inputs, *((3, 1) if small_images else (7, 2)))
         for i, (depth, width) in enumerate(zip(blocks, widths, strict=True)):
             stage: list[nn.Module] = []
             for stride in (2 if i else 1, *[1] * (depth - 1)):
@@ -114,14 +113,12 @@ class SEResNet(nn.Module):
         return self.fc(functional.adaptive_avg_pool2d(features, 1).flatten(1))
 
 
-def _conv_norm(
-    inputs: int, outputs: int, kernel: int, stride: int
-) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-    return conv, nn.BatchNorm2d(outputs)
-
-
-@register_model(source="arXiv 1709.01507", detect=detect, published=PUBLISHED)
+@register_model(
+    source="arXiv 1709.01507",
+    detect=detect,
+    published=PUBLISHED,
+    small_input=("small_images", SMALL_INPUT),
+)
 def se_resnet(
     blocks: Sequence[int] = (3, 4, 6, 3),
     bottleneck: bool = True,

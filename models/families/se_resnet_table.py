@@ -21,6 +21,8 @@ DEPTHS = {
 CIFAR_DEPTHS = {"SE-ResNet-20": 3, "SE-ResNet-32": 5, "SE-ResNet-56": 9}
 """Blocks of each of the three stages for images of 32x32."""
 
+SMALL_INPUT = (3, 32, 32)
+
 _STAGES, _MOST = 4, 64
 _CIFAR_STEM = 3
 

@@ -33,6 +33,7 @@ def test_published_depths_are_told_apart(name: str) -> None:
     (found,) = matches(_shapes(**asked))
     assert found.label == "se_resnet"
     assert found.arguments == asked
+    assert found.input_size == ((3, 32, 32) if asked["small_images"] else (3, 224, 224))
 
 
 def test_another_reduction_is_read_off() -> None:

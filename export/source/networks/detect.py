@@ -66,7 +66,7 @@ def registered_candidate(architecture: Architecture, shapes: Shapes) -> Candidat
         label=architecture.name,
         build=architecture.build,
         arguments=arguments,
-        input_size=architecture.input_size,
+        input_size=architecture.size_of(arguments),
         normalization="imagenet" if arguments.get("classes") == 1000 else None,
         inferred=frozenset(arguments),
         unrecorded=architecture.unrecorded,
