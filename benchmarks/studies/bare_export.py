@@ -25,30 +25,27 @@ def _network(weights: str) -> tuple[Any, Any]:
     return network.eval(), torch.randn(INPUT_SHAPE)
 
 
-def onnx(weights: str, out: str) -> None:
+def onnx(network: Any, inputs: tuple[Any, ...], out: str) -> None:
     """Torch's exporter."""
     import torch
 
-    network, image = _network(weights)
-    torch.onnx.export(network, (image,), out, dynamo=True, verbose=False)
+    torch.onnx.export(network, inputs, out, dynamo=True, verbose=False)
 
 
-def tflite(weights: str, out: str) -> None:
+def tflite(network: Any, inputs: tuple[Any, ...], out: str) -> None:
     """litert-torch."""
     import litert_torch
 
-    network, image = _network(weights)
-    converted: Any = litert_torch.convert(network, (image,))
+    converted: Any = litert_torch.convert(network, inputs)
     converted.export(out)
 
 
-def coreml(weights: str, out: str) -> None:
+def coreml(network: Any, inputs: tuple[Any, ...], out: str) -> None:
     """coremltools, from the exported program, in float32."""
     import coremltools
     import torch
 
-    network, image = _network(weights)
-    program = torch.export.export(network, (image,)).run_decompositions({})
+    program = torch.export.export(network, inputs).run_decompositions({})
     vendor: Any = coremltools
     model = vendor.convert(
         program,
@@ -58,20 +55,19 @@ def coreml(weights: str, out: str) -> None:
     model.save(out)
 
 
-def executorch(weights: str, out: str) -> None:
+def executorch(network: Any, inputs: tuple[Any, ...], out: str) -> None:
     """ExecuTorch with XNNPACK."""
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    network, image = _network(weights)
-    program = torch.export.export(network, (image,))
+    program = torch.export.export(network, inputs)
     lowered: Any = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     with Path(out).open("wb") as file:
         lowered.to_executorch().write_to_file(file)
 
 
-BARE: dict[str, Callable[[str, str], None]] = {
+BARE: dict[str, Callable[[Any, tuple[Any, ...], str], None]] = {
     "onnx": onnx,
     "tflite": tflite,
     "coreml": coreml,
@@ -82,7 +78,8 @@ BARE: dict[str, Callable[[str, str], None]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one bare call."""
     target, weights, out = sys.argv[1:] if argv is None else argv
-    BARE[target](weights, out)
+    network, image = _network(weights)
+    BARE[target](network, (image,), out)
     return 0
 
 

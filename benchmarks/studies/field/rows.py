@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _OWN_ENDINGS = (0, 2, 3, 4)
@@ -18,12 +18,24 @@ class Cell:
     """One target: ``refusal`` is empty where an artifact was written.
 
     ``relative_error`` is the largest of any probe and output, over the output's root mean square.
+    ``bare`` is what the vendor's own call came to, where that was asked.
     """
 
     refusal: str = ""
     partitions: int | None = None
     outside: int = 0
     relative_error: float | None = None
+    operators: int | None = None
+    bare: Bare | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Bare:
+    """The vendor's own call on the same network: its file, or why there is none."""
+
+    refusal: str = ""
+    partitions: int = 0
+    operators: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,10 +72,14 @@ def read_job(file: str, network: str, targets: tuple[str, ...], ended: Ended) ->
         return Row(file, network, said, None, {t: Cell(refusal=said) for t in targets})
     result: Mapping[str, Any] = json.loads(ended.output)
     made = {each["manifest"]["target"]: each["manifest"] for each in result["artifacts"]}
-    refusals = result["refusals"]
+    refusals, bare = result["refusals"], result.get("bare", {})
     cells = {
         target: _cell(made[target]) if target in made else Cell(str(refusals.get(target, said)))
         for target in targets
+    }
+    cells = {
+        target: dataclasses.replace(cell, bare=_bare(bare.get(target)))
+        for target, cell in cells.items()
     }
     macs = next((manifest["macs"] for manifest in made.values()), None)
     return Row(file, network, "", macs, cells)
@@ -77,15 +93,36 @@ def as_line(row: Row) -> str:
 def from_line(line: str) -> Row:
     """Read what :func:`as_line` wrote."""
     read = json.loads(line)
-    cells = {target: Cell(**cell) for target, cell in read.pop("cells").items()}
-    return Row(cells=cells, **read)
+    return Row(cells={name: _read(cell) for name, cell in read.pop("cells").items()}, **read)
+
+
+def merged(rows: Sequence[Row]) -> list[Row]:
+    """Return one row a file: later rows add their cells to the first, or replace them."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        before = found.get(row.file, row)
+        macs = row.macs if before.macs is None else before.macs
+        cells = {**before.cells, **row.cells}
+        found[row.file] = dataclasses.replace(before, macs=macs, cells=cells)
+    return list(found.values())
+
+
+def _read(cell: Mapping[str, Any]) -> Cell:
+    plain = {name: value for name, value in cell.items() if name != "bare"}
+    return Cell(**plain, bare=_bare(cell.get("bare")))
+
+
+def _bare(read: Mapping[str, Any] | None) -> Bare | None:
+    return None if read is None else Bare(**read)
 
 
 def _cell(manifest: Mapping[str, Any]) -> Cell:
     partitions, parity = manifest["partitions"], manifest["parity"]
     errors = [figure["relative_error"] for figure in parity["figures"]] if parity else []
+    outside = sum(each["count"] for each in partitions["outside"]) if partitions else 0
     return Cell(
         partitions=partitions["partitions"] if partitions else None,
-        outside=len(partitions["outside"]) if partitions else 0,
+        outside=outside,
         relative_error=max(errors, default=None),
+        operators=partitions["delegated_ops"] + outside if partitions else None,
     )

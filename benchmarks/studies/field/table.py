@@ -9,10 +9,16 @@ from cnn_export.benchmarks.studies.field.rows import Cell, Row
 _MILLION = 1e6
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Return a table of all rows, and the reasons of what was refused as footnotes."""
+WALKED = ("checkpoint", "recognised as")
+
+
+def markdown(rows: Sequence[Row], heads: tuple[str, str] = WALKED) -> str:
+    """Return a table of all rows, and the reasons of what was refused as footnotes.
+
+    ``heads`` stand over a row's file and network.
+    """
     targets = sorted({target for row in rows for target in row.cells})
-    head = ["checkpoint", "recognised as", "M macs", *targets]
+    head = [*heads, "M macs", *targets]
     reasons: list[str] = []
     lines = [_line(head), _line(["---"] * len(head))]
     for row in sorted(rows, key=lambda row: row.file):
@@ -23,6 +29,27 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, *([""] if notes else []), *notes]) + "\n"
 
 
+def shares(rows: Sequence[Row]) -> str:
+    """Return a table of each target: exported, whole in one partition, no more operators than bare.
+
+    Of the exported; the last of those that the vendor's own call takes as well.
+    """
+    targets = sorted({target for row in rows for target in row.cells})
+    head = ["target", "exported", "whole in one partition", "no more operators than the bare call"]
+    lines = [_line(head), _line(["---"] * len(head)), *(_share(each, rows) for each in targets)]
+    return "\n".join(lines) + "\n"
+
+
+def _share(target: str, rows: Sequence[Row]) -> str:
+    asked = [row.cells[target] for row in rows if target in row.cells]
+    made = [cell for cell in asked if not cell.refusal]
+    whole = [cell for cell in made if cell.partitions == 1 and not cell.outside]
+    paired = [(c.operators, c.bare.operators) for c in made if c.bare and not c.bare.refusal]
+    fewer = [ours for ours, bare in paired if ours is not None and ours <= bare]
+    counts = ((made, asked), (whole, made), (fewer, paired))
+    return _line([target, *(f"{len(some)} of {len(all_)}" for some, all_ in counts)])
+
+
 def _cell(cell: Cell | None, reasons: list[str]) -> str:
     """Write partitions, operators outside of them, and the largest relative error."""
     if cell is None:
@@ -30,11 +57,27 @@ def _cell(cell: Cell | None, reasons: list[str]) -> str:
     if cell.refusal:
         if cell.refusal not in reasons:
             reasons.append(cell.refusal)
-        return f"no [{reasons.index(cell.refusal) + 1}]"
+        return f"no [{reasons.index(cell.refusal) + 1}]{_bare_alone(cell)}"
     parts = "" if cell.partitions is None else f"{cell.partitions} part."
     outside = f"{cell.outside} outside" if cell.outside else ""
     error = "" if cell.relative_error is None else f"{cell.relative_error:.1e}"
-    return ", ".join(filter(None, [parts, outside, error])) or "yes"
+    return ", ".join(filter(None, [parts, outside, error, _operators(cell)])) or "yes"
+
+
+def _bare_alone(cell: Cell) -> str:
+    """Say that the vendor's own call makes a file, of whatever answers, where there is none."""
+    if cell.bare is None or cell.bare.refusal:
+        return ""
+    return f" (bare {cell.bare.operators} op.)"
+
+
+def _operators(cell: Cell) -> str:
+    """Write the operators against the vendor's own call, where that was asked."""
+    if cell.bare is None:
+        return ""
+    if cell.bare.refusal:
+        return f"{cell.operators} op. (bare none)"
+    return f"{cell.operators} op. (bare {cell.bare.operators})"
 
 
 def _line(cells: Sequence[str]) -> str:
