@@ -19,7 +19,7 @@ from cnn_export.benchmarks.results import record_types
 from cnn_export.errors import InputRefused
 from cnn_export.manifest.embedded import require_same_story
 from cnn_export.manifest.fields import Partitions, Tensor
-from cnn_export.manifest.manifest import Manifest, wrong_field
+from cnn_export.manifest.manifest import Manifest, not_proven, wrong_field
 from cnn_export.manifest.quantization_fields import (
     ACCURACY_LOST,
     ACCURACY_OF_ARTIFACT,
@@ -41,7 +41,8 @@ _PLANNING_SHARE = 0.5
 def proven_files(paths: Sequence[Path]) -> list[tuple[Manifest, Inspection]]:
     """Return the manifest of each of ``paths`` and what the file itself says, which agree.
 
-    Where partitions cannot be planned here, a line on stderr says so.
+    Where partitions cannot be planned here, or a file is not proven equal to its checkpoint, a line
+    on stderr says so.
 
     Raises:
         InputRefused: artifact or manifest is missing, damaged, no regular file or hostile, or they
@@ -53,11 +54,17 @@ def proven_files(paths: Sequence[Path]) -> list[tuple[Manifest, Inspection]]:
     inspections = inspect(paths, int(memory_bytes() * _PLANNING_SHARE))
     for path, manifest, found in zip(paths, manifests, inspections, strict=True):
         require_agreement(path, manifest, found)
-        if found.unplanned is not None:
-            from cnn_export.command_line.console import warn
-
-            warn(f"{found.unplanned}; the manifest's are taken")
+        _warn_of(manifest, found)
     return list(zip(manifests, inspections, strict=True))
+
+
+def _warn_of(manifest: Manifest, found: Inspection) -> None:
+    from cnn_export.command_line.console import warn
+
+    if found.unplanned is not None:
+        warn(f"{found.unplanned}; the manifest's are taken")
+    if accepted := not_proven(manifest):
+        warn(accepted)
 
 
 def require_agreement(path: Path, manifest: Manifest, found: Inspection) -> None:
@@ -103,6 +110,7 @@ def _record(manifest: Manifest, found: Inspection, name: str, run_id: str) -> di
         "partitions": split.partitions,
         "ops_outside": sum(outside.count for outside in split.outside),
         "accuracy": _accuracy(manifest),
+        "accepted": manifest.parity.accepted,
         "source": {
             "sha256": manifest.source.sha256,
             "arguments": manifest.source.arguments,

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cnn_export.manifest.fields import Sha256
-from cnn_export.proof.tolerances import EXACT_MAX
+from cnn_export.proof.tolerances import ACCEPTED_MAX, EXACT_MAX
 
 SCHEMA_VERSION = 3
 READABLE_VERSIONS = (2, SCHEMA_VERSION)
@@ -179,7 +179,8 @@ class Artifact(_Record):
 
     ``accuracy`` has the figures that were judged, none where nothing was: no samples, or only
     noise. ``source`` is what they are of: figures compare a file with its own network in float32,
-    not with another's.
+    not with another's. ``accepted`` is there where the file is not proven equal: the error, over
+    an output's RMS, that whoever made it accepted.
     """
 
     cnn_bench: Literal["artifact"] = "artifact"
@@ -197,12 +198,21 @@ class Artifact(_Record):
     ops_outside: Count | None = None
     accuracy: list[Accuracy] | None = Field(default=None, max_length=10_000)
     source: Checkpoint | None = None
+    accepted: float | None = Field(default=None, gt=0, le=ACCEPTED_MAX)
+
+    @property
+    def acceptance(self) -> str:
+        """Say that the file is not proven, and up to which error; empty where it is."""
+        if self.accepted is None:
+            return ""
+        return f"not proven: an error of up to {self.accepted:g} of the RMS was accepted"
 
     def is_reference_of(self, other: Artifact) -> bool:
         """Whether this is the float32 file of the very network that ``other`` was judged beside."""
         source = self.source
         known = source is not None and source.sha256 is not None and not source.approximated
-        return known and self.precision == "fp32" and source == other.source
+        proven = known and self.accepted is None
+        return proven and self.precision == "fp32" and source == other.source
 
 
 class Conditions(_Record):

@@ -23,7 +23,7 @@ from cnn_export.command_line.terminal import printable
 
 _SHOWN = {
     *("name", "sha256", "model", "target", "precision"),
-    *("file_bytes", "macs", "mac_bytes", "accuracy"),
+    *("file_bytes", "macs", "mac_bytes", "accuracy", "accepted"),
 }
 _STYLES = {"faster": "green", "slower": "bold red", "undecided": "yellow"}
 

@@ -30,7 +30,8 @@ def accuracy_change(base: Artifact, new: Artifact) -> str:
     The latter unless ``base`` is known to be that float32; once where both say the same.
     """
     if base.is_reference_of(new):
-        said = (REFERENCE, _figures(new) if new.accuracy else accuracy_text(new))
+        figures = "; ".join(filter(None, [_figures(new), new.acceptance]))
+        said = (REFERENCE, figures if new.accuracy else accuracy_text(new))
     else:
         said = (accuracy_text(base), accuracy_text(new))
         judged = tuple(text for text in said if text != REFERENCE)
@@ -41,8 +42,13 @@ def accuracy_change(base: Artifact, new: Artifact) -> str:
 def accuracy_text(artifact: Artifact) -> str:
     """Return every figure that decided, with its interval; that none did, or that it is fp32's.
 
-    Results of before figures were kept tell neither: of those nothing is known.
+    Results of before figures were kept tell neither: of those nothing is known. That a file is not
+    proven is always said.
     """
+    return "; ".join(filter(None, [_judged(artifact), artifact.acceptance]))
+
+
+def _judged(artifact: Artifact) -> str:
     if artifact.accuracy:
         return _figures(artifact) + _OWN
     if artifact.precision != REFERENCE:

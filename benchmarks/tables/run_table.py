@@ -78,6 +78,12 @@ def footnotes(times: Sequence[Series], pairs: Sequence[PairedSeries]) -> list[st
         )
     if any(row.peak_memory for row in times):
         lines.append("net MB: peak without what the runtime takes before it loads the artifact.")
+    files = [
+        *(row.artifact for row in times),
+        *(s.artifact for row in pairs for s in (row.base, row.new)),
+    ]
+    accepted = {f"{each.name}: {each.acceptance}." for each in files if each.acceptance}
+    lines += map(printable, sorted(accepted))
     flagged = (*times, *(row.new for row in pairs))
     flags = sorted({flag for row in flagged for flag in row.flag_counts})
     lines += [f"{flag}: {EXPLANATIONS.get(flag, 'reported by the device')}." for flag in flags]

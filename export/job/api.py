@@ -70,6 +70,8 @@ class Settings(TypedDict, total=False):
         image_input: make Core ML take an image.
         normalize: ``"imagenet"`` or ``"m1,m2,m3/s1,s2,s3"``: take raw pixels, 0 to 255 in float32,
             and normalize them inside the artifact.
+        tolerance: the error, in units of an output's RMS, that is accepted where the artifact
+            cannot be proven closer; recorded as accepted, not as proven.
         samples: images, ``.npy`` or ``.npz`` files that the artifact is also proven on.
         identity_tensor_multiplier: 1, ``"1/2"``, 1/3 or 1/6: what a MobileNeXt was trained with,
             where nothing else says it; with ``approximate``, what shortcuts are changed to.
@@ -107,6 +109,7 @@ class Settings(TypedDict, total=False):
     minimum_deployment_target: str | None
     image_input: bool
     normalize: str | None
+    tolerance: float | None
     samples: Sequence[str | Path]
     identity_tensor_multiplier: Multiplier | None
     approximate: bool
@@ -167,6 +170,7 @@ def export(
         dry_run=settings.get("dry_run", False),
         options=options,
         quantization=_quantization(settings, options.precision),
+        tolerance=settings.get("tolerance"),
     )
     return run(request, settings.get("step", silent_step))
 

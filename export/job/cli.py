@@ -133,6 +133,12 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     help="Image, .npy or .npz that the artifact is also proven on; repeatable.",
 )
 @click.option(
+    "--tolerance",
+    type=float,
+    metavar="ERROR",
+    help="Accept this error over an output's RMS where less cannot be proven; recorded as such.",
+)
+@click.option(
     "--identity-tensor-multiplier",
     metavar="1|1/2|1/3|1/6",
     help="What a MobileNeXt was trained with; with --approximate, what shortcuts get instead.",

@@ -19,7 +19,7 @@ from cnn_export.command_line.terminal import printable
 from cnn_export.job.explain import explanation, legalization_explanations
 from cnn_export.job.int8.display import int8_summary, layer_table
 from cnn_export.job.request import ExportResult, Step, silent_step
-from cnn_export.manifest.fields import Partitions
+from cnn_export.manifest.fields import Parity, Partitions
 
 _MILLION = 1e6
 _FILE_WIDTH = 4096
@@ -103,12 +103,16 @@ def _show_artifacts(console: Console, result: ExportResult) -> None:
             _partitions(manifest.partitions),
             str(sum(op.count for op in manifest.partitions.outside)),
             f"{worst.relative_error:.1e}",
-            f"{worst.limit:.1e}",
+            _limit(manifest.parity, worst.limit),
         )
     console.print(table)
     for artifact in result.artifacts:
         for line in int8_summary(artifact.manifest):
             console.print(line, markup=False, highlight=False)
+
+
+def _limit(parity: Parity, proven: float) -> str:
+    return f"{proven:.1e}" if parity.accepted is None else f"{parity.accepted:g} (accepted)"
 
 
 def _partitions(split: Partitions) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
@@ -18,7 +19,15 @@ from pydantic import ValidationError
 
 from cnn_export.artifact_files.formats import refusing_whatever_happens
 from cnn_export.atomic_commit import settle, staging
-from cnn_export.errors import ExportError, InputRefused, OperatorRefused, UsageError, one_line
+from cnn_export.errors import (
+    AccuracyRefused,
+    ExportError,
+    InputRefused,
+    OperatorRefused,
+    ParityError,
+    UsageError,
+    one_line,
+)
 from cnn_export.job.approximation import approximate, described
 from cnn_export.job.destination import Destination, plan_destination
 from cnn_export.job.legalization import (
@@ -34,13 +43,13 @@ from cnn_export.job.quiet import VendorLog, quiet
 from cnn_export.job.request import Artifact, ExportRequest, ExportResult, Step, silent_step
 from cnn_export.manifest.builder import build_manifest, embedded_metadata
 from cnn_export.manifest.fields import Approximation
-from cnn_export.manifest.manifest import Manifest, manifest_path, wrong_field
+from cnn_export.manifest.manifest import Manifest, manifest_path, not_proven, wrong_field
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Precision
 from cnn_export.proof.parity import references
 from cnn_export.proof.probes import Probe, manifest_probe, pixel_probes, standard_probes
 from cnn_export.proof.samples import sample_probe
-from cnn_export.proof.tolerances import TOLERANCES
+from cnn_export.proof.tolerances import TOLERANCES, refuse_tolerance
 from cnn_export.reparam import Report
 from cnn_export.source.load import load
 from cnn_export.source.source_model import SourceModel, trace
@@ -65,6 +74,7 @@ class _Prepared:
     legalized: Mapping[str, Legalized]
     options: TargetOptions
     approximation: Approximation | None
+    tolerance: float | None
 
     @property
     def reports(self) -> tuple[Report | None, ...]:
@@ -88,6 +98,9 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
         target.versions()
         target.refuse_options(request.options)
     refuse_what_no_format_does(request, targets)
+    if request.tolerance is not None:
+        names = [target.name for target in targets]
+        refuse_tolerance(request.tolerance, names, request.options.precision)
     if request.dry_run:
         prepared = _prepare(request, targets, step)
         return _result(prepared, (), {t.name: _refusals(t, prepared, step) for t in targets})
@@ -109,7 +122,8 @@ def _result(
     settled: tuple[str, ...] = (),
 ) -> ExportResult:
     forms = {name: each.report for name, each in prepared.legalized.items() if each.report}
-    notes = (*settled, *prepared.source.notes)
+    accepted = [note for each in artifacts if (note := not_proven(each.manifest))]
+    notes = (*settled, *prepared.source.notes, *accepted)
     return ExportResult(
         artifacts,
         prepared.report,
@@ -159,7 +173,9 @@ def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _
     with step("quantize") if request.quantization else contextlib.nullcontext():
         plan = planned(request, targets, source, program, legalized, expected)
     source = dataclasses.replace(source, notes=(*source.notes, *plan.notes))
-    return _Prepared(source, plan, normalization, report, legalized, options, approximation)
+    return _Prepared(
+        source, plan, normalization, report, legalized, options, approximation, request.tolerance
+    )
 
 
 def _legalization(target: Target, request: ExportRequest) -> Legalization:
@@ -208,7 +224,7 @@ def _make(
 
 
 def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Manifest:
-    """Convert and prove.
+    """Convert and prove; where that fails for the error alone, once more with what is accepted.
 
     Raises:
         OperatorRefused: converter or runtime cannot take an operator; names it and its line.
@@ -217,11 +233,15 @@ def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Mani
     program = prepared.plan.program(target)
     try:
         legalized.refuse_obstacles()
-        with step(f"{target.name}: convert"):
-            with_metadata = _with_metadata(target, prepared, program)
-            _vendor(target.name, lambda: target.export(program, with_metadata, staged))
-        with step(f"{target.name}: verify"):
-            return _vendor(target.name, lambda: _prove(target, prepared, program, staged))
+        try:
+            return _converted(target, prepared, program, staged, step)
+        except AccuracyRefused:
+            raise
+        except ParityError:
+            if prepared.tolerance is None:
+                raise
+        _remove(staged)
+        return _converted(target, prepared, program, staged, step, prepared.tolerance)
     except OperatorRefused as error:
         refused = error
     with step(f"{target.name}: find the operator"):
@@ -231,7 +251,28 @@ def _made(target: Target, prepared: _Prepared, staged: Path, step: Step) -> Mani
         ) from refused
 
 
-def _with_metadata(target: Target, prepared: _Prepared, program: Program) -> TargetOptions:
+def _converted(
+    target: Target,
+    prepared: _Prepared,
+    program: Program,
+    staged: Path,
+    step: Step,
+    accepted: float | None = None,
+) -> Manifest:
+    with step(f"{target.name}: convert"):
+        with_metadata = _with_metadata(target, prepared, program, accepted)
+        _vendor(target.name, lambda: target.export(program, with_metadata, staged))
+    with step(f"{target.name}: verify"):
+        return _vendor(target.name, lambda: _prove(target, prepared, program, staged, accepted))
+
+
+def _remove(staged: Path) -> None:
+    shutil.rmtree(staged) if staged.is_dir() else staged.unlink()
+
+
+def _with_metadata(
+    target: Target, prepared: _Prepared, program: Program, accepted: float | None
+) -> TargetOptions:
     metadata = embedded_metadata(
         target=target,
         options=prepared.options,
@@ -241,16 +282,19 @@ def _with_metadata(target: Target, prepared: _Prepared, program: Program) -> Tar
         approximation=prepared.approximation,
         quantization=prepared.plan.record(target),
         scales=prepared.plan.scales(),
+        accepted=accepted,
     )
     return dataclasses.replace(prepared.options, metadata=metadata)
 
 
-def _prove(target: Target, prepared: _Prepared, program: Program, staged: Path) -> Manifest:
+def _prove(
+    target: Target, prepared: _Prepared, program: Program, staged: Path, accepted: float | None
+) -> Manifest:
     options, plan = prepared.options, prepared.plan
     artifact = RunningArtifact(staged, opened(target, staged), program, options.layout)
     tolerance = TOLERANCES[target.name, options.precision]
     expected = plan.references(target)
-    figures = plan.figures(target, artifact, expected)
+    figures = plan.figures(target, artifact, expected, accepted)
     record, accuracy = plan.record(target), plan.accuracy(target, artifact)
     legalized = prepared.legalized[target.name]
     with refusing_whatever_happens(staged):
@@ -273,6 +317,7 @@ def _prove(target: Target, prepared: _Prepared, program: Program, staged: Path) 
             approximation=prepared.approximation,
             quantization=record and record.model_copy(update={"accuracy": accuracy}),
             scales=plan.scales(),
+            accepted=accepted,
         )
     except ValidationError as error:
         fault = wrong_field(error)

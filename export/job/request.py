@@ -33,7 +33,8 @@ class ExportRequest:
     """One job: a source, the formats wanted, and how they are made.
 
     ``samples`` are files that join the parity probes; ``quantization`` is for
-    what rounds numbers to fewer bits.
+    what rounds numbers to fewer bits; ``tolerance`` is the error over an output's RMS that is
+    accepted where less cannot be proven.
     """
 
     source: SourceRequest
@@ -44,6 +45,7 @@ class ExportRequest:
     dry_run: bool = False
     options: TargetOptions = dataclasses.field(default_factory=TargetOptions)
     quantization: QuantizationRequest | None = None
+    tolerance: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

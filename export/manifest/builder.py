@@ -56,6 +56,7 @@ def embedded_metadata(
     approximation: Approximation | None = None,
     quantization: Quantization | None = None,
     scales: Mapping[str, Scale] = MappingProxyType({}),
+    accepted: float | None = None,
 ) -> dict[str, str]:
     """Return the string pairs that go inside the artifact; arguments are as of the manifest."""
     macs, parameter_bytes = cost
@@ -71,6 +72,7 @@ def embedded_metadata(
         parameter_bytes=parameter_bytes,
         approximation=approximation,
         quantization=quantization,
+        accepted=accepted,
     )
 
 
@@ -92,12 +94,14 @@ def build_manifest(
     approximation: Approximation | None = None,
     quantization: Quantization | None = None,
     scales: Mapping[str, Scale] = MappingProxyType({}),
+    accepted: float | None = None,
 ) -> Manifest:
     """Return the validated record of the artifact at ``path``, to be called ``name``.
 
     ``reports`` are those of the shared passes and of the target's own, in order; ``cost`` is (macs,
     parameter bytes); ``uniform`` is the reference on the manifest's probe; ``scales`` are those of
-    integer inputs and outputs by name.
+    integer inputs and outputs by name; ``accepted`` is the error that the user accepted where a
+    figure is over its limit.
     """
     sha256, size = artifact_digest(path)
     macs, parameter_bytes = cost
@@ -121,8 +125,11 @@ def build_manifest(
             reference=_reference(approximation, quantization, options.precision, uniform.dtype),
             tolerance_reason=tolerance.reason,
             figures=[_figure(figure) for figure in figures],
+            accepted=accepted,
         ),
-        probe=_probe(uniform, figures, program, options, tolerance, source.takes_pixels),
+        probe=_probe(
+            uniform, figures, program, options, accepted or tolerance.base, source.takes_pixels
+        ),
         approximation=approximation,
         quantization=quantization,
     )
@@ -225,7 +232,7 @@ def _probe(
     figures: Sequence[OutputParity],
     program: Program,
     options: TargetOptions,
-    tolerance: Tolerance,
+    least: float,
     takes_pixels: bool,
 ) -> ProbeRecord:
     # Whole numbers, whose limit is 0, must be equal: how far float32 is off them widens nothing.
@@ -244,7 +251,7 @@ def _probe(
             )
             for name, value in expected.items()
         ],
-        tolerance=max([tolerance.base, *limits]),
+        tolerance=max([least, *limits]),
     )
 
 

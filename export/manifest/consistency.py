@@ -10,7 +10,13 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from cnn_export.manifest.fields import PROBE_VALUES, ManifestFields, ProbeOutput, Tensor
+from cnn_export.manifest.fields import (
+    PROBE_VALUES,
+    ManifestFields,
+    ParityFigure,
+    ProbeOutput,
+    Tensor,
+)
 from cnn_export.proof.tolerances import TOLERANCES
 from cnn_export.targets import TARGETS
 
@@ -105,6 +111,8 @@ def _limits(manifest: ManifestFields) -> str | None:
     limits = [("probe.tolerance", manifest.probe.tolerance)]
     limits += [(f"the limit of {f.output!r}", f.limit) for f in manifest.parity.figures if f.limit]
     for what, limit in limits:
+        if what == "probe.tolerance" and limit == manifest.parity.accepted:
+            continue
         if not tolerance.base <= limit <= tolerance.cap:
             return (
                 f"{what} is {limit:.3g}; {manifest.target} {manifest.precision} is judged by"
@@ -117,7 +125,8 @@ def _probe_tolerance(manifest: ManifestFields) -> str | None:
     """The probe is one of those that the proof was made on, so its limit stands there too."""
     tolerance = manifest.probe.tolerance
     limits = {f.limit for f in manifest.parity.figures if f.probe == _MANIFEST_PROBE}
-    if tolerance in limits | {TOLERANCES[manifest.target, manifest.precision].base}:
+    known = {TOLERANCES[manifest.target, manifest.precision].base, manifest.parity.accepted}
+    if tolerance in limits | known:
         return None
     return f"probe.tolerance is {tolerance:.3g}, the proof on that probe had none of that limit"
 
@@ -128,13 +137,30 @@ def _figures(manifest: ManifestFields) -> str | None:
         where = f"the figure of {figure.output!r} on {figure.probe!r}"
         if figure.output not in outputs:
             return f"{where} is of no output"
-        if figure.relative_error > figure.limit:
+        if figure.relative_error > _allowed(figure, manifest.parity.accepted):
             return f"{where} is {figure.relative_error:.3g}, over its limit {figure.limit:.3g}"
         if fault := _is_relative(figure.max_abs_error, figure.relative_error, figure.rms):
             return f"{where} {fault}"
     measured = {figure.output for figure in manifest.parity.figures}
     unproven = sorted(outputs - measured)
     return f"no figure shows that output {unproven[0]!r} was proven" if unproven else None
+
+
+def _allowed(figure: ParityFigure, accepted: float | None) -> float:
+    """Return the limit, or what was accepted beyond it; whole numbers are always proven."""
+    return max(figure.limit, accepted or 0.0) if figure.limit else figure.limit
+
+
+def _acceptance(manifest: ManifestFields) -> str | None:
+    """An error is accepted only of floats, and only where it is over a limit."""
+    parity = manifest.parity
+    if parity.accepted is None:
+        return None
+    if manifest.precision in ("int8", "int8-dynamic"):
+        return f"an error is accepted, but {manifest.precision} must be equal to its integers"
+    if all(figure.relative_error <= figure.limit for figure in parity.figures):
+        return f"an error of {parity.accepted:.3g} is accepted, but every figure is proven"
+    return None
 
 
 def _whole_numbers(manifest: ManifestFields) -> str | None:
@@ -181,6 +207,7 @@ _CHECKS: tuple[Callable[[ManifestFields], str | None], ...] = (
     _limits,
     _probe_tolerance,
     _figures,
+    _acceptance,
     _whole_numbers,
     _drift,
     _partitions,

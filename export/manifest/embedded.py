@@ -39,8 +39,12 @@ def metadata(
     parameter_bytes: int,
     approximation: Approximation | None,
     quantization: Quantization | None = None,
+    accepted: float | None = None,
 ) -> dict[str, str]:
-    """Return the string pairs that go inside the artifact; no figure of a machine is in them."""
+    """Return the string pairs that go inside the artifact; no figure of a machine is in them.
+
+    ``accepted`` is what the user accepted, not what was measured.
+    """
     told: dict[str, Any] = {
         "arguments": source.arguments,
         "container": source.container,
@@ -60,6 +64,7 @@ def metadata(
         "inputs": json.dumps(_tensors(inputs), sort_keys=True),
         "manifest": json.dumps(told, sort_keys=True),
         **_approximated(approximation),
+        **({} if accepted is None else {"accepted": f"tolerance={accepted!r}"}),
     }
 
 
@@ -76,7 +81,7 @@ def require_same_story(manifest: Manifest, found: Mapping[str, str]) -> None:
             f"{manifest.artifact} does not hold its {sorted(missing)[0]!r}, as every file of"
             f" {manifest.producer} does; export again"
         )
-    for key in expected.keys() & found.keys() | {"approximation"}:
+    for key in expected.keys() & found.keys() | {"approximation", "accepted"}:
         said, held = expected.get(key, _UNTOLD), found.get(key, _UNTOLD)
         if difference := _difference(key, said, held):
             field, ours, theirs = difference
@@ -100,6 +105,7 @@ def _expected(manifest: Manifest) -> dict[str, str]:
         parameter_bytes=manifest.parameter_bytes,
         approximation=manifest.approximation,
         quantization=manifest.quantization,
+        accepted=manifest.parity.accepted,
     )
     if not layouts:  # of tensors that are no images the option says nothing
         del pairs["layout"]

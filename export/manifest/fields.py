@@ -17,7 +17,7 @@ from cnn_export.manifest.field_types import (
 )
 from cnn_export.manifest.quantization_fields import Quantization, Scale
 from cnn_export.proof.splitmix64 import ProbeKind
-from cnn_export.proof.tolerances import EXACT_MAX
+from cnn_export.proof.tolerances import ACCEPTED_MAX, EXACT_MAX
 
 SCHEMA_VERSION = 1
 ARTIFACT_BYTES_MAX = 2**34
@@ -109,12 +109,27 @@ class ParityFigure(Record):
 
 
 class Parity(Record):
-    """What the artifact was executed with, against what, and every figure."""
+    """What the artifact was executed with, against what, and every figure.
+
+    ``accepted`` is there where a figure is over its limit: the error, over the output's RMS, up to
+    which the user accepted it. Such an artifact was measured, and is not proven.
+    """
 
     runtime: str
     reference: str
     tolerance_reason: str
     figures: Annotated[list[ParityFigure], Field(min_length=1)]
+    accepted: Annotated[float, Field(gt=0, le=ACCEPTED_MAX)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_so(
+        self, serialize: SerializerFunctionWrapHandler
+    ) -> dict[str, object]:
+        """Leave the field out of what is proven: older readers take it, and refuse the other."""
+        document: dict[str, object] = serialize(self)
+        if self.accepted is None:
+            document.pop("accepted", None)
+        return document
 
 
 class ProbeOutput(Record):

@@ -90,6 +90,19 @@ def _refuse_repeated_fields(content: bytes) -> None:
     json.loads(content, object_pairs_hook=once)
 
 
+def not_proven(manifest: Manifest) -> str | None:
+    """Say that and how far an artifact is not proven, ``None`` where it is."""
+    accepted, figures = manifest.parity.accepted, manifest.parity.figures
+    if accepted is None:
+        return None
+    worst = max(figures, key=lambda figure: figure.relative_error / (figure.limit or 1.0))
+    return (
+        f"{manifest.artifact} is not proven equal: {worst.output!r} is off by"
+        f" {worst.relative_error:.2g} of its RMS, which proof allows {worst.limit:.2g} of; accepted"
+        f" up to {accepted:g}, and recorded so"
+    )
+
+
 def manifest_path(artifact: Path) -> Path:
     """Return where the manifest of an artifact lies: ``model.tflite.manifest.json``."""
     return artifact.with_name(artifact.name + MANIFEST_SUFFIX)

@@ -7,6 +7,9 @@ divided by that result's root mean square over the probe.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
+
+from cnn_export.errors import UsageError
 
 EXACT_MAX = 2**53
 """Up to here whole numbers are exact as floats, and the same in every reader of JSON."""
@@ -23,6 +26,11 @@ torch's own float32 (measured: ExecuTorch 3.6e-6 against 1.6e-6); four times is 
 
 ROUNDOFF_RATIO = 2.0**13
 """Unit roundoff of float16 over that of float32."""
+
+
+ACCEPTED_MAX = 0.25
+"""Of the RMS, the most that a user may accept: as much as any proof allows, in float16 on a badly
+conditioned probe. Beyond it an artifact computes something else."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,3 +89,23 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     **{(target, "int8-weights"): _INT8_WEIGHTS for target in _FP16},
 }
 """(target, precision) → tolerance."""
+
+
+def refuse_tolerance(tolerance: float, targets: Iterable[str], precision: str) -> None:
+    """Refuse an error that nobody can accept, or that is no matter of acceptance.
+
+    Raises:
+        UsageError: integers, whose equality nothing loosens; NaN, or a number that is not between
+            what each target is proven to anyway and :data:`ACCEPTED_MAX`.
+    """
+    if precision in ("int8", "int8-dynamic"):
+        raise UsageError(
+            f"--tolerance is for floats: {precision} is proven equal to its integers, or not"
+            " written; drop it"
+        )
+    least = max(TOLERANCES[target, precision].base for target in targets)
+    if not least < tolerance <= ACCEPTED_MAX:
+        raise UsageError(
+            f"--tolerance {tolerance:g} is no error to accept, in units of the output's RMS: give"
+            f" more than {least:g}, which is proven without it, and at most {ACCEPTED_MAX:g}"
+        )

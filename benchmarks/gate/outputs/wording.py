@@ -37,12 +37,14 @@ def measured_text(judgement: Judgement) -> str:
 def remark(judgement: Judgement) -> str:
     """Say what an undecided bound needs, and under which unfit conditions a figure arose.
 
-    Of planned processes that are not there: which, what became of them, and what to do.
+    Of planned processes that are not there: which, what became of them, and what to do. That a file
+    is not proven is said of every figure.
     """
     if judgement.shortfall is not None:
         (line,) = missing_lines([judgement.shortfall.part])
         return line
     parts = [_need(judgement)] if judgement.status == "undecided" else []
+    parts += filter(None, [judgement.candidate.artifact.acceptance])
     if comparison := judgement.estimate.comparison:
         parts += [verdict_words(comparison)] if comparison.verdict in SLIGHT else []
     if judgement.estimate.flags:

@@ -52,7 +52,11 @@ class Floats:
         return self.expected
 
     def figures(
-        self, target: Target, artifact: RunningArtifact, expected: Sequence[Reference]
+        self,
+        target: Target,
+        artifact: RunningArtifact,
+        expected: Sequence[Reference],
+        accepted: float | None,
     ) -> list[OutputParity]:
         """Compare the artifact with the checkpoint, and judge.
 
@@ -61,7 +65,7 @@ class Floats:
         """
         tolerance = TOLERANCES[target.name, self.precision]
         figures = measure(artifact.session, artifact.program, artifact.layout, expected, tolerance)
-        judge(figures, target.name, self.precision)
+        judge(figures, target.name, self.precision, accepted)
         return figures
 
     def scales(self) -> dict[str, Scale]:

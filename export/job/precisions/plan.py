@@ -35,9 +35,15 @@ class Plan(Protocol):
         ...
 
     def figures(
-        self, target: Target, artifact: RunningArtifact, expected: Sequence[Reference]
+        self,
+        target: Target,
+        artifact: RunningArtifact,
+        expected: Sequence[Reference],
+        accepted: float | None,
     ) -> list[OutputParity]:
         """Run the artifact on the references' probes and judge what it answers.
+
+        ``accepted`` is the error of floats, over an output's RMS, that the user accepts unproven.
 
         Raises:
             ParityError: it computes something else.

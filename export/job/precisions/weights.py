@@ -145,7 +145,11 @@ class RoundedWeights:
         return references(program.graph_module, self.probes, program.outputs)
 
     def figures(
-        self, target: Target, artifact: RunningArtifact, expected: Sequence[Reference]
+        self,
+        target: Target,
+        artifact: RunningArtifact,
+        expected: Sequence[Reference],
+        accepted: float | None,
     ) -> list[OutputParity]:
         """Compare the artifact with the rounded network, and judge as float32 is judged.
 
@@ -154,7 +158,7 @@ class RoundedWeights:
         """
         tolerance = TOLERANCES[target.name, "int8-weights"]
         figures = measure(artifact.session, artifact.program, artifact.layout, expected, tolerance)
-        judge(figures, target.name)
+        judge(figures, target.name, accepted=accepted)
         return figures
 
     def scales(self) -> dict[str, Scale]:

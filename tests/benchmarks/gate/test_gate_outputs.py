@@ -112,6 +112,20 @@ def test_junit(files: dict[str, Path], tmp_path: Path):
     require_golden("gate.xml", text, tmp_path)
 
 
+def test_what_is_not_proven_is_remarked_in_every_output(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    made.save(files["new"], [made.run(), made.artifact(accepted=2e-3), *made.repeats_ms(MEDIANS)])
+    options = ("--allow-unmatched", "--allow-missing", "--junit", tmp_path / "gate.xml")
+    gate(files, *options, "--markdown", tmp_path / "gate.md", "--json")
+    said = "not proven: an error of up to 0.002 of the RMS was accepted"
+    remarks = [each["remark"] for each in json.loads(capsys.readouterr().out)["judgements"]]
+    assert all(said in remark for remark in remarks)
+    assert len(remarks) > 1
+    for name in ("gate.xml", "gate.md"):
+        assert said in (tmp_path / name).read_text(encoding="utf-8").replace("\\", ""), name
+
+
 # The grammar of Jenkins' xunit plugin (junit-10.xsd), which is also what pytest writes:
 # element → (required attributes, others, children in their order).
 GRAMMAR = {

@@ -195,6 +195,7 @@ def test_size_time_bytes_and_accuracy_stand_beside_the_ratio(
     assert cells["accuracy"] == said
 
 
+ACCEPTED = "not proven: an error of up to 0.002 of the RMS was accepted"
 OWN = "agreement 81.5% (75.8% to 86.1%) of 40, of its own fp32"
 
 
@@ -221,6 +222,16 @@ OWN = "agreement 81.5% (75.8% to 86.1%) of 40, of its own fp32"
             {"source": SOURCE},
             {"source": OTHER, "precision": "fp32", "accuracy": []},
             "fp32",
+        ),
+        (
+            {"source": SOURCE, "accepted": 2e-3},
+            {"source": SOURCE},
+            f"fp32; {ACCEPTED} → {OWN}",
+        ),
+        (
+            {"source": SOURCE},
+            {"source": SOURCE, "accepted": 2e-3},
+            f"fp32 → agreement 81.5% (75.8% to 86.1%) of 40; {ACCEPTED}",
         ),
     ],
 )

@@ -102,6 +102,16 @@ def test_the_table_shows_each_figure_in_its_unit() -> None:
     assert "2.000" in next(line for line in text.splitlines() if "undecided" in line)
 
 
+def test_what_is_not_proven_stands_below_the_table() -> None:
+    first = _artifact(A, "first.onnx").model_copy(update={"accepted": 2e-3})
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(render(made_results.results([*RECORDS[:2], first, *RECORDS[3:]])))
+    said = "first.onnx: not proven: an error of up to 0.002 of the RMS was accepted."
+    assert capture.get().count(said) == 1
+    assert "second.onnx: not proven" not in capture.get()
+
+
 def test_a_delegate_that_was_turned_off_is_not_shown() -> None:
     delegates = []
     for arguments in ({}, {"xnnpack": "off"}):

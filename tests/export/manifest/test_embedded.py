@@ -38,6 +38,7 @@ def embedded(of: Manifest) -> dict[str, str]:
         macs=of.macs,
         parameter_bytes=of.parameter_bytes,
         approximation=of.approximation,
+        accepted=of.parity.accepted,
     )
 
 
@@ -98,6 +99,23 @@ def test_an_approximation_cannot_be_left_out() -> None:
     approximated = embedded(manifest(approximation=APPROXIMATION))
     with pytest.raises(InputRefused, match="says approximation 'nothing'"):
         require_same_story(manifest(), approximated)
+
+
+def test_an_accepted_error_cannot_be_left_out() -> None:
+    """The file is not proven; its manifest has to say so."""
+    content = document()
+    content["parity"]["figures"][0].update(max_abs_error=0.001, relative_error=0.004)
+    content["parity"]["accepted"] = 0.005
+    accepted = Manifest.model_validate(content)
+    require_same_story(accepted, embedded(accepted))
+    with pytest.raises(
+        InputRefused, match=r"accepted 'nothing', the file itself 'tolerance=0\.005'"
+    ):
+        require_same_story(manifest(), embedded(accepted))
+    with pytest.raises(
+        InputRefused, match=r"accepted 'tolerance=0\.005', the file itself 'nothing'"
+    ):
+        require_same_story(accepted, embedded(manifest()))
 
 
 def test_a_file_that_says_nothing_is_none_of_ours() -> None:

@@ -39,7 +39,27 @@ def _tflite_split(d: dict[str, Any]) -> None:
     _split(partitions=8)(d)
 
 
+def _accepted(value: float, error: float = 0.004, limit: float = 1e-5) -> Change:
+    def change(d: dict[str, Any]) -> None:
+        _figure(relative_error=error, max_abs_error=error * 0.25, limit=limit)(d)
+        d["parity"]["accepted"] = value
+
+    return change
+
+
+def _accepted_integers(d: dict[str, Any]) -> None:
+    _accepted(0.005)(d)
+    d["precision"] = "int8"
+    d["probe"]["tolerance"] = 0.005
+
+
 CONTRADICTIONS: dict[str, tuple[Change, str]] = {
+    "accepted, and proven": (_accepted(0.005, 4e-7), "is accepted, but every figure is proven"),
+    "more than was accepted": (_accepted(0.003), "over its limit"),
+    "whole numbers that differ": (_accepted(0.005, limit=0.0), "over its limit"),
+    "accepted integers": (_accepted_integers, "must be equal to its integers"),
+    "an absurd acceptance": (_accepted(0.3), "parity.accepted: "),
+    "no acceptance": (_accepted(0.0), "parity.accepted: "),
     "another format's target": (lambda d: d.update(target="tflite"), "is no .tflite file"),
     "a target that is none": (lambda d: d.update(target="ncnn"), "target: "),
     "a name with a folder": (lambda d: d.update(artifact="../net.onnx"), "artifact: "),
