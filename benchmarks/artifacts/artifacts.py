@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cnn_export.artifact_files.formats import require_readers
 from cnn_export.artifact_files.inspection import Inspection
 from cnn_export.benchmarks.artifacts.proven_file import artifact_record, proven_files
 from cnn_export.benchmarks.results import record_types
@@ -35,11 +36,14 @@ class RunArtifact:
 
 
 def read_artifacts(
-    paths: Sequence[Path], require_runtime: Callable[[str], None], *, same_twice: bool = False
+    paths: Sequence[Path],
+    require_runtimes: Callable[[Sequence[str]], None],
+    *,
+    same_twice: bool = False,
 ) -> list[RunArtifact]:
     """Check every artifact: manifest, hash, runtime there. No process starts.
 
-    ``require_runtime`` is the device's; ``same_twice`` allows the same content more than once (a
+    ``require_runtimes`` is the device's; ``same_twice`` allows the same content more than once (a
     model against itself).
 
     Raises:
@@ -51,6 +55,8 @@ def read_artifacts(
     """
     names = _names(paths)
     runtimes = [runtime_of(path).package for path in paths]
+    require_runtimes(list(dict.fromkeys(runtimes)))
+    require_readers(path.suffix for path in paths)
     found = proven_files(paths)
     artifacts = [
         RunArtifact(path, name, manifest, inspection, runtime)
@@ -58,8 +64,6 @@ def read_artifacts(
             paths, names, found, runtimes, strict=True
         )
     ]
-    for package in {artifact.runtime: None for artifact in artifacts}:
-        require_runtime(package)
     if not same_twice:
         _require_distinct(artifacts)
     return artifacts

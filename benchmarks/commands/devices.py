@@ -12,7 +12,7 @@ import click
 def command(as_json: bool) -> None:
     """List this host and the phones that adb sees: what they are, what disturbs them right now."""
     from cnn_export.benchmarks.devices import device_listing
-    from cnn_export.command_line.console import warn
+    from cnn_export.command_line.terminal import printable
 
     found, why_none = device_listing.devices()
     if as_json:
@@ -23,6 +23,6 @@ def command(as_json: bool) -> None:
         for line in device_listing.lines(device):
             click.echo(line)
     if why_none:
-        warn(why_none)
+        click.echo(f"{'phones':<15} none: {printable(why_none)}")
     for package, version in device_listing.runtimes().items():
         click.echo(f"{package:<15} {version or 'not installed'}")

@@ -35,10 +35,14 @@ def command(artifact: Path | None, trials: int, seed: int, as_json: bool) -> Non
     most 90 seconds. Exit code 12 where this device is too noisy, 1 where the statistics fail.
     """
     from cnn_export.benchmarks.devices.host.host import HostDevice
+    from cnn_export.benchmarks.runtimes.runtime_registry import run_extras, runtime_of
     from cnn_export.benchmarks.selfcheck import selfcheck_display
     from cnn_export.benchmarks.selfcheck.selfcheck import judge, measure_against_itself
     from cnn_export.benchmarks.statistics.comparison import DEFAULT_PAIR_REPEATS
+    from cnn_export.command_line.packages import require_all
 
+    wanted = [] if artifact is None else [runtime_of(artifact).package]
+    require_all({**run_extras(wanted), "selfcheck": ["scipy"]})
     times = (
         None
         if artifact is None

@@ -9,7 +9,7 @@ machine from outside the timed process. Each kind of device is a folder beside t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, Protocol
@@ -66,8 +66,8 @@ class Device(Protocol):
         """What it is called, without asking it."""
         ...
 
-    def require_runtime(self, package: str) -> None:
-        """Check that a worker there can run artifacts of a runtime, such as ``onnxruntime``.
+    def require_runtimes(self, packages: Sequence[str]) -> None:
+        """Check that a worker there can run artifacts of runtimes, such as ``onnxruntime``.
 
         Raises:
             TargetUnavailable: it has not got it; the message says how it gets it.

@@ -20,7 +20,11 @@ from cnn_export.benchmarks.profiles.joining import joined, sum_ns
 from cnn_export.benchmarks.profiles.trace import Trace
 from cnn_export.benchmarks.results.protocol import Failure
 from cnn_export.benchmarks.runtimes.probe import probe_inputs, require_its_device
-from cnn_export.benchmarks.runtimes.runtime_registry import runtime_of, runtime_version
+from cnn_export.benchmarks.runtimes.runtime_registry import (
+    require_runtimes,
+    runtime_of,
+    runtime_version,
+)
 from cnn_export.benchmarks.worker import process_memory
 from cnn_export.benchmarks.worker.loaded_artifact import refusing_failures
 from cnn_export.errors import ExportError, InputRefused, TargetUnavailable
@@ -64,6 +68,7 @@ def profile(path: Path, threads: int, inferences: int) -> Profile:
         ExportError: as the manifest, the runtime or the cost reader raise it.
     """
     runtime = runtime_of(path)
+    require_runtimes([runtime.package])
     version = runtime_version(runtime)
     ((manifest, inspection),) = proven_files([path])
     require_its_device(manifest)

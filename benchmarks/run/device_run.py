@@ -159,7 +159,7 @@ def _checked_artifacts(request: Request, device: Device) -> list[RunArtifact]:
             raise UsageError(f"{option} names a value twice; give each once")
     # Two artifacts with the same bytes are one pair twice, but never two of three.
     twins = request.compare and len(request.artifacts) == 2
-    return read_artifacts(request.artifacts, device.require_runtime, same_twice=twins)
+    return read_artifacts(request.artifacts, device.require_runtimes, same_twice=twins)
 
 
 def _wanted(

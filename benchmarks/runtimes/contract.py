@@ -32,6 +32,8 @@ class Runtime(Protocol):
 
     package: ClassVar[str]
     """The distribution that holds it, which is also its name."""
+    needs: ClassVar[Sequence[str]]
+    """All that the extra ``run-TARGET`` brings to load its files and to read their cost."""
     target: ClassVar[str]
     """The target whose artifacts it measures, as manifests name it."""
     suffix: ClassVar[str]

@@ -23,6 +23,7 @@ class ExecuTorch:
     """``.pte`` in the wheel's runtime with XNNPACK. Times ``execute``."""
 
     package: ClassVar[str] = "executorch"
+    needs: ClassVar[Sequence[str]] = ("executorch", "torch")
     target: ClassVar[str] = "executorch"
     suffix: ClassVar[str] = ".pte"
     arguments: ClassVar[Mapping[str, Sequence[str]]] = {}

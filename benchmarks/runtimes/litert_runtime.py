@@ -17,6 +17,7 @@ class LiteRT:
     """``.tflite`` in the interpreter with its default XNNPACK delegate. Times ``invoke``."""
 
     package: ClassVar[str] = "ai-edge-litert"
+    needs: ClassVar[Sequence[str]] = ("ai-edge-litert",)
     target: ClassVar[str] = "tflite"
     suffix: ClassVar[str] = ".tflite"
     arguments: ClassVar[Mapping[str, Sequence[str]]] = {"xnnpack": SWITCH}

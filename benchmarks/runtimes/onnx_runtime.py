@@ -17,6 +17,7 @@ class OnnxRuntime:
     """``.onnx`` in the CPU provider. Times ``run``, which allocates its outputs."""
 
     package: ClassVar[str] = "onnxruntime"
+    needs: ClassVar[Sequence[str]] = ("onnx", "onnxruntime")
     target: ClassVar[str] = "onnx"
     suffix: ClassVar[str] = ".onnx"
     arguments: ClassVar[Mapping[str, Sequence[str]]] = {

@@ -7,11 +7,11 @@ calls.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks.runtimes.contract import Runtime
-from cnn_export.command_line.packages import require
+from cnn_export.command_line.packages import require, require_all
 from cnn_export.errors import InputRefused
 
 
@@ -50,4 +50,20 @@ def runtime_version(runtime: Runtime) -> str:
     Raises:
         TargetUnavailable: it is not installed; holds the install line.
     """
-    return require("bench", [runtime.package])[runtime.package]
+    return require(f"run-{runtime.target}", [runtime.package])[runtime.package]
+
+
+def require_runtimes(packages: Iterable[str]) -> None:
+    """Check that all is installed here to run and to read the files of these runtimes.
+
+    Raises:
+        TargetUnavailable: names all that is missing, and one line that installs it.
+    """
+    require_all(run_extras(packages))
+
+
+def run_extras(packages: Iterable[str]) -> dict[str, Sequence[str]]:
+    """Return the extras that run and read the files of these runtimes, and what each brings."""
+    wanted = set(packages)
+    kinds = [kind for kind in RUNTIMES.values() if kind.package in wanted]
+    return {f"run-{kind.target}": kind.needs for kind in kinds}

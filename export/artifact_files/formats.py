@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
 from cnn_export.artifact_files.op_graph import OpGraph
 from cnn_export.artifact_files.partition_report import PartitionReport
-from cnn_export.command_line.packages import require
+from cnn_export.command_line.packages import require_all
 from cnn_export.errors import InputRefused, TargetUnavailable, one_line
 from cnn_export.untrusted import regular_file
 
 _READERS = {
-    ".tflite": ("tflite.reader", "bench", "ai-edge-litert"),
-    ".onnx": ("onnx.reader", "onnx", "onnx"),
-    ".pte": ("executorch.reader", "executorch", "executorch"),
+    ".tflite": ("tflite.reader", "run-tflite", "ai-edge-litert"),
+    ".onnx": ("onnx.reader", "run-onnx", "onnx"),
+    ".pte": ("executorch.reader", "run-executorch", "executorch"),
     ".mlpackage": ("coreml.reader", "coreml", "coremltools"),
 }
 """Module, and the extra and package that it needs."""
@@ -64,8 +64,17 @@ def require_readable(path: Path) -> None:
     # A pipe would never end, a device neither.
     if kind not in (regular_file.FILE, regular_file.FOLDER):
         raise InputRefused(f"{path} is neither a file nor a folder; give an exported artifact")
-    _, extra, package = _READERS[path.suffix]
-    require(extra, [package])
+    require_readers([path.suffix])
+
+
+def require_readers(suffixes: Iterable[str]) -> None:
+    """Check that what reads these formats is installed, without importing it.
+
+    Raises:
+        TargetUnavailable: names all that is missing, and one line that installs it.
+    """
+    needs = [_READERS[suffix][1:] for suffix in suffixes if suffix in _READERS]
+    require_all({extra: [package] for extra, package in needs})
 
 
 def opened(path: Path) -> ArtifactFile:

@@ -19,6 +19,7 @@ import signal
 import click
 
 from cnn_export.command_line import signals
+from cnn_export.command_line.packages import missing_module
 from cnn_export.command_line.streams import has_no_reader, refusal
 from cnn_export.errors import DestinationError, ExportError, Interrupted, TargetUnavailable
 
@@ -55,8 +56,7 @@ def _unforeseen(error: BaseException) -> tuple[str | None, int]:
         case OSError() if (refused := refusal(error)) is not None:
             return refused, DestinationError.exit_code
         case ModuleNotFoundError(name=str(name)) if _is_missing(package := name.partition(".")[0]):
-            line = f"the package {package} is missing; run: pip install 'cnn-export[all]'"
-            return line, TargetUnavailable.exit_code
+            return missing_module(package), TargetUnavailable.exit_code
         case _:
             name = type(error).__name__
             return f"internal error: {name}: {error} (--debug shows where)", ExportError.exit_code

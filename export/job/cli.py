@@ -13,7 +13,7 @@ from cnn_export import __version__
 from cnn_export.command_line.job_trail import TRAIL
 from cnn_export.errors import InputRefused, OperatorRefused, UsageError
 from cnn_export.job.int8.options import int8_options
-from cnn_export.targets import TARGETS
+from cnn_export.targets import TARGETS, require_targets, target_names
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -166,6 +166,7 @@ def command(debug: bool, quiet: bool, as_json: bool, explain: bool, **given: Any
     """Export a trained CNN CHECKPOINT to mobile formats, each proven equal to it or not written."""
     del debug  # the edge reads it
     _require_choices(given)
+    require_targets(target_names(given["targets"]))
     given |= _parsed(given)
     from cnn_export import export
     from cnn_export.job import display

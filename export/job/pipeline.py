@@ -25,7 +25,6 @@ from cnn_export.errors import (
     InputRefused,
     OperatorRefused,
     ParityError,
-    UsageError,
     one_line,
 )
 from cnn_export.job.approximation import approximate, described
@@ -53,7 +52,7 @@ from cnn_export.proof.tolerances import TOLERANCES, refuse_tolerance
 from cnn_export.reparam import Report
 from cnn_export.source.load import load
 from cnn_export.source.source_model import SourceModel, trace
-from cnn_export.targets import TARGETS, load_target
+from cnn_export.targets import load_target, require_targets, target_names
 from cnn_export.targets.base import Target
 from cnn_export.targets.legalizations import INT8, INT8_EQUALIZED, Legalization
 from cnn_export.targets.options import TargetOptions
@@ -93,13 +92,13 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
     Raises:
         ExportError: see :mod:`cnn_export.errors`; nothing has been written then.
     """
-    targets = [load_target(name) for name in _target_names(request)]
+    names = target_names(request.targets)
+    require_targets(names)
+    targets = [load_target(name) for name in names]
     for target in targets:
-        target.versions()
         target.refuse_options(request.options)
     refuse_what_no_format_does(request, targets)
     if request.tolerance is not None:
-        names = [target.name for target in targets]
         refuse_tolerance(request.tolerance, names, request.options.precision)
     if request.dry_run:
         prepared = _prepare(request, targets, step)
@@ -134,13 +133,6 @@ def _result(
         prepared.normalization,
         prepared.plan.quantized,
     )
-
-
-def _target_names(request: ExportRequest) -> list[str]:
-    names = list(TARGETS) if "all" in request.targets else list(dict.fromkeys(request.targets))
-    if not names:
-        raise UsageError(f"give at least one --target: {', '.join(TARGETS)} or all")
-    return names
 
 
 def _prepare(request: ExportRequest, targets: Sequence[Target], step: Step) -> _Prepared:

@@ -14,6 +14,8 @@ from typing import Any, Literal
 import torch
 from torch.nn import functional
 
+from cnn_export.command_line.packages import require
+
 Part = Literal["train", "validation", "held-out"]
 
 CLASSES = 10
@@ -99,10 +101,7 @@ def _uniform(count: int, limit: float) -> torch.Tensor:
 
 
 def _sklearn_digits() -> Any:
-    try:
-        from sklearn import datasets
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "the digits need scikit-learn; run: pip install 'cnn-export[train]'"
-        ) from error
+    require("train", ["scikit-learn"])
+    from sklearn import datasets
+
     return datasets.load_digits()

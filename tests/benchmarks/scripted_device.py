@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from cnn_export.benchmarks.devices.contract import Cluster, Job, Outcome, Preparation
@@ -79,8 +79,8 @@ class ScriptedDevice:
         assert self.stopped.wait(20)
         raise Interrupted(self.why_stopped)
 
-    def require_runtime(self, package: str) -> None:
-        del package
+    def require_runtimes(self, packages: Sequence[str]) -> None:
+        del packages
 
     def cluster(self, name: Cluster) -> tuple[int, ...]:
         return {"big": (1,), "little": (0,)}[name]

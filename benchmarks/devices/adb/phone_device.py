@@ -73,14 +73,15 @@ class AdbDevice:
         """End what another thread runs, or will run, on the phone; waits end too."""
         self._lifecycle.stop(why)
 
-    def require_runtime(self, package: str) -> None:
-        """Check that the app has a runtime for the phone's ABI.
+    def require_runtimes(self, packages: Sequence[str]) -> None:
+        """Check that the app has runtimes for the phone's ABI.
 
         Raises:
             TargetUnavailable: it was built without it, or not for this ABI.
             DeviceUnfit: the phone is not there, or too old.
         """
-        self._app.require_runtime(package, self._abi)
+        for package in packages:
+            self._app.require_runtime(package, self._abi)
 
     def cluster(self, name: Cluster) -> tuple[int, ...]:
         """Return the CPUs of the fastest or the slowest cores.

@@ -23,7 +23,7 @@ from cnn_export.benchmarks.machine.host_info import (
 )
 from cnn_export.benchmarks.results import record_types
 from cnn_export.benchmarks.results.session import MEASUREMENTS
-from cnn_export.command_line.packages import require
+from cnn_export.benchmarks.runtimes.runtime_registry import require_runtimes
 from cnn_export.errors import ExportError, Interrupted, UsageError
 
 PATIENCE_S = 300.0
@@ -54,13 +54,13 @@ class HostDevice:
         self._stopping.set()
         self._end_process()
 
-    def require_runtime(self, package: str) -> None:
-        """Check that a runtime is installed in this environment.
+    def require_runtimes(self, packages: Sequence[str]) -> None:
+        """Check that runtimes are installed in this environment.
 
         Raises:
-            TargetUnavailable: it is not; the message holds the install line.
+            TargetUnavailable: one is not; the message names all and holds the install line.
         """
-        require("bench", [package])
+        require_runtimes(packages)
 
     def cluster(self, name: Cluster) -> tuple[int, ...]:
         """Refuse: of the host no cluster is known.

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from cnn_export.benchmarks.runtimes.probe import Array
+from cnn_export.command_line.packages import missing_module
 from cnn_export.errors import InputRefused, TargetUnavailable
 
 KNOWN_VERSION = "2.3."
@@ -192,7 +193,5 @@ class ProfiledModel:
 def _library() -> ctypes.CDLL:
     found = importlib.util.find_spec("ai_edge_litert")
     if found is None or found.origin is None:
-        raise TargetUnavailable(
-            "ai-edge-litert is not installed; run: pip install 'cnn-export[bench]'"
-        )
+        raise TargetUnavailable(missing_module("ai_edge_litert"))
     return ctypes.CDLL(str(Path(found.origin).with_name("libLiteRt.so")))

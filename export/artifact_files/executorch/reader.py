@@ -61,7 +61,7 @@ class ExecuTorchFile:
     def __init__(self, path: Path) -> None:
         if path.is_dir():
             raise InputRefused("it is a folder, not a .pte file")
-        require("executorch", ["executorch"])
+        require("run-executorch", ["executorch"])
         data = mapped(path)
         if bytes(data[4:8]) != _PROGRAM_MAGIC:
             raise InputRefused("it is no ExecuTorch program (no 'ET12' at byte 4)")

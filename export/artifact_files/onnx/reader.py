@@ -93,7 +93,7 @@ def load_vendor() -> None:
 def _load(path: Path) -> Any:
     if path.is_dir():
         raise InputRefused("it is a folder, not an .onnx file")
-    require("onnx", ["onnx"])
+    require("run-onnx", ["onnx"])
     import onnx
     from google.protobuf.message import DecodeError
 

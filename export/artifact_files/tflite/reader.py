@@ -34,7 +34,7 @@ class TfliteFile:
     def __init__(self, path: Path) -> None:
         if path.is_dir():
             raise InputRefused("it is a folder, not a .tflite file")
-        require("bench", ["ai-edge-litert"])
+        require("run-tflite", ["ai-edge-litert"])
         from ai_edge_litert import schema_py_generated
 
         self._path = path

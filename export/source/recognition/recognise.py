@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnn_export.command_line.packages import install_line
 from cnn_export.errors import CheckpointError
 from cnn_export.source.contents.leftovers import kind_of
 from cnn_export.source.contents.matching import shapes_of
@@ -13,7 +14,6 @@ from cnn_export.source.networks.detect import Compared, indexed_matches, matches
 from cnn_export.source.networks.timm_models import is_installed
 from cnn_export.source.recognition.evidence import recorded_network, weighed
 from cnn_export.source.recognition.mapping import mapped
-from cnn_export.source.recognition.recorded_network_names import INSTALL_TIMM
 from cnn_export.source.recorded.recorded import recorded_names
 from cnn_export.source.weight_sets.spellings import Spelling
 
@@ -89,7 +89,7 @@ def _unknown(spellings: Sequence[Spelling], metadata: Mapping[str, Any]) -> Chec
     names = recorded_names(metadata)
     recorded = f"; the checkpoint calls it {names[0]!r}" if names else ""
     if names and not is_installed():
-        recorded += f" (timm, which may know it, is not installed: {INSTALL_TIMM})"
+        recorded += f" (timm, which may know it, is not installed: {install_line(['timm'])})"
     shapes = shapes_of(spellings[0].tensors)
     whole = [s for s in spellings if not s.outside]
     alike = [found for s in whole if (found := _nearest(s))]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from cnn_export.command_line.packages import install_line
 from cnn_export.errors import CheckpointError
 from cnn_export.source.networks.candidates import Candidate
 from cnn_export.source.networks.catalog import known_models
@@ -15,7 +16,6 @@ from cnn_export.source.networks.torchvision_models import torchvision_classifier
 from cnn_export.source.recorded.recorded import recorded_names
 
 NAMES_MAX = 16
-INSTALL_TIMM = "pip install 'cnn-export[timm]'"
 
 
 def believable_names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
@@ -41,8 +41,8 @@ def unknown_name(name: str, candidate: Candidate) -> str:
     if stem and stem[0] in called and not label.startswith(called):
         raise CheckpointError(
             f"the checkpoint calls itself {name!r}, which timm may know and which may be another"
-            f" network with the tensors of {candidate.label}; {INSTALL_TIMM}, or say what it is"
-            f" with --model {candidate.label}"
+            f" network with the tensors of {candidate.label}; {install_line(['timm'])}, or say what"
+            f" it is with --model {candidate.label}"
         )
     return f"the checkpoint calls itself {name!r}, which is unknown here (timm is not installed)"
 

@@ -19,7 +19,7 @@ from cnn_export.errors import InputRefused, OperatorRefused, UsageError, nearest
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session
 from cnn_export.quantization.spelling import Spelling
-from cnn_export.targets import legalizations
+from cnn_export.targets import TARGETS, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 from cnn_export.targets.quantized import is_quantized, require_quantized
@@ -62,7 +62,7 @@ class CoreML:
         Raises:
             TargetUnavailable: it is not installed; holds the install line.
         """
-        return require("coreml", ["coremltools"])
+        return require("coreml", TARGETS["coreml"].packages)
 
     def refuse_options(self, options: TargetOptions) -> None:
         """Refuse what Core ML has no counterpart for.

@@ -19,7 +19,7 @@ from cnn_export.program.tensors import Session, Tensors
 from cnn_export.quantization.spelling import Spelling
 from cnn_export.reparam.graph.copies import copied
 from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
-from cnn_export.targets import diagnosis, legalizations
+from cnn_export.targets import TARGETS, diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.executorch.uint8_borders import respell_uint8_borders
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
@@ -41,7 +41,7 @@ class ExecuTorch:
 
     def versions(self) -> dict[str, str]:
         """Return the version of ExecuTorch (exporter, delegate and runtime are one wheel)."""
-        return require("executorch", ["executorch"])
+        return require("executorch", TARGETS["executorch"].packages)
 
     def refuse_options(self, options: TargetOptions) -> None:
         """Refuse what belongs to other formats."""

@@ -14,7 +14,7 @@ from cnn_export.errors import OperatorRefused, UsageError
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session, Tensors
 from cnn_export.quantization.spelling import Spelling
-from cnn_export.targets import diagnosis, legalizations
+from cnn_export.targets import TARGETS, diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.onnx import model_proto
 from cnn_export.targets.onnx.dynamic_layers import with_dynamic_layers
@@ -40,7 +40,7 @@ class Onnx:
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the exporter's packages and the runtime."""
-        return require("onnx", ["onnx", "onnxscript", "onnxsim", "onnxruntime"])
+        return require("onnx", TARGETS["onnx"].packages)
 
     def refuse_options(self, options: TargetOptions) -> None:
         """Refuse what belongs to other formats and opsets that cannot be written."""

@@ -18,7 +18,7 @@ from cnn_export.command_line.packages import require
 from cnn_export.program.program import Program
 from cnn_export.program.tensors import Session, Tensors, TensorSpec
 from cnn_export.quantization.spelling import Spelling
-from cnn_export.targets import diagnosis, legalizations
+from cnn_export.targets import TARGETS, diagnosis, legalizations
 from cnn_export.targets.base import OpRefusal
 from cnn_export.targets.options import TargetOptions, refuse_foreign_options
 from cnn_export.targets.quantized import require_quantized
@@ -59,7 +59,7 @@ class TFLite:
 
     def versions(self) -> dict[str, str]:
         """Return the versions of the converter, the quantizer and the runtime."""
-        return require("tflite", ["litert-torch", "ai-edge-litert", "ai-edge-quantizer"])
+        return require("tflite", TARGETS["tflite"].packages)
 
     def refuse_options(self, options: TargetOptions) -> None:
         """Refuse what belongs to other formats."""

@@ -14,6 +14,8 @@ from phone.fake_phone import FakePhone
 from phone.faults import Faults, RunnerFaults
 from phone.phone_spec import PhoneSpec
 
+from cnn_export.command_line.packages import install_line
+
 OUT = Path("results.jsonl")
 STAGE = "/data/local/tmp/cnn-bench"
 
@@ -92,11 +94,12 @@ def test_adb_is_missing(
 ) -> None:
     monkeypatch.setenv("ADBUTILS_ADB_PATH", str(tmp_path / "no adb"))
     monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "9")
-    _assert_says(bench("run", model, "--device", "adb"), 5, "pip install 'cnn-export[bench]'")
+    _assert_says(bench("run", model, "--device", "adb"), 5, install_line(["adb"]))
     listed = bench("devices")
     assert listed.code == 0
     assert listed.out.startswith("host ")
-    assert "adb is missing" in listed.err
+    assert "phones          none: adb is missing" in listed.out
+    assert listed.err == ""
 
 
 def test_no_server_answers_at_a_remote_address(bench: Bench, model: Path) -> None:

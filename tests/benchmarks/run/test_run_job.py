@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def test_a_device_is_made_ready_once_and_put_back_however_it_ends(
 
 def test_a_runtime_that_the_device_lacks_is_named_before_anything_runs(request_: Request) -> None:
     class Bare(ScriptedDevice):
-        def require_runtime(self, package: str) -> None:
-            raise TargetUnavailable(f"no {package} here")
+        def require_runtimes(self, packages: Sequence[str]) -> None:
+            raise TargetUnavailable(f"no {packages[0]} here")
 
     device = Bare()
     with pytest.raises(TargetUnavailable, match="no onnxruntime here"):

@@ -128,7 +128,7 @@ def test_a_missing_runtime_names_the_install_line() -> None:
     class Absent(OnnxRuntime):
         package = "no-such-runtime"
 
-    with pytest.raises(TargetUnavailable, match=r"pip install 'cnn-export\[bench\]'"):
+    with pytest.raises(TargetUnavailable, match=r"not installed; run: pip install .*\[run-onnx\]"):
         runtime_version(Absent())
 
 

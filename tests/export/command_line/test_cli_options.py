@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from command_checks import NOT_INSTALLED, SMALL, USAGE, refusal
 
+from cnn_export.command_line.packages import install_line
+
 ONNX = ("-t", "onnx")
 
 
@@ -128,7 +130,5 @@ def test_a_missing_package(
 
     monkeypatch.setattr(metadata, "version", version)
     message = refusal(capfd, NOT_INSTALLED, small_checkpoint, "-t", target, *SMALL, "-o", out)
-    assert message == (
-        f"cnn-export: {package} is not installed; run: pip install 'cnn-export[{target}]'\n"
-    )
+    assert message == (f"cnn-export: {package} is not installed; run: {install_line([target])}\n")
     assert list(out.iterdir()) == []

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
-ROOMS = {"export": "cnn_export"} | {
-    room: f"cnn_export.{room}" for room in ("reparam", "models", "benchmarks")
-}
+from wheel import ROOMS, ROOT, built_wheel
 
 STUDIES = "cnn_export.benchmarks.studies."  # commands of a checkout, not of the wheel
 DATA = {
@@ -27,7 +20,6 @@ DATA = {
     "cnn_export/benchmarks/selfcheck/recorded_noise.npz",
     "cnn_export/models/checkpoints/skipnet_digits.pt",
 }
-_BUILD = "import sys, setuptools.build_meta as m; m.build_wheel(sys.argv[1])"
 
 
 def _packages() -> set[str]:
@@ -47,16 +39,8 @@ def test_every_package_is_declared():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The names in a wheel, built from a copy: setuptools writes beside the sources."""
-    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for room in ROOMS:
-        shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copyfile(ROOT / name, source / name)
-    command = [sys.executable, "-c", _BUILD, str(built)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=300)
-    (file,) = built.glob("*.whl")
-    return set(zipfile.ZipFile(file).namelist())
+    """The names in the wheel."""
+    return set(zipfile.ZipFile(built_wheel(tmp_path_factory.mktemp("built"))).namelist())
 
 
 def test_the_wheel_holds_every_module(wheel: set[str]):

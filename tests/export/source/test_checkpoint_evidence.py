@@ -11,6 +11,7 @@ from checkpoint_trees import Loaded, State, load_tree
 from torch import nn
 from torchvision import models
 
+from cnn_export.command_line.packages import install_line
 from cnn_export.errors import CheckpointError
 from cnn_export.models.key_map import KeyMap, Mapped, Rule
 from cnn_export.source.networks import timm_models
@@ -171,7 +172,7 @@ def _no_timm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_timm")
 def test_without_timm_a_variant_s_name_is_not_taken_for_the_plain_network(state: State) -> None:
     message = _refusal({"state_dict": state, "arch": "resnetblur18"})
-    assert "pip install 'cnn-export[timm]'" in message
+    assert install_line(["timm"]) in message
     assert "--model resnet18" in message
     loaded = load_tree({"state_dict": state, "arch": "run_7"}, model=None)
     assert "timm is not installed" in loaded.notes

@@ -106,7 +106,7 @@ def test_missing_package_names_the_install_line(monkeypatch):
         raise packages.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(packages.metadata, "version", missing)
-    with pytest.raises(TargetUnavailable, match=r"pip install 'cnn-export\[coreml\]'"):
+    with pytest.raises(TargetUnavailable, match=r"not installed; run: pip install .*\[coreml\]"):
         CoreML().versions()
 
 

@@ -18,15 +18,12 @@ from cnn_export.benchmarks.devices.adb.connection.server_connection import (
     receive_text,
     request,
 )
+from cnn_export.command_line.packages import install_line
 from cnn_export.errors import DeviceUnfit, TargetUnavailable, UsageError
 
 DEFAULT_PORT = 5037
 _LOCAL = "127.0.0.1"
 _START_S = 20.0
-_INSTALL = (
-    "adb is missing: pip install 'cnn-export[bench]' (its adbutils brings one along), or"
-    " 'apt-get install adb', or put Android's platform-tools on PATH"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +99,7 @@ class AdbServer:
             except subprocess.TimeoutExpired as error:
                 raise DeviceUnfit(f"adb did not start its server in {_START_S:.0f} s") from error
             except OSError as error:
-                raise TargetUnavailable(_INSTALL) from error
+                raise _adb_is_missing() from error
             if ended.returncode != 0:
                 said.seek(0)
                 raise DeviceUnfit(f"adb cannot start its server: {clean(said.read())}")
@@ -127,12 +124,19 @@ def parse_listing(text: str) -> list[tuple[str, str]]:
     return [(serial, state) for serial, tab, state in split if tab and serial]
 
 
+def _adb_is_missing() -> TargetUnavailable:
+    return TargetUnavailable(
+        f"adb is missing: {install_line(['adb'])} (its adbutils brings one along), or"
+        " 'apt-get install adb', or put Android's platform-tools on PATH"
+    )
+
+
 def _adb_program() -> str:
     try:
         from adbutils import AdbError, adb_path
     except ModuleNotFoundError as error:
-        raise TargetUnavailable(_INSTALL) from error
+        raise _adb_is_missing() from error
     try:
         return adb_path()
     except AdbError as error:
-        raise TargetUnavailable(_INSTALL) from error
+        raise _adb_is_missing() from error
