@@ -6,6 +6,9 @@ import dataclasses
 
 from cnn_export.reparam.passes.affine.fold_affine_into_consumers import FoldAffineIntoConsumers
 from cnn_export.reparam.passes.affine.fold_affine_into_producer import FoldAffineIntoProducer
+from cnn_export.reparam.passes.affine.fold_affine_through_concatenation import (
+    FoldAffineThroughConcatenation,
+)
 from cnn_export.reparam.passes.affine.standalone_batch_norm import StandaloneBatchNorm
 from cnn_export.reparam.passes.borders.constant_border import ConstantBorder
 from cnn_export.reparam.passes.branches.merge_linear_branches import MergeLinearBranches
@@ -106,6 +109,11 @@ PIPELINE: tuple[PipelinePass, ...] = (
     PipelinePass(
         FoldAffineIntoProducer(),
         "after all removals: what stood between a convolution and its normalization is gone by now",
+    ),
+    PipelinePass(
+        FoldAffineThroughConcatenation(),
+        "after FoldAffineIntoProducer, which folds the normalizations of single parts; before "
+        "FoldAffineIntoConsumers, which may leave a sum",
     ),
     PipelinePass(
         FoldAffineIntoConsumers(),

@@ -14,6 +14,7 @@ from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
     AveragePoolsAsConvolutions,
 )
 from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
+from cnn_export.reparam.passes.legalize.explicit_strides import ExplicitStrides
 from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
 from cnn_export.reparam.passes.legalize.geometry.borders_as_pieces import BordersAsPieces
 from cnn_export.reparam.passes.legalize.geometry.nearest_as_copies import NearestAsCopies
@@ -79,6 +80,12 @@ _BORDERS = LegalizationPass(
     "by itself: XNNPACK pads with a constant alone",
 )
 
+_STRIDES = LegalizationPass(
+    ExplicitStrides(),
+    "by itself: the converter reads the stride of a max pool whether it is there or not",
+    always=True,
+)
+
 _HALF = LegalizationPass(
     HalfPrecision(),
     "last: the converter has no precision of its own, and takes the graph's dtypes as they are",
@@ -124,6 +131,7 @@ TFLITE = Legalization(
 EXECUTORCH = Legalization(
     (
         _CARRIED,
+        _STRIDES,
         LegalizationPass(
             PlainSlices(),
             "after CarrySplit, which knows slices as the network has them",
@@ -175,6 +183,7 @@ ONNX = Legalization(
 
 COREML = Legalization(
     (
+        _STRIDES,
         LegalizationPass(
             ExplicitCeilPools(),
             "by itself: on devices, Core ML's overhanging averages were measured to be other than "
@@ -191,6 +200,7 @@ COREML = Legalization(
 
 INT8 = Legalization(
     (
+        _STRIDES,
         LegalizationPass(
             ExplicitCeilPools(("avg",)),
             "before AveragePoolsAsConvolutions, which takes windows of one divisor only",

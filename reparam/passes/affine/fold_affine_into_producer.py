@@ -81,7 +81,7 @@ def _match(
     obstacle = _structural_obstacle(node, producer, written)
     if obstacle or isinstance(affine, str):
         return Refusal(node.name, obstacle or str(affine))
-    folded = _folded(graph_module, producer.operator, affine)
+    folded = folded_weights(graph_module, producer.operator, affine)
     if isinstance(folded, str):
         return Refusal(node.name, folded)
     return _Match(node, producer, *folded)
@@ -134,9 +134,10 @@ def _structural_obstacle(node: fx.Node, producer: _Producer, written: set[fx.Nod
     return None
 
 
-def _folded(
+def folded_weights(
     graph_module: fx.GraphModule, operator: LinearOperator, affine: Affine
 ) -> tuple[torch.Tensor, torch.Tensor] | str:
+    """Return weights and bias of ``affine(operator)``, or why there are none."""
     weight = constant(graph_module, operator.weight)
     bias = constant(graph_module, operator.bias)
     if weight is None or (operator.bias is not None and bias is None):
