@@ -45,11 +45,13 @@ class LiteRT:
             model_path=str(path), num_threads=threads, experimental_op_resolver_type=resolver
         )
         slots, results = _signature_slots(interpreter)
+        dtypes = {each["index"]: each["dtype"] for each in interpreter.get_input_details()}
         for name, value in inputs.items():
             interpreter.resize_tensor_input(slots[name], value.shape)
         interpreter.allocate_tensors()
         for name, value in inputs.items():
-            interpreter.set_tensor(slots[name], value)
+            # The converter stores 64-bit inputs as 32-bit ones.
+            interpreter.set_tensor(slots[name], value.astype(dtypes[slots[name]], copy=False))
         return _LiteRTModel(interpreter, results)
 
 

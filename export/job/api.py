@@ -44,6 +44,7 @@ class Settings(TypedDict, total=False):
         example_inputs: tensors in the order of ``forward``'s arguments; their shapes are traced.
         input_size: side, or (height, width), of an image input of shape (batch, channels, H, W).
         shapes: full input shapes by argument name, instead of ``input_size``.
+        dtypes: beside ``shapes``, the dtypes of inputs that are not float32: ``"int64"``, ….
         batch: batch size, or ``"dynamic"``.
         precision: ``"fp32"``, ``"fp16"``, ``"int8"``, ``"int8-weights"`` or ``"int8-dynamic"``;
             inputs and outputs stay float32 unless ``io`` says otherwise.
@@ -90,6 +91,7 @@ class Settings(TypedDict, total=False):
     example_inputs: Sequence[Tensor] | None
     input_size: int | tuple[int, int] | None
     shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
     batch: int | Literal["dynamic"]
     precision: Precision
     weights: Literal["int8"] | None
@@ -124,7 +126,7 @@ def export(
     """Export a checkpoint file or a module to one or more formats, proven equal or not written.
 
     Args:
-        source: checkpoint path, or a module (put in eval mode) with its weights.
+        source: checkpoint path, or a module with its weights, which stays as it is.
         target: ``"onnx"``, ``"tflite"``, ``"coreml"``, ``"executorch"``, ``"all"``, or several.
         **settings: see :class:`Settings`.
 
@@ -154,6 +156,7 @@ def export(
         allow_pickle=settings.get("allow_pickle", False),
         input_size=_size(settings.get("input_size")),
         shapes=settings.get("shapes", {}),
+        dtypes=settings.get("dtypes", {}),
         examples=None if examples is None else tuple(examples),
         batch=_batch(settings.get("batch", 1)),
         normalize=None if normalize is None else usable_normalization(normalize),

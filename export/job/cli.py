@@ -96,7 +96,7 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     "inputs",
     multiple=True,
     metavar="NAME=SHAPE",
-    help="Shape of one input, e.g. x=1x3x192x256; repeatable.",
+    help="Shape of one input, e.g. x=1x3x192x256 or label=1:int64; repeatable.",
 )
 @click.option("--batch", default="1", show_default=True, metavar="N|dynamic", help="Batch size.")
 @click.option(
@@ -241,10 +241,12 @@ def _parsed(given: dict[str, Any]) -> dict[str, Any]:
     from cnn_export.source.inputs import parse_shape, parse_size
 
     size = given["input_size"]
+    inputs = {k: parse_shape(v) for k, v in _pairs("--input", given.pop("inputs")).items()}
     return {
         "model_args": _pairs("--model-arg", given["model_args"]),
         "input_size": parse_size(size) if size else None,
-        "shapes": {k: parse_shape(v) for k, v in _pairs("--input", given.pop("inputs")).items()},
+        "shapes": {name: shape for name, (shape, _) in inputs.items()},
+        "dtypes": {name: dtype for name, (_, dtype) in inputs.items() if dtype},
         "batch": _batch(given["batch"]),
         "reparam": not given.pop("no_reparam"),
         "identity_tensor_multiplier": _multiplier(given["identity_tensor_multiplier"]),

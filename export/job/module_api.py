@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import math
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import fx, nn
@@ -83,8 +82,7 @@ def _captured(
             f"{type(network).__name__} is traced on example inputs; give one tensor per argument"
         )
     _require_cpu(network)
-    with _eval_mode(network) as evaluated:
-        return capture(evaluated, _ordered(evaluated, given), dynamic_batch=dynamic_batch)
+    return capture(network, _ordered(network, given), dynamic_batch=dynamic_batch)
 
 
 def _network(source: nn.Module | ExportedProgram) -> nn.Module:
@@ -128,21 +126,6 @@ def _by_name(module: nn.Module, given: Mapping[str, torch.Tensor]) -> tuple[torc
         missing = next(name for name in leading if name not in given)
         raise InputRefused(f"example_inputs lack {missing!r}; give the arguments before it too")
     return tuple(given[name] for name in leading)
-
-
-@contextlib.contextmanager
-def _eval_mode(network: nn.Module) -> Generator[nn.Module]:
-    """Put the module into evaluation mode for a while; every submodule's own mode comes back."""
-    if isinstance(network, fx.GraphModule):
-        # torch.export's own modules refuse eval(); a copy of the graph shares the tensors.
-        yield copied(network)
-        return
-    modes = {module: module.training for module in network.modules()}
-    try:
-        yield network
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def _require_cpu(network: nn.Module) -> None:

@@ -10,10 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import sysconfig
-import traceback
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,6 +22,13 @@ from torch.fx.graph import CodeGen
 from cnn_export.errors import InputRefused
 from cnn_export.program.calling_convention import OutputTree
 from cnn_export.program.dynamic_batch import batch_obstacle, batch_shapes
+from cnn_export.program.network_copy import network_copy
+from cnn_export.program.obstacles import refuse_obstacles, value_obstacle
+from cnn_export.program.output_structures import flatten, make_known
+from cnn_export.program.output_structures import output_names as named_outputs
+from cnn_export.program.plain_layout import plain_layout, store_plainly
+from cnn_export.program.regions import inline_regions
+from cnn_export.program.source_lines import error_line
 from cnn_export.program.tensors import TensorSpec
 from cnn_export.program.whole_numbers import whole_outputs
 
@@ -37,11 +41,6 @@ _BATCH_TRACED = 16
 One would be specialised, and below 16 torch's choice of convolution kernel bounds the batch at
 15 when the program is decomposed later (measured: ExecuTorch then plans memory for 15).
 """
-
-
-_INSTALLED = ("stdlib", "platstdlib", "purelib", "platlib")
-_NOT_THE_NETWORK = ("<", __file__, *(sysconfig.get_path(kind) for kind in _INSTALLED))
-"""How the file names of generated code, this module and installed packages begin."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,24 +93,27 @@ def capture(
     *,
     dynamic_batch: bool = False,
 ) -> Program:
-    """Trace ``module`` (set to ``eval``) into a :class:`Program`.
+    """Trace a copy of ``module``, in evaluation mode, into a :class:`Program`.
 
-    Inputs are named after the arguments of ``forward``; outputs after the keys of a returned
-    dict, else ``output`` (one) or ``output_0``, ``output_1``, … (several).
+    Inputs are named after the arguments of ``forward``; outputs after the keys of a returned dict
+    or the fields of a dataclass, else ``output`` (one) or ``output_0``, ``output_1``, … (several).
 
     Raises:
         InputRefused: the module cannot be traced with these inputs, or what it returns cannot
             be named outputs; says why and, where known, at which line of the network.
     """
-    module.eval()
-    inputs = tuple(example_inputs)
+    given, module = module, network_copy(module)
+    inputs = tuple(plain_layout(tensor.detach()) for tensor in example_inputs)
     if dynamic_batch:
         inputs = tuple(torch.cat([t[:1]] * _BATCH_TRACED) for t in inputs)
+    _run_once(given, inputs)
     exported = _trace(module, inputs, dynamic_batch)
     graph_module, output_tree = _flat_graph_module(exported)
+    refuse_obstacles(graph_module, type(given).__name__)
+    store_plainly(graph_module)
     names = _input_names(module, graph_module)
     values = _output_values(graph_module)
-    output_names = _output_names(exported, len(values))
+    output_names = named_outputs(exported.call_spec.out_spec, len(values))
     _require_distinct([*names, *output_names])
     return Program(
         graph_module=graph_module,
@@ -146,6 +148,33 @@ def export_graph(
         )
 
 
+def _run_once(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    """Call a copy of the network, before it is traced.
+
+    What functions and classes remember (a grid under ``lru_cache``) then has values, where a trace
+    would leave it without any, and a shape that the network does not take is told from what
+    cannot be traced.
+
+    Raises:
+        InputRefused: the network fails; says where and why.
+    """
+    if isinstance(module, fx.GraphModule):
+        return  # a graph remembers nothing
+    try:
+        with torch.no_grad():
+            make_known(network_copy(module)(*inputs))
+    except (Exception, SystemExit) as error:
+        raise InputRefused(
+            f"{type(module).__name__}{_network_line(error)} fails at input {_sizes(inputs)}: "
+            f"{_first_line(error)}; give a shape it takes (--input-size, --input) or "
+            "change the network"
+        ) from error
+
+
+def _sizes(inputs: Sequence[torch.Tensor]) -> str:
+    return ", ".join("x".join(map(str, tensor.shape)) for tensor in inputs)
+
+
 def _trace(
     module: nn.Module, inputs: tuple[torch.Tensor, ...], dynamic_batch: bool
 ) -> ExportedProgram:
@@ -160,19 +189,20 @@ def _trace(
                 f"{type(module).__name__} cannot take every batch from 1 to {BATCH_MAX}: "
                 f"{obstacle}; export it for one batch size or change the network"
             ) from error
-        sizes = ", ".join("x".join(map(str, t.shape)) for t in inputs)
         raise InputRefused(
-            f"{type(module).__name__}{_network_line(error)} cannot be traced at input {sizes}: "
-            f"{_first_line(error)}; give a shape it takes (--input-size, --input) or "
-            "change the network"
+            f"{type(module).__name__}{_network_line(error)} cannot be traced at input "
+            f"{_sizes(inputs)}: "
+            f"{value_obstacle(error) or _untraceable(error)}"
         ) from error
 
 
+def _untraceable(error: BaseException) -> str:
+    return f"{_first_line(error)}; it runs, and torch.export cannot follow it: change that line"
+
+
 def _network_line(error: BaseException) -> str:
-    """Return `` at file.py:LINE`` of the network's innermost frame, where it is the user's own."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_NETWORK)]
-    return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
+    line = error_line(error)
+    return f" at {line}" if line else ""
 
 
 def _first_line(error: BaseException) -> str:
@@ -185,6 +215,8 @@ def _flat_graph_module(exported: ExportedProgram) -> tuple[fx.GraphModule, Outpu
     unlifted = exported.module(check_guards=False)
     graph = unlifted.graph
     graph.set_codegen(CodeGen())
+    inline_regions(unlifted)
+    _drop_kept(graph)
     output = graph.output_node()
     leaves = dict(enumerate(flatten(output.args[0])))
     kept = {position: value for position, value in leaves.items() if value is not None}
@@ -199,13 +231,18 @@ def _flat_graph_module(exported: ExportedProgram) -> tuple[fx.GraphModule, Outpu
     return fx.GraphModule(unlifted, graph, class_name="Program"), tree
 
 
-def flatten(value: Any) -> list[Any]:
-    """Return the leaves of nested tuples, lists and dicts, in order."""
-    if isinstance(value, (list, tuple)):
-        return [leaf for item in value for leaf in flatten(item)]
-    if isinstance(value, dict):
-        return [leaf for item in value.values() for leaf in flatten(item)]
-    return [value]
+def _drop_kept(graph: fx.Graph) -> None:
+    """Remove what the network only keeps, in a buffer that it does not read, for a later call."""
+    for node in graph.find_nodes(op="call_function", target=torch.ops.aten.copy_.default):
+        kept = node.args[0]
+        if isinstance(kept, fx.Node) and kept.op == "get_attr" and not node.users:
+            readers = [
+                user
+                for each in graph.find_nodes(op="get_attr", target=kept.target)
+                for user in each.users
+            ]
+            if readers == [node]:
+                graph.erase_node(node)
 
 
 def _input_names(module: nn.Module, graph_module: fx.GraphModule) -> list[str]:
@@ -220,14 +257,6 @@ def _input_names(module: nn.Module, graph_module: fx.GraphModule) -> list[str]:
     if len(declared) < len(placeholders):
         return placeholders
     return declared[: len(placeholders)]
-
-
-def _output_names(exported: ExportedProgram, count: int) -> list[str]:
-    spec = exported.call_spec.out_spec
-    mappings = (dict, OrderedDict)
-    if spec and spec.type in mappings and spec.num_leaves == count == spec.num_children:
-        return [str(key) for key in spec.context]
-    return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
 
 
 def _output_values(graph_module: fx.GraphModule) -> list[torch.Tensor]:

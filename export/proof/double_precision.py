@@ -10,7 +10,6 @@ floating dtypes (a half-precision island) keep their effect.
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Generator
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from cnn_export.program.network_copy import network_copy
 from cnn_export.reparam.graph.precision import cast_stored, default_dtype
 
 _TENSOR: Any = torch.Tensor
@@ -29,7 +29,7 @@ _DTYPE_OF = _TENSOR.dtype.__get__
 
 def double_copy(module: nn.Module) -> nn.Module:
     """Return a copy whose stored float32 tensors are float64, to be run inside :func:`doubled`."""
-    duplicate = copy.deepcopy(module)
+    duplicate = network_copy(module)
     cast_stored(duplicate, torch.float32, torch.float64)
     return duplicate
 

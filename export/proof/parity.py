@@ -15,7 +15,9 @@ from torch import nn
 
 from cnn_export.errors import InputRefused, ParityError
 from cnn_export.program.layout import from_artifact, to_artifact
-from cnn_export.program.program import Program, flatten
+from cnn_export.program.network_copy import network_copy
+from cnn_export.program.output_structures import flatten
+from cnn_export.program.program import Program
 from cnn_export.program.tensors import Array, Layout, Precision, Session, Tensors, TensorSpec
 from cnn_export.proof.double_precision import double_copy, doubled
 from cnn_export.proof.probes import Probe
@@ -99,7 +101,8 @@ def _float32_results(
     module: nn.Module, probes: Sequence[Probe], outputs: tuple[TensorSpec, ...]
 ) -> list[Tensors]:
     try:
-        return [_run(module, probe, outputs, torch.float32) for probe in probes]
+        single = network_copy(module)
+        return [_run(single, probe, outputs, torch.float32) for probe in probes]
     except Exception as error:  # whatever the user's own forward raises
         raise InputRefused(
             f"the network itself fails on a probe: {type(error).__name__}: {error}"

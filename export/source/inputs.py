@@ -10,12 +10,19 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from cnn_export.errors import UsageError
+from cnn_export.errors import UsageError, nearest
 from cnn_export.proof.probes import PROBE_SEED
 from cnn_export.source.request import SourceRequest
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _MAX_ELEMENTS = 2**28
+_DTYPES = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        *(torch.float32, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8),
+        torch.bool,
+    )
+}
 
 
 def positive_number(text: str) -> int | None:
@@ -39,24 +46,35 @@ def parse_size(text: str) -> tuple[int, int]:
             raise UsageError(f"--input-size {text!r} is not a size; write 224 or HEIGHTxWIDTH")
 
 
-def parse_shape(text: str) -> tuple[int, ...]:
-    """Return the shape of ``1x3x192x256``.
+def parse_shape(text: str) -> tuple[tuple[int, ...], str | None]:
+    """Return the shape and the dtype, if one is named, of ``1x3x192x256`` or ``1:int64``.
 
     Raises:
-        UsageError: not a shape.
+        UsageError: not a shape, or no dtype of an input.
     """
-    sizes = [positive_number(part) for part in text.split("x")]
+    written, separator, dtype = text.partition(":")
+    sizes = [positive_number(part) for part in written.split("x")]
     shape = tuple(size for size in sizes if size is not None)
     if len(shape) < len(sizes):
         raise UsageError(f"--input {text!r} is not a shape; write for example 1x3x224x224")
-    return shape
+    return shape, dtype if separator else None
 
 
-def example_inputs(shapes: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, ...]:
-    """Return seeded standard normal float32 tensors of these shapes.
+def _dtype(name: str) -> torch.dtype:
+    if name not in _DTYPES:
+        raise UsageError(
+            f"inputs of {name!r} do not exist; choose {', '.join(_DTYPES)}.{nearest(name, _DTYPES)}"
+        )
+    return _DTYPES[name]
+
+
+def example_inputs(
+    shapes: Sequence[tuple[int, ...]], dtypes: Sequence[str] = ()
+) -> tuple[torch.Tensor, ...]:
+    """Return seeded tensors of these shapes: standard normal in float32, others zeros and ones.
 
     Raises:
-        UsageError: a shape is larger than any network input.
+        UsageError: a shape is larger than any network input, or there is no such dtype.
     """
     for shape in shapes:
         if math.prod(shape) > _MAX_ELEMENTS:
@@ -65,7 +83,17 @@ def example_inputs(shapes: Sequence[tuple[int, ...]]) -> tuple[torch.Tensor, ...
                 "choose a smaller --input-size, --input or --batch"
             )
     generator = torch.Generator().manual_seed(PROBE_SEED)
-    return tuple(torch.randn(shape, generator=generator) for shape in shapes)
+    named = (*dtypes, *["float32"] * (len(shapes) - len(dtypes)))
+    given = zip(shapes, named, strict=True)
+    return tuple(_example(shape, _dtype(dtype), generator) for shape, dtype in given)
+
+
+def _example(
+    shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator
+) -> torch.Tensor:
+    if dtype == torch.float32:
+        return torch.randn(shape, generator=generator)
+    return torch.randint(0, 2, shape, generator=generator).to(dtype)
 
 
 def program_inputs(
@@ -85,10 +113,12 @@ def program_inputs(
     ways = (request.shapes, request.input_size, request.examples)
     if sum(bool(way) for way in ways) > 1:
         raise UsageError("--input-size, --input and example_inputs exclude one another; give one")
+    _refuse_lone_dtypes(request)
     if request.shapes:
-        shapes = ordered_shapes(request.shapes, _arguments(network, len(request.shapes)))
+        expected = _arguments(network, len(request.shapes))
+        shapes = ordered_shapes(request.shapes, expected)
         _refuse_contradiction(request, shapes)
-        return example_inputs(shapes)
+        return example_inputs(shapes, [request.dtypes.get(each, "float32") for each in expected])
     examples = request.examples or known_examples
     if request.input_size is None and examples is not None:
         _refuse_contradiction(request, [tuple(t.shape) for t in examples])
@@ -101,6 +131,15 @@ def program_inputs(
     channels, *size = known_size or (3, 0, 0)
     height, width = request.input_size or (size[0], size[1])
     return example_inputs([(request.batch or 1, channels, height, width)])
+
+
+def _refuse_lone_dtypes(request: SourceRequest) -> None:
+    for name in request.dtypes:
+        if name not in request.shapes:
+            raise UsageError(
+                f"dtypes name {name!r}, which has no shape; give both"
+                f".{nearest(name, request.shapes)}"
+            )
 
 
 def _refuse_contradiction(request: SourceRequest, shapes: Sequence[tuple[int, ...]]) -> None:

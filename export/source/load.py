@@ -36,7 +36,7 @@ class _Known:
 
 
 def load(request: SourceRequest) -> SourceModel:
-    """Load the checkpoint, or take the module as it is (in eval mode), and settle what it takes.
+    """Load the checkpoint, or take the module as it is, and settle what it takes.
 
     Raises:
         CheckpointError: as :func:`~cnn_export.source.checkpoint.load_model`.
@@ -74,7 +74,6 @@ def load(request: SourceRequest) -> SourceModel:
 def _in_memory(request: SourceRequest, module: nn.Module) -> _Known:
     if request.model or request.model_args or request.weights_key or request.allow_pickle:
         raise UsageError("model, model_args, weights_key and allow_pickle are for checkpoint files")
-    module.eval()
     origin = Origin("", None, type(module).__name__, {}, "module")
     return _Known(module, origin, getattr(module, ARGUMENT, 1))
 
@@ -148,7 +147,7 @@ def _taking_pixels(
         notes.append(
             f"{known.normalization.text} is known of the checkpoint and not used: check --normalize"
         )
-    return FromPixels(known.module).eval(), normalization, tuple(notes)
+    return FromPixels(known.module), normalization, tuple(notes)
 
 
 def _first_input(network: nn.Module) -> str:

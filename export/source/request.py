@@ -23,7 +23,8 @@ class SourceRequest:
 
     ``network`` is a checkpoint path or a module. ``weights_key`` leads to the tensors in the file,
     where it holds several sets of them. ``input_size`` is (height, width); ``shapes`` gives full
-    shapes by input name instead, and ``examples`` real tensors. ``batch`` of None is the dynamic
+    shapes by input name instead, ``dtypes`` those that are not float32, and ``examples`` real
+    tensors. ``batch`` of None is the dynamic
     batch. ``takes_pixels`` makes the network take raw pixels, 0 to 255, and do what normalization
     is known itself; ``normalize`` does so and states it. ``identity_tensor_multiplier`` states what
     the network was trained with, or, with ``approximate``, what it shall have instead.
@@ -38,6 +39,7 @@ class SourceRequest:
     shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(
         default_factory=dict[str, tuple[int, ...]]
     )
+    dtypes: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
     examples: tuple[Tensor, ...] | None = None
     batch: int | None = 1
     normalize: Normalization | None = None

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import PurePath
 from typing import Any
 
 from torch import fx
 from torch._ops import OpOverload
 
+from cnn_export.program.source_lines import source_line
 from cnn_export.targets.base import OpRefusal
-
-_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_LIBRARY = "/torch/"
-
 
 _DUMP = re.compile(
     r"m?hlo\b|m?hlo\.|stablehlo|mlir|loc\(|%\w+ ?=|site-packages|/torch/| at 0x", re.IGNORECASE
@@ -32,17 +28,6 @@ def plain(error: BaseException) -> str:
     if not lines or len(lines[0]) > _LONGEST or _DUMP.search(lines[0]):
         return ""
     return f": {lines[0]}"
-
-
-def source_line(node: fx.Node) -> str | None:
-    """Return ``file.py:LINE`` of the user's innermost frame behind a node, where known."""
-    trace = node.meta.get("stack_trace")
-    frames = _FRAME.findall(trace) if isinstance(trace, str) else []
-    own = [frame for frame in frames if _LIBRARY not in PurePath(frame[0]).as_posix()]
-    if not own:
-        return None
-    path, line = own[-1]
-    return f"{path}:{line}"
 
 
 def unknown_operators(

@@ -36,9 +36,10 @@ def register(
 ) -> str:
     """Add a tensor under a fresh name without dots and return the name.
 
-    Floating weights become parameters, all other tensors buffers.
+    Floating weights become parameters, all other tensors buffers. They are stored in C order:
+    converters copy other layouts, and litert-torch takes such copies for one another.
     """
-    name = _fresh_name(graph_module, hint)
+    name, tensor = _fresh_name(graph_module, hint), tensor.contiguous()
     if is_weight and tensor.is_floating_point():
         graph_module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
     else:

@@ -277,7 +277,7 @@ class Deciding(nn.Module):
         (networks.SmallNet(), {"imgae": IMAGE}, "no argument 'imgae'. Did you mean 'image'"),
         (networks.TwoInTwoOut(), {"mask": MASK}, "lack 'image'"),
         (networks.SmallNet().to("meta"), (IMAGE,), "conv.weight is on meta; move the network"),
-        (networks.SmallNet(), (IMAGE[:, :2],), "cannot be traced at input 1x2x17x24"),
+        (networks.SmallNet(), (IMAGE[:, :2],), "fails at input 1x2x17x24"),
         (capture(networks.small_net(), (IMAGE,)), (IMAGE,), "a program has its own inputs"),
     ],
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import nn
@@ -53,8 +52,7 @@ def prepare(
         UsageError: ``options`` name a layer that is not there.
     """
     inputs = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else example_inputs
-    with _in_eval_mode(module):
-        traced = capture(module, inputs, dynamic_batch=dynamic_batch)
+    traced = capture(module, inputs, dynamic_batch=dynamic_batch)
     reparameterize_graph(traced.graph_module, (*DEFAULT_PASSES, *_INT8_PASSES))
     program = _traced_again(traced)
     own_tensors(program.graph_module)
@@ -75,14 +73,3 @@ def _traced_again(program: Program) -> Program:
 def _batches(calibration: Calibration, count: int) -> Iterator[Sequence[torch.Tensor]]:
     for batch in calibration:
         yield (batch,) if isinstance(batch, torch.Tensor) else tuple(batch)[:count]
-
-
-@contextlib.contextmanager
-def _in_eval_mode(module: nn.Module) -> Generator[None]:
-    """Let tracing put the module into evaluation mode; every submodule's own mode comes back."""
-    modes = {each: each.training for each in module.modules()}
-    try:
-        yield
-    finally:
-        for each, training in modes.items():
-            each.training = training

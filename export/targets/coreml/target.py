@@ -102,6 +102,7 @@ class CoreML:
             OperatorRefused: coremltools refuses an operator, or the evaluator knows no kernel.
         """
         from cnn_export.targets.coreml.conversion import convert
+        from cnn_export.targets.coreml.input_types import with_known_inputs
         from cnn_export.targets.coreml.interface import name_interface, refuse_names
         from cnn_export.targets.coreml.package import describe, write_package
 
@@ -110,6 +111,7 @@ class CoreML:
         inputs = [spec.name for spec in program.inputs]
         outputs = [spec.name for spec in program.outputs]
         refuse_names([*inputs, *outputs])
+        program = with_known_inputs(program)
         _refuse_inputs(program, options)
         spec, weights = convert(program, options)
         name_interface(spec, inputs, outputs)

@@ -88,8 +88,12 @@ class TFLite:
 
         runner: Any = Interpreter(model_path=str(path)).get_signature_runner()
 
+        dtypes = {name: each["dtype"] for name, each in runner.get_input_details().items()}
+
         def run(inputs: Tensors) -> Tensors:
-            return {name: np.asarray(value) for name, value in runner(**inputs).items()}
+            # The converter stores 64-bit inputs as 32-bit ones.
+            given = {name: np.asarray(value, dtypes.get(name)) for name, value in inputs.items()}
+            return {name: np.asarray(value) for name, value in runner(**given).items()}
 
         return run
 

@@ -36,8 +36,17 @@ def test_refused(settings: dict[str, Any], message: str, out: Path) -> None:
     assert message in str(error)
 
 
-class Counting(nn.Module):
-    """Keeps a result, which no copy of the module can take along."""
+class WantsFourBytes(nn.Module):
+    """Does not run in float64."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        if image.element_size() != torch.float32.itemsize:
+            raise TypeError("give 32-bit floats")
+        return image * 2
+
+
+class Keeping(nn.Module):
+    """Keeps a result of autograd, which torch does not copy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +69,8 @@ class NamesFloat32(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("module", "dtype"), [(Counting(), "float32"), (NamesFloat32(), "float64")]
+    ("module", "dtype"),
+    [(WantsFourBytes(), "float32"), (Keeping(), "float64"), (NamesFloat32(), "float64")],
 )
 def test_the_manifest_says_what_the_reference_ran_in(
     module: nn.Module, dtype: str, out: Path

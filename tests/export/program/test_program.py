@@ -120,7 +120,7 @@ def test_eval_mode_whatever_mode_the_module_was_in() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.9))
     module = networks.seeded(module).train()
     program = capture(module, [IMAGE])
-    assert not module.training
+    assert module.training
     assert torch.equal(program.graph_module(IMAGE)[0], module.eval()(IMAGE))
 
 
@@ -180,22 +180,27 @@ def _exit(y: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("forward", "said"),
-    [(_branch, "data-dependent"), (_exit, "not for torch.float32")],
+    ("forward", "told", "said"),
+    [
+        (_branch, "cannot be traced", "data-dependent"),
+        (_exit, "fails", "not for torch.float32; give a shape it takes"),
+    ],
 )
-def test_what_cannot_be_traced_is_refused_with_its_line(forward: Forward, said: str) -> None:
+def test_what_cannot_be_traced_is_refused_with_its_line(
+    forward: Forward, told: str, said: str
+) -> None:
     with pytest.raises(InputRefused) as caught:
         capture(Returning(forward), [IMAGE])
     message = str(caught.value)
     line = inspect.getsourcelines(forward)[1] + 1
     assert caught.value.exit_code == 4
     assert "\n" not in message
-    assert f"Returning at {__file__}:{line} cannot be traced at input 1x3x7x11" in message
+    assert f"Returning at {__file__}:{line} {told} at input 1x3x7x11: " in message
     assert said in message
 
 
 def test_a_wrong_number_of_inputs_is_refused() -> None:
-    with pytest.raises(InputRefused, match="TwoInTwoOut cannot be traced") as caught:
+    with pytest.raises(InputRefused, match="TwoInTwoOut fails at input") as caught:
         capture(networks.two_in_two_out(), [IMAGE])
     assert "\n" not in str(caught.value)
 

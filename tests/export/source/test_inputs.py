@@ -30,8 +30,9 @@ def test_positive_number(text: str, number: int | None) -> None:
 def test_sizes_and_shapes() -> None:
     assert parse_size("224") == (224, 224)
     assert parse_size("192x256") == (192, 256)
-    assert parse_shape("1x3x192x256") == (1, 3, 192, 256)
-    assert parse_shape("7") == (7,)
+    assert parse_shape("1x3x192x256") == ((1, 3, 192, 256), None)
+    assert parse_shape("7") == ((7,), None)
+    assert parse_shape("1x5:int64") == ((1, 5), "int64")
 
 
 def test_example_inputs_are_seeded_and_normal() -> None:
