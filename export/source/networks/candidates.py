@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
 
-from cnn_export.errors import CheckpointError, UsageError
+from cnn_export.errors import CheckpointError, UsageError, nearest
 from cnn_export.source.networks.building import build_empty
 from cnn_export.source.recorded.recorded import described
+
+_DECIMAL_COMMA = re.compile(r"(-?\d+),(\d+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,13 +91,36 @@ class Candidate:
             )
         except (Exception, SystemExit) as error:
             lines = str(error).strip().splitlines() or [""]
-            raise UsageError(
-                f"{self} cannot be built: {type(error).__name__}: {lines[0]};"
-                " check --model and --model-arg"
-            ) from error
+            unforeseen = f"{type(error).__name__}: {lines[0]}; check --model and --model-arg"
+            why = self._misspelled() or unforeseen
+            raise UsageError(f"{self} cannot be built: {why}") from error
         if not isinstance(made, nn.Module):
             raise UsageError(
                 f"{self.label} returned a {type(made).__name__}, not a torch.nn.Module;"
                 " name a callable that builds the network"
             )
         return made
+
+    def _misspelled(self) -> str | None:
+        """Return what is wrong with the spelling of an argument, if anything can be seen."""
+        for name, value in self.arguments.items():
+            if isinstance(value, str) and (comma := _DECIMAL_COMMA.fullmatch(value)):
+                return f"{name}={value} is text: write {name}={comma[1]}.{comma[2]}"
+        known = self._parameters()
+        unknown = next((name for name in self.arguments if known and name not in known), None)
+        if unknown is None:
+            return None
+        shown = {value: key for key, value in self.aliases.items()}
+        return (
+            f"it takes no argument {unknown!r}.{nearest(unknown, (shown.get(n, n) for n in known))}"
+        )
+
+    def _parameters(self) -> tuple[str, ...]:
+        """Return the names the builder takes; none where it takes any, or does not tell."""
+        try:
+            parameters = inspect.signature(self.build).parameters.values()
+        except (TypeError, ValueError):
+            return ()
+        if any(each.kind is each.VAR_KEYWORD for each in parameters):
+            return ()
+        return tuple(each.name for each in parameters)

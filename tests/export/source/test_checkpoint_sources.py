@@ -131,6 +131,8 @@ def test_wrong_model(model: str, said: str, folder: Path) -> None:
         ("user_net:Net", {"depth": "3"}, "unexpected keyword argument 'depth'"),
         ("mobilenet_v2", {"depth": "3"}, "unexpected keyword argument 'depth'"),
         ("mobilenet_v2", {"weights": "DEFAULT"}, "--model-arg weights is not taken"),
+        ("skipnet", {"widht": "0.5"}, "takes no argument 'widht'. Did you mean 'width'?"),
+        ("skipnet", {"width": "0,2"}, "width=0,2 is text: write width=0.2"),
         ("timm:ghostnet_100", {"pretrained": "true"}, "--model-arg pretrained is not taken"),
     ],
 )
