@@ -25,3 +25,8 @@ class Published:
     top1_percent: float | None = None
     input_size: tuple[int, int, int] = (3, 224, 224)
     note: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """Whether anybody states how large it is."""
+        return self.params_m is not None or self.macs_m is not None

@@ -21,6 +21,7 @@ from cnn_export.benchmarks.studies.field.rows import (
     as_line,
     from_line,
     merged,
+    open_targets,
     read_job,
 )
 
@@ -42,8 +43,8 @@ class Job:
 
 def carry_out(jobs: Sequence[Job], results: Path, doing: str) -> list[Row]:
     """Do the jobs whose row is not in ``results`` yet, and return all rows there."""
-    done = {row.file: row.cells.keys() for row in rows_in(results)}
-    left = [job for job in jobs if not set(job.targets) <= done.get(job.file, set[str]())]
+    done = {row.file: row for row in rows_in(results)}
+    left = [job for job in jobs if open_targets(done.get(job.file), job.targets)]
     for job in track(left, doing, console=Console(stderr=True), disable=not left):
         try:
             row = _row(job)

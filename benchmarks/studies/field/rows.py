@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from cnn_export.benchmarks.studies.field.ratios import Ratio
 
 _OWN_ENDINGS = (0, 2, 3, 4)
 """Exit codes of ``cnn-export`` that say something of the checkpoint, not of the machine."""
@@ -18,7 +20,8 @@ class Cell:
     """One target: ``refusal`` is empty where an artifact was written.
 
     ``relative_error`` is the largest of any probe and output, over the output's root mean square.
-    ``bare`` is what the vendor's own call came to, where that was asked.
+    ``bare`` is what the vendor's own call came to, and ``ratio`` the time in terms of another
+    file's, where that was asked.
     """
 
     refusal: str = ""
@@ -27,6 +30,7 @@ class Cell:
     relative_error: float | None = None
     operators: int | None = None
     bare: Bare | None = None
+    ratio: Ratio | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,17 +76,33 @@ def read_job(file: str, network: str, targets: tuple[str, ...], ended: Ended) ->
         return Row(file, network, said, None, {t: Cell(refusal=said) for t in targets})
     result: Mapping[str, Any] = json.loads(ended.output)
     made = {each["manifest"]["target"]: each["manifest"] for each in result["artifacts"]}
-    refusals, bare = result["refusals"], result.get("bare", {})
+    refusals = result["refusals"]
     cells = {
         target: _cell(made[target]) if target in made else Cell(str(refusals.get(target, said)))
         for target in targets
     }
     cells = {
-        target: dataclasses.replace(cell, bare=_bare(bare.get(target)))
+        target: dataclasses.replace(
+            cell, **_beside({kind: result.get(kind, {}).get(target) for kind in _BESIDE})
+        )
         for target, cell in cells.items()
     }
     macs = next((manifest["macs"] for manifest in made.values()), None)
     return Row(file, network, "", macs, cells)
+
+
+def open_targets(row: Row | None, wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the targets of which nothing is known: not asked, or ended by the refusal of another.
+
+    One call writes all of its artifacts or none.
+    """
+    cells = row.cells if row else {}
+    return tuple(each for each in wanted if each not in cells or _ended_by_another(each, cells))
+
+
+def _ended_by_another(target: str, cells: Mapping[str, Cell]) -> bool:
+    named = cells[target].refusal.partition(": ")[0]
+    return named in cells and named != target
 
 
 def as_line(row: Row) -> str:
@@ -108,12 +128,16 @@ def merged(rows: Sequence[Row]) -> list[Row]:
 
 
 def _read(cell: Mapping[str, Any]) -> Cell:
-    plain = {name: value for name, value in cell.items() if name != "bare"}
-    return Cell(**plain, bare=_bare(cell.get("bare")))
+    plain = {name: value for name, value in cell.items() if name not in _BESIDE}
+    return Cell(**plain, **_beside(cell))
 
 
-def _bare(read: Mapping[str, Any] | None) -> Bare | None:
-    return None if read is None else Bare(**read)
+_BESIDE: Mapping[str, Callable[..., Any]] = {"bare": Bare, "ratio": Ratio}
+
+
+def _beside(held: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands beside the artifact's own figures, where it does."""
+    return {name: kind(**held[name]) for name, kind in _BESIDE.items() if held.get(name)}
 
 
 def _cell(manifest: Mapping[str, Any]) -> Cell:

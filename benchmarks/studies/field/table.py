@@ -58,10 +58,16 @@ def _cell(cell: Cell | None, reasons: list[str]) -> str:
         if cell.refusal not in reasons:
             reasons.append(cell.refusal)
         return f"no [{reasons.index(cell.refusal) + 1}]{_bare_alone(cell)}"
-    parts = "" if cell.partitions is None else f"{cell.partitions} part."
-    outside = f"{cell.outside} outside" if cell.outside else ""
     error = "" if cell.relative_error is None else f"{cell.relative_error:.1e}"
-    return ", ".join(filter(None, [parts, outside, error, _operators(cell)])) or "yes"
+    return ", ".join(filter(None, [partitions(cell), error, _operators(cell)])) or "yes"
+
+
+def partitions(cell: Cell) -> str:
+    """Return the partitions of a file and the operators outside, or why there is no file."""
+    if cell.refusal:
+        return f"no: {cell.refusal}"
+    parts = "" if cell.partitions is None else f"{cell.partitions} part."
+    return f"{parts}, {cell.outside} outside" if cell.outside else parts
 
 
 def _bare_alone(cell: Cell) -> str:

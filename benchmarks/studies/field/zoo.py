@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from cnn_export.benchmarks.studies.field.jobs import Job, carry_out
+from cnn_export.benchmarks.studies.field.pages import page_with
 from cnn_export.benchmarks.studies.field.rows import Row
 from cnn_export.benchmarks.studies.field.table import markdown, shares
 from cnn_export.targets import TARGETS
@@ -41,8 +42,6 @@ WHOLE = (
 
 README = Path(__file__).with_name("README.md")
 RESULTS = Path(__file__).with_name("zoo.jsonl")
-START = "<!-- written by cnn_export.benchmarks.studies.field.zoo --write -->\n"
-END = "<!-- end -->\n"
 _WORKER = "cnn_export.benchmarks.studies.field.zoo_job"
 
 
@@ -68,9 +67,7 @@ def table(rows: list[Row]) -> str:
 
 def readme_with(text: str) -> str:
     """Return the README with this text between its marks."""
-    before, _, rest = README.read_text("utf-8").partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{text}\n{END}{after}"
+    return page_with(README, "cnn_export.benchmarks.studies.field.zoo --write", text)
 
 
 def _job(name: str, targets: tuple[str, ...]) -> Job:

@@ -12,15 +12,19 @@ from cnn_export.benchmarks.studies.field.networks.written import WRITTEN
 from cnn_export.benchmarks.studies.field.trained_like import trained_like
 from cnn_export.command_line.packages import require
 from cnn_export.errors import UsageError, nearest
+from cnn_export.models import create
+from cnn_export.source.networks.listed_models import listed_models
 
 _SIDE = 96
+_PUBLISHED = "published"
 
 
 def built(name: str) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     """Return a network with trained-like values and its inputs, the same ones each time.
 
     It was never called, as one whose checkpoint has just been loaded: what ``forward`` keeps is not
-    there. ``timm:NAME@SIDE`` and ``torchvision:NAME@SIDE`` are built at that side, 96 without.
+    there. ``timm:NAME@SIDE`` and ``torchvision:NAME@SIDE`` are built at that side, 96 without;
+    ``published:NAME`` is one of ``cnn-export --list-models``, built at the size listed there.
 
     Raises:
         UsageError: no such network.
@@ -35,6 +39,9 @@ def built(name: str) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
 
 def _found(name: str) -> tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...]]:
     source, _, rest = name.rpartition(":")
+    if source == _PUBLISHED:
+        sizes = [row.input_size for row in listed_models() if row.name == rest]
+        return lambda: create(rest), ((1, *(sizes[0] if sizes else ())),)
     if source in _PACKAGES:
         known, _, side = rest.partition("@")
         size = int(side or _SIDE)

@@ -7,13 +7,17 @@ Every published variant is counted on the meta device, a fifth of a second each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from torchvision import models
 
 import cnn_export.models
+from cnn_export.benchmarks.studies.field.jobs import rows_in
+from cnn_export.benchmarks.studies.field.pages import page_with
+from cnn_export.benchmarks.studies.field.published import RESULTS, columns
+from cnn_export.benchmarks.studies.field.rows import Row
 from cnn_export.models.listing.figures import Figures, figures
 from cnn_export.models.published import Published
 from cnn_export.models.registry import Architecture, architectures
@@ -22,12 +26,7 @@ from cnn_export.source.networks.torchvision_families import torchvision_names
 
 Count = Callable[[Architecture, Published], Figures]
 README = Path(cnn_export.models.__file__).parent / "README.md"
-START = "<!-- written by cnn_export.benchmarks.studies.recognition.list_of_models -->\n"
-END = "<!-- end -->\n"
-_HEAD = (
-    "| network | parameters | published | multiply-accumulates | published | why |\n"
-    "|---|---|---|---|---|---|\n"
-)
+_HEADS = ("network", "parameters", "published", "multiply-accumulates", "published")
 
 
 def own_rows() -> Iterator[tuple[Architecture, Published]]:
@@ -49,17 +48,25 @@ def list_of_models(count: Count = counted) -> list[ListedModel]:
     return own + [_torchvision(name) for name in torchvision_names() if name not in taken]
 
 
-def table(count: Count = counted) -> str:
-    """Return the rows of published variants as a Markdown table."""
-    rows = [(row, count(a, row)) for a, row in own_rows() if row.params_m or row.macs_m]
-    return _HEAD + "".join(_markdown(row, measured) for row, measured in rows)
+def table(count: Count = counted, exported: Sequence[Row] | None = None) -> str:
+    """Return the rows of published variants as a Markdown table.
+
+    ``exported`` is what became of them, by default what ``studies.field.published`` has kept.
+    """
+    measured = columns(rows_in(RESULTS) if exported is None else exported)
+    heads = (*_HEADS, *measured, "why")
+    rows = [(row, count(a, row)) for a, row in own_rows() if row.counted]
+    lines: list[tuple[str, ...]] = [heads, ("---",) * len(heads)]
+    for row, counts in rows:
+        found = (cells.get(row.name, "") for cells in measured.values())
+        lines.append((*_counts(row, counts), *found, row.note))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def readme_with(table: str) -> str:
     """Return ``models/README.md`` with this table between its marks."""
-    before, _, rest = README.read_text("utf-8").partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{table}\n{END}{after}"
+    command = "cnn_export.benchmarks.studies.recognition.list_of_models"
+    return page_with(README, command, table)
 
 
 def _own(architecture: Architecture, row: Published, measured: Figures) -> ListedModel:
@@ -92,16 +99,14 @@ def _torchvision(name: str) -> ListedModel:
     )
 
 
-def _markdown(row: Published, measured: Figures) -> str:
-    cells = (
+def _counts(row: Published, measured: Figures) -> tuple[str, ...]:
+    return (
         row.name,
         f"{measured.params / 1e6:.3f} M",
         _stated(row.params_m),
         f"{measured.macs / 1e6:.1f} M",
         _stated(row.macs_m),
-        row.note,
     )
-    return f"| {' | '.join(cells)} |\n"
 
 
 def _stated(millions: float | None) -> str:

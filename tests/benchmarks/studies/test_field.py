@@ -8,6 +8,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from cnn_export.benchmarks.studies.field import jobs
+from cnn_export.benchmarks.studies.field.pages import page_with
 from cnn_export.benchmarks.studies.field.rows import (
     Cell,
     Ended,
@@ -17,7 +19,8 @@ from cnn_export.benchmarks.studies.field.rows import (
     read_job,
 )
 from cnn_export.benchmarks.studies.field.table import markdown
-from cnn_export.benchmarks.studies.field.walk import main
+from cnn_export.benchmarks.studies.field.walk import README, RESULTS, main, readme_with
+from cnn_export.targets import TARGETS
 
 SHIPPED = Path("models/checkpoints/skipnet_digits.pt").absolute()
 
@@ -70,3 +73,39 @@ def test_one_reason_stands_once() -> None:
     assert table.count("too old") == 1
     assert table.count("no [1]") == 2
     assert "| f/c.pt | skipnet | 2.5 | 2 part., 3 outside, 4.0e-07 |" in table
+
+
+def test_what_another_target_s_refusal_ended_is_asked_for_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def quick(job: jobs.Job) -> Row:
+        asked.append(job.targets)
+        wrong = [target for target in job.targets if target == "executorch"]
+        said = "executorch: off by 0.1" if wrong else ""
+        cells = {t: Cell(said, None if wrong else 1) for t in job.targets}
+        return Row(job.file, "skipnet", said, None, cells)
+
+    monkeypatch.setattr(jobs, "_row", quick)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.pt").touch()
+    arguments = [str(tmp_path / "in" / "a.pt"), "--results", str(tmp_path / "r.jsonl")]
+    for _ in range(2):
+        walked = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert asked == [tuple(sorted(TARGETS)), ("coreml",), ("onnx",), ("tflite",)]
+    assert "| in/a.pt | skipnet |  | 1 part. | no [1] | 1 part. | 1 part. |" in walked.stdout
+
+
+def test_the_table_of_official_files_is_that_of_the_rows() -> None:
+    rows = jobs.rows_in(RESULTS)
+    assert readme_with(markdown(rows)) == README.read_text("utf-8"), "walk --write"
+    keys = Path("tests/models/official/keys").absolute()
+    assert {row.file.split("/")[0] for row in rows} <= {file.stem for file in keys.iterdir()}
+
+
+def test_a_page_without_the_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("<!-- written by tea -->\nold\n<!-- end -->\n")
+    assert page_with(tmp_path / "page.md", "tea", "new").splitlines()[2] == "new"
+    with pytest.raises(ValueError, match=r"page\.md has no place for what coffee writes"):
+        page_with(tmp_path / "page.md", "coffee", "new")

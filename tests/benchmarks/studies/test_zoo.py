@@ -64,7 +64,7 @@ def test_a_network_of_the_zoo_is_exported_or_refused_for_its_reason(
 
 def _refusal(name: str, target: str, out: Path) -> str:
     try:
-        manifest = zoo_job.exported(name, target, out)
+        manifest = zoo_job.exported(name, target, out).manifest
     except ExportError as error:
         return str(error)
     assert manifest.parity.accepted is None
