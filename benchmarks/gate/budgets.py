@@ -1,12 +1,13 @@
 """``budgets.toml``: what artifacts may cost. Read with every typo named.
 
-A ``[[budget]]`` selects by globs (``model``, ``target``, ``precision``, ``device``, ``runtime``,
-``threads``; left out: everything) and bounds at least one figure. Every bound is an upper one.
+A ``[[budget]]`` selects by globs (``artifact``, ``model``, ``target``, ``precision``, ``device``,
+``runtime``, ``threads``; left out: everything) and bounds at least one figure, all from above.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +22,13 @@ _TABLE = "budget"
 _SLIGHT = "allow_slight_regression"
 _SHOWN = 60
 """Characters of a wrong value in a message."""
+_NAMES_SHOWN = 6
 
 Limit = Annotated[float, Field(gt=0, le=1e12)]
 Count = Annotated[int, Field(ge=0, le=10**18)]
 Glob = Annotated[str, Field(max_length=200)]
 
-SELECTORS = ("model", "target", "precision", "device", "runtime", "threads")
+SELECTORS = ("artifact", "model", "target", "precision", "device", "runtime", "threads")
 BOUNDS: dict[str, str] = {
     "latency_ms": "ms",
     "latency_p90_ms": "ms",
@@ -50,6 +52,7 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    artifact: Glob | None = None
     model: Glob | None = None
     target: Glob | None = None
     precision: Glob | None = None
@@ -89,6 +92,17 @@ class Budget(BaseModel):
             for selector in SELECTORS
             if (glob := getattr(self, selector)) is not None
         )
+
+    def names_there_were(self, attributes: Sequence[dict[str, tuple[str, ...]]]) -> str:
+        """Return, for each of its globs, what it could have fitted."""
+        asked = [name for name in SELECTORS if getattr(self, name) is not None]
+        found = {name: sorted({each for one in attributes for each in one[name]}) for name in asked}
+        return "; ".join(f"{name}: {_few(names)}" for name, names in found.items())
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return f"{', '.join(names[:_NAMES_SHOWN])}{more}" if names else "none"
 
 
 def read_budgets(path: Path) -> list[Budget]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cnn_export.benchmarks.results.plan.coverage import PartCoverage
 from cnn_export.benchmarks.results.record_types import Artifact
@@ -59,6 +59,7 @@ class Candidate:
                 "threads": (str(setting.threads),),
             }
         return ran | {
+            "artifact": (artifact.name, PurePath(artifact.name).name),
             "model": (artifact.model,),
             "target": (artifact.target,),
             "precision": (artifact.precision,),

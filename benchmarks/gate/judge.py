@@ -109,7 +109,11 @@ class _Judging:
         lacking = [each for each in self._shortfalls if budget.selects(each.candidate.attributes)]
         self._chosen |= {id(each) for each in selected}
         if not selected and not lacking:
-            self._unmatched.append(f"budget {number} ({budget.selection}) selects no result")
+            there = budget.names_there_were([each.attributes for each in candidates])
+            self._unmatched.append(
+                f"budget {number} ({budget.selection}) selects no result"
+                + (f" (there are {there})" if there else "")
+            )
         for candidate in selected:
             for bound, limit in budget.bounds.items():
                 self._judge(number, budget, candidate, bound, limit, lacking)

@@ -55,7 +55,7 @@ def test_a_device_glob_does_not_select_what_never_ran():
     [
         ("[[budget]]\nlatncy_ms = 3", "budget 1: unknown key 'latncy_ms'. Did you mean 'latency_"),
         ("[[budget]]\nmacs = 1\n[[budget]]\nfile_byte = 2", "budget 2: unknown key 'file_byte'"),
-        ("[[budget]]\nmacs = 1\nxyzzy = 2", "Known: model, target"),
+        ("[[budget]]\nmacs = 1\nxyzzy = 2", "Known: artifact, model, target"),
         ("[[budgets]]\nmacs = 1", "unknown key 'budgets'"),
         ("[budget]\nmacs = 1", "two brackets"),
         ("budget = 3", "two brackets"),

@@ -149,13 +149,28 @@ def test_a_renamed_file_is_found_by_model_unless_there_are_variants(tmp_path: Pa
     assert "regression_percent of net.tflite" in verdict.unmatched[0]
 
 
+def test_variants_of_one_model_have_budgets_of_their_own(tmp_path: Path):
+    wide = made.artifact("two_1.0.tflite", file_bytes=9000)
+    narrow = made.artifact("a folder/two_0.6.tflite", file_bytes=3000)
+    records = [wide, narrow]
+    for each in (wide, narrow):
+        records += made.repeats_ms(SEVEN, artifact=each.sha256)
+    text = (
+        'artifact = "two_0.6*"\nfile_bytes = 3000\n'
+        '[[budget]]\nartifact = "two_1*"\nmodel = "net"\nfile_bytes = 8000'
+    )
+    verdict = gated(tmp_path, text, *records)
+    found = [(each.candidate.artifact.name, each.status) for each in verdict.judgements]
+    assert found == [("a folder/two_0.6.tflite", "met"), ("two_1.0.tflite", "missed")]
+
+
 def test_unmatched_budgets_results_and_figures_are_told(tmp_path: Path):
     text = 'model = "other"\nmacs = 1\n[[budget]]\nthreads = 1\npeak_memory_bytes = 5'
     new = [*made.repeats_ms([1.0]), *made.repeats_ms([1.0], threads=2)]
     verdict = gated(tmp_path, text, *new)
     assert verdict.judgements == ()
     budget, figure, result = verdict.unmatched
-    assert budget == "budget 1 (model other) selects no result"
+    assert budget == "budget 1 (model other) selects no result (there are model: net)"
     assert figure.startswith("budget 2: peak_memory_bytes of net.tflite")
     assert result.startswith("no budget selects net.tflite")
     assert "2 threads" in result

@@ -165,7 +165,9 @@ def test_junit_is_what_readers_of_it_expect(files: dict[str, Path], tmp_path: Pa
         ]
     assert len({(case.attrib["classname"], case.attrib["name"]) for case in root[0]}) == 9
     (skipped,) = root.iter("skipped")
-    assert skipped.attrib["message"] == "budget 3 (model a<b>\\x1b) selects no result"
+    assert skipped.attrib["message"] == (
+        "budget 3 (model a<b>\\x1b) selects no result (there are model: net, trap)"
+    )
 
 
 def test_markdown_is_added_to_a_summary(files: dict[str, Path], tmp_path: Path):
