@@ -10,6 +10,16 @@ import dataclasses
 
 from cnn_export.reparam.pass_pipeline import PipelinePass
 from cnn_export.reparam.passes.equalize.equalize_layers import EqualizeLayers
+from cnn_export.reparam.passes.legalize.arithmetic.batched_products import BatchedProducts
+from cnn_export.reparam.passes.legalize.arithmetic.centered_norms import CenteredNorms
+from cnn_export.reparam.passes.legalize.arithmetic.channel_windows import ChannelWindows
+from cnn_export.reparam.passes.legalize.arithmetic.delegated_reductions import DelegatedReductions
+from cnn_export.reparam.passes.legalize.arithmetic.float_numbers import FloatNumbers
+from cnn_export.reparam.passes.legalize.arithmetic.implicit_expansions import ImplicitExpansions
+from cnn_export.reparam.passes.legalize.arithmetic.plain_attention import PlainAttention
+from cnn_export.reparam.passes.legalize.arithmetic.plain_powers import PlainPowers
+from cnn_export.reparam.passes.legalize.arithmetic.smooth_activations import SmoothActivations
+from cnn_export.reparam.passes.legalize.arithmetic.two_step_averages import TwoStepAverages
 from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
     AveragePoolsAsConvolutions,
 )
@@ -24,8 +34,12 @@ from cnn_export.reparam.passes.legalize.geometry.plain_transposed_convolutions i
 from cnn_export.reparam.passes.legalize.geometry.resizes_as_products import ResizesAsProducts
 from cnn_export.reparam.passes.legalize.half_precision import HalfPrecision
 from cnn_export.reparam.passes.legalize.hard_sigmoid_in_layer import HardSigmoidInLayer
+from cnn_export.reparam.passes.legalize.image_prelus import ImagePRelus
+from cnn_export.reparam.passes.legalize.lines_as_images import LinesAsImages
 from cnn_export.reparam.passes.legalize.padded_averages import PaddedAverages
 from cnn_export.reparam.passes.legalize.plain_slices import PlainSlices
+from cnn_export.reparam.passes.legalize.reshaped_ranks import ReshapedRanks
+from cnn_export.reparam.passes.legalize.reshaped_transposes import ReshapedTransposes
 from cnn_export.reparam.passes.legalize.short_concatenations import ShortConcatenations
 from cnn_export.reparam.passes.legalize.squeeze_reshapes import SqueezeReshapes
 from cnn_export.reparam.passes.legalize.unit_clamps import UnitClamps
@@ -86,6 +100,37 @@ _STRIDES = LegalizationPass(
     always=True,
 )
 
+_SMOOTH = LegalizationPass(
+    SmoothActivations(),
+    "by itself: spelled by torch, these compare and select, which XNNPACK does not",
+)
+
+_POWERS = LegalizationPass(
+    PlainPowers(),
+    "by itself: XNNPACK has squares and roots, and exponentials for all others",
+)
+
+_WINDOWS = LegalizationPass(
+    ChannelWindows(),
+    "after the stage, which makes a convolution of the average along channels",
+)
+
+_EXPANSIONS = LegalizationPass(
+    ImplicitExpansions(),
+    "by itself: XNNPACK repeats a value in arithmetic, and has no operator that only repeats",
+)
+
+_AVERAGES = LegalizationPass(
+    TwoStepAverages(),
+    "after all that inserts means: of a large map one sum loses digits",
+)
+
+_PRELUS = LegalizationPass(
+    ImagePRelus(),
+    "before conversion: the converter takes the slopes of images only",
+    always=True,
+)
+
 _HALF = LegalizationPass(
     HalfPrecision(),
     "last: the converter has no precision of its own, and takes the graph's dtypes as they are",
@@ -125,6 +170,19 @@ TFLITE = Legalization(
             ShortConcatenations(XNNPACK_CONCATENATES),
             "after CarrySplit, which makes and undoes concatenations, and all that makes long ones",
         ),
+        LegalizationPass(
+            CenteredNorms("group_norm"),
+            "by itself: the converter repeats a group's mean, which XNNPACK does in arithmetic",
+        ),
+        LegalizationPass(
+            ReshapedTransposes(),
+            "by itself: the converter makes a layer of one matrix times a transposed one",
+        ),
+        _SMOOTH,
+        _WINDOWS,
+        _POWERS,
+        _EXPANSIONS,
+        _AVERAGES,
     )
 )
 
@@ -135,6 +193,11 @@ EXECUTORCH = Legalization(
         LegalizationPass(
             PlainSlices(),
             "after CarrySplit, which knows slices as the network has them",
+        ),
+        _WINDOWS,
+        LegalizationPass(
+            ReshapedRanks(),
+            "after CarrySplit and ChannelWindows, which know ranks as the network has them",
         ),
         LegalizationPass(
             PaddedAverages(),
@@ -151,6 +214,35 @@ EXECUTORCH = Legalization(
             "after CarrySplit, which carries the whole operator: its decomposition has integers",
             always=True,
         ),
+        LegalizationPass(
+            FloatNumbers(),
+            "by itself: a whole number is converted by a kernel call of its own",
+        ),
+        _PRELUS,
+        LegalizationPass(
+            LinesAsImages(),
+            "before CenteredNorms and DelegatedReductions, which take images",
+        ),
+        LegalizationPass(
+            PlainAttention(),
+            "before BatchedProducts, which respells its products",
+        ),
+        LegalizationPass(
+            BatchedProducts(),
+            "after PlainAttention, whose products it respells",
+        ),
+        LegalizationPass(
+            CenteredNorms(),
+            "by itself: the runtime's own kernels lose the digits of even maps",
+        ),
+        LegalizationPass(
+            DelegatedReductions(),
+            "after LinesAsImages, whose means it need not respell",
+        ),
+        _SMOOTH,
+        _POWERS,
+        _EXPANSIONS,
+        _AVERAGES,
     ),
     _HALF,
 )
@@ -195,6 +287,7 @@ COREML = Legalization(
             "hand to time, and its runtime schedules few large operators best",
         ),
         _SHORTENED,
+        _PRELUS,
     )
 )
 

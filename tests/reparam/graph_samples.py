@@ -142,6 +142,30 @@ class Decoder(nn.Module):
         return self.deep(self.wide(x).clamp(0, 1))
 
 
+class Arithmetic(nn.Module):
+    """Attention, norms, reductions, powers and activations, on images, tokens and lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms = nn.Sequential(nn.GroupNorm(2, 4), nn.InstanceNorm2d(4), nn.GroupNorm(1, 4))
+        self.smooth = nn.Sequential(nn.Softplus(), nn.LogSigmoid(), nn.Mish(), nn.ELU(), nn.SELU())
+        self.line = nn.Sequential(nn.Conv1d(4, 4, 3), nn.ReLU(), nn.MaxPool1d(2), nn.CELU())
+        self.token, self.response = nn.LayerNorm(63), nn.LocalResponseNorm(3)
+        self.shift, self.slope = nn.Parameter(torch.randn(1, 4, 1)), nn.PReLU(4)
+        self.register_buffer("mask", torch.ones(4, 4).tril() > 0)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = self.response(self.smooth(self.norms(image))).abs() ** 1.5 + 1
+        x = x * (F.normalize(x, dim=1) + x.max(1, keepdim=True)[0]) + x.amax((2, 3), True)
+        tokens = self.token(x.flatten(2))
+        tokens = F.scaled_dot_product_attention(tokens, tokens, tokens, self.mask)
+        scores = tokens.unsqueeze(1) @ tokens.unsqueeze(1).transpose(-2, -1)
+        line = self.line(tokens) + self.shift
+        line = torch.cat([line, line], 1).mean(-1, keepdim=True)
+        large = F.pad(x, (40, 40, 40, 40)).mean((2, 3))
+        return self.slope(large + x.sum((2, 3))), scores.mean(-1).flatten(1) * line.mean()
+
+
 class _Stage(nn.Module):
     """Sand glasses whose shortcuts cover some channels: carried in parts as a whole."""
 
@@ -190,7 +214,7 @@ def samples() -> list[fx.GraphModule]:
 _NETWORKS: tuple[tuple[nn.Module, int], ...] = (
     *((Shortcuts(), 3), (Written(), 3)),
     *((Spellings(), 4), (Layers(), 3), (_Stage(), 3), (Undelegated(), 4)),
-    (Decoder(), 4),
+    *((Decoder(), 4), (Arithmetic(), 4)),
 )
 
 

@@ -168,7 +168,8 @@ def test_without_the_stage_only_what_converters_need_runs(
     assert list(result.forms) == ["executorch"]
     assert result.forms["executorch"].proof is None
     told = {each.manifest.target: _fired(each.manifest) for each in result.artifacts}
-    assert told == {"onnx": {}, "executorch": {"ExplicitStrides": 0, "FloatHardSigmoid": 1}}
+    fired = {"ExplicitStrides": 0, "FloatHardSigmoid": 1, "ImagePRelus": 0}
+    assert told == {"onnx": {}, "executorch": fired}
     show(result, explain=True)
     shown = capsys.readouterr().out
     assert "reparameterization: switched off\n" in shown

@@ -170,6 +170,60 @@ def _padded(mode: str, width: int) -> nn.Module:
     return nn.Conv2d(16, 16, 2 * width + 1, padding=width, padding_mode=mode)
 
 
+class _Attention(nn.Module):
+    """A vision transformer's block: fused attention of two heads, or of one as SHViT writes it."""
+
+    def __init__(self, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.qkv, self.out = nn.LayerNorm(16), nn.Linear(16, 48), nn.Linear(16, 16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, channels, height, width = x.shape
+        tokens = x.flatten(2).transpose(1, 2)
+        shape = (batch, height * width, 3, self.heads, channels // self.heads)
+        q, k, v = self.qkv(self.norm(tokens)).reshape(shape).permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = F.scaled_dot_product_attention(q, k, v) if self.heads > 1 else _one_head(q, k, v)
+        tokens = tokens + self.out(mixed.transpose(1, 2).reshape(batch, -1, channels))
+        return tokens.transpose(1, 2).reshape(batch, channels, height, width)
+
+
+def _one_head(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    scores = q.squeeze(1) @ k.squeeze(1).transpose(-2, -1)
+    return (scores.softmax(-1) @ v.squeeze(1)).unsqueeze(1)
+
+
+class _Statistics(nn.Module):
+    """Norms, reductions and powers of many kinds, CBAM's among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        norms = nn.GroupNorm(1, 16, 0.1), nn.GroupNorm(4, 16, 0.1), nn.InstanceNorm2d(16, 0.1)
+        self.norms = nn.Sequential(*norms)
+        self.gate, self.response = nn.Conv2d(2, 1, 3, padding=1), nn.LocalResponseNorm(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.normalize(x + self.norms(x), dim=1)
+        gate = self.gate(torch.cat([x.mean(1, keepdim=True), x.max(1, keepdim=True)[0]], 1))
+        powers = (x.abs() + 1) ** 1.5 * x.sum((2, 3), keepdim=True) + x.amax((2, 3), keepdim=True)
+        return self.response(powers * torch.sigmoid(gate))
+
+
+class _Line(nn.Module):
+    """A network on the pixels in a row, as one of sounds, with slopes of lines and of vectors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Sequential(
+            nn.Conv1d(16, 16, 3, padding=1), nn.PReLU(16), nn.MaxPool1d(2), nn.Conv1d(16, 16, 3)
+        )
+        self.vector = nn.Sequential(nn.Linear(16, 16), nn.PReLU(16))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mean = self.line(x.flatten(2)).mean(-1)
+        return x * self.vector(mean)[:, :, None, None]
+
+
 class _Network(nn.Module):
     """A stem with a padded max pool, one block, and a classifier."""
 
@@ -201,6 +255,10 @@ BLOCKS = {
     "wide reflections": lambda: nn.Sequential(
         _Decoder(_padded("reflect", 3)), nn.ReflectionPad2d(5), nn.Conv2d(16, 16, 3)
     ),
+    "attention": lambda: nn.Sequential(_Attention(2), _Attention(1)),
+    "activations": lambda: nn.Sequential(nn.Softplus(), nn.Mish(), nn.ELU(), nn.SELU()),
+    "norms and reductions": _Statistics,
+    "lines": _Line,
 }
 
 

@@ -1,0 +1,1 @@
+"""Passes that spell arithmetic in the operators that a runtime has."""
