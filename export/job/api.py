@@ -41,9 +41,11 @@ class Settings(TypedDict, total=False):
         weights_key: keys that lead to the tensors, joined by dots, where the file holds several
             sets of them (``"."`` for a bare one).
         allow_pickle: run the code inside a pickled checkpoint. Only for files you made.
-        example_inputs: tensors in the order of ``forward``'s arguments; their shapes are traced.
+        example_inputs: tensors, or dicts of them, in the order of ``forward``'s arguments; their
+            shapes are traced.
         input_size: side, or (height, width), of an image input of shape (batch, channels, H, W).
-        shapes: full input shapes by argument name, instead of ``input_size``.
+        shapes: full input shapes by argument name, instead of ``input_size``; of the tensor ``b``
+            in a dict ``a`` by ``"a.b"``.
         dtypes: beside ``shapes``, the dtypes of inputs that are not float32: ``"int64"``, ….
         batch: batch size, or ``"dynamic"``.
         precision: ``"fp32"``, ``"fp16"``, ``"int8"``, ``"int8-weights"`` or ``"int8-dynamic"``;
@@ -88,7 +90,7 @@ class Settings(TypedDict, total=False):
     model_args: Mapping[str, Any]
     weights_key: str | None
     allow_pickle: bool
-    example_inputs: Sequence[Tensor] | None
+    example_inputs: Sequence[Tensor | Mapping[str, Tensor]] | None
     input_size: int | tuple[int, int] | None
     shapes: Mapping[str, tuple[int, ...]]
     dtypes: Mapping[str, str]

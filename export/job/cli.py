@@ -96,7 +96,7 @@ def _flag(name: str, callback: Callable[..., None], text: str) -> Callable[[Any]
     "inputs",
     multiple=True,
     metavar="NAME=SHAPE",
-    help="Shape of one input, e.g. x=1x3x192x256 or label=1:int64; repeatable.",
+    help="Shape of one input, e.g. x=1x3x192x256, label=1:int64, dict.key=1x3x9x9.",
 )
 @click.option("--batch", default="1", show_default=True, metavar="N|dynamic", help="Batch size.")
 @click.option(

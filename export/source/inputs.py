@@ -13,9 +13,11 @@ from torch import nn
 from cnn_export.errors import UsageError, nearest
 from cnn_export.proof.probes import PROBE_SEED
 from cnn_export.source.request import SourceRequest
+from cnn_export.source.structured_inputs import Example, flat
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _MAX_ELEMENTS = 2**28
+_INSIDE = "."
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (
@@ -102,10 +104,11 @@ def program_inputs(
     name: str,
     known_size: tuple[int, int, int] | None,
     known_examples: tuple[torch.Tensor, ...] | None,
-) -> tuple[torch.Tensor, ...]:
-    """Return the tensors to trace ``network`` on, as asked for, else as its checkpoint knows.
+) -> tuple[Example, ...]:
+    """Return what to trace ``network`` on, as asked for, else as its checkpoint knows.
 
-    ``name`` is what the user knows the network by; ``known_size`` is (channels, height, width).
+    A shape named ``batch.image`` is that of the tensor ``image`` in the dict ``batch``. ``name`` is
+    what the user knows the network by; ``known_size`` is (channels, height, width).
 
     Raises:
         UsageError: nothing says what it takes, or two things say it differently.
@@ -115,13 +118,10 @@ def program_inputs(
         raise UsageError("--input-size, --input and example_inputs exclude one another; give one")
     _refuse_lone_dtypes(request)
     if request.shapes:
-        expected = _arguments(network, len(request.shapes))
-        shapes = ordered_shapes(request.shapes, expected)
-        _refuse_contradiction(request, shapes)
-        return example_inputs(shapes, [request.dtypes.get(each, "float32") for each in expected])
+        return _named_examples(request, network)
     examples = request.examples or known_examples
     if request.input_size is None and examples is not None:
-        _refuse_contradiction(request, [tuple(t.shape) for t in examples])
+        _refuse_contradiction(request, [tuple(t.shape) for t in flat(examples)])
         return examples
     if request.input_size is None and known_size is None:
         raise UsageError(
@@ -131,6 +131,25 @@ def program_inputs(
     channels, *size = known_size or (3, 0, 0)
     height, width = request.input_size or (size[0], size[1])
     return example_inputs([(request.batch or 1, channels, height, width)])
+
+
+def _named_examples(request: SourceRequest, network: nn.Module) -> tuple[Example, ...]:
+    inner: dict[str, list[str]] = {}
+    for name in request.shapes:
+        argument, dot, _ = name.partition(_INSIDE)
+        inner.setdefault(argument, []).extend([name] if dot else [])
+    arguments = _arguments(network, len(inner))
+    expected = [name for each in arguments for name in inner.get(each) or [each]]
+    shapes = ordered_shapes(request.shapes, expected)
+    _refuse_contradiction(request, shapes)
+    dtypes = [request.dtypes.get(each, "float32") for each in expected]
+    made = dict(zip(expected, example_inputs(shapes, dtypes), strict=True))
+    return tuple(
+        {name.partition(_INSIDE)[2]: made[name] for name in inner[each]}
+        if inner[each]
+        else made[each]
+        for each in arguments
+    )
 
 
 def _refuse_lone_dtypes(request: SourceRequest) -> None:

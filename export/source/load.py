@@ -20,6 +20,7 @@ from cnn_export.source.inputs import program_inputs
 from cnn_export.source.pixels import FromPixels, refuse_no_image
 from cnn_export.source.request import MULTIPLIER_OPTION, SourceRequest
 from cnn_export.source.source_model import Origin, SourceModel
+from cnn_export.source.structured_inputs import with_flat_inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,8 @@ def load(request: SourceRequest) -> SourceModel:
     # Whoever states the normalization knows the network without it, by its own argument's name.
     named = known.module if request.normalize else module
     model, size = known.origin.model, known.input_size
-    examples = program_inputs(request, named, model, size, known.examples)
+    given_examples = program_inputs(request, named, model, size, known.examples)
+    module, examples = with_flat_inputs(module, given_examples)
     if inside is not None:
         refuse_no_image(inside, examples)
     if isinstance(given, Path):

@@ -12,7 +12,9 @@ from cnn_export.errors import UsageError
 from cnn_export.program.normalization import Normalization
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from cnn_export.source.structured_inputs import Example
 
 MULTIPLIER_OPTION = "--identity-tensor-multiplier"
 
@@ -40,7 +42,7 @@ class SourceRequest:
         default_factory=dict[str, tuple[int, ...]]
     )
     dtypes: Mapping[str, str] = dataclasses.field(default_factory=dict[str, str])
-    examples: tuple[Tensor, ...] | None = None
+    examples: tuple[Example, ...] | None = None
     batch: int | None = 1
     normalize: Normalization | None = None
     takes_pixels: bool = False
