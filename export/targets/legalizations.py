@@ -23,6 +23,7 @@ from cnn_export.reparam.passes.legalize.arithmetic.two_step_averages import TwoS
 from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
     AveragePoolsAsConvolutions,
 )
+from cnn_export.reparam.passes.legalize.computed_kernels import ComputedKernels
 from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
 from cnn_export.reparam.passes.legalize.explicit_strides import ExplicitStrides
 from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
@@ -149,6 +150,11 @@ TFLITE = Legalization(
         LegalizationPass(
             ZeroPaddedPools(),
             "after the others: what stands beside a pool decides, and a PADV2 ends a partition",
+            always=True,
+        ),
+        LegalizationPass(
+            ComputedKernels(),
+            "by itself: litert-torch mistakes the order of a kernel that is a map",
             always=True,
         ),
         LegalizationPass(

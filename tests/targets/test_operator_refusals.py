@@ -165,6 +165,17 @@ class Bessel(nn.Sequential):
         return torch.special.i0(super().forward(image))
 
 
+def test_what_the_converter_leaves_out_is_no_operator_without_a_lowering() -> None:
+    """Decomposing a change of dtype adds a check of it, which is not what TFLite lacks."""
+
+    class Counted(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image + torch.arange(image.shape[-1]).to(image.dtype)
+
+    program = capture(Counted().eval(), (X,))
+    assert load_target("tflite").refusals(program, TargetOptions()) == []
+
+
 @pytest.mark.parametrize("target", ["onnx", "tflite", "coreml", "executorch"])
 def test_no_operator_of_a_good_network_fails_alone(target: str, tmp_path: Path) -> None:
     chosen = load_target(target)
