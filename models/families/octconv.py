@@ -2,7 +2,8 @@
 
 Tensor names are those of d-li14/octconv.pytorch, to which the authors' own repository points;
 they load strictly. Both end in maps of full resolution only. The low maps come back by nearest
-resizing, which XNNPACK has not: each resizing parts the network.
+resizing by two, which XNNPACK has not: written as copies, it stays in the delegate, and
+Oct-MobileNetV1 is one partition on TFLite and ExecuTorch.
 """
 
 from __future__ import annotations

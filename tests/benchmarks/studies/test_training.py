@@ -105,3 +105,10 @@ def test_pairs_are_of_one_seed() -> None:
     rows = markdown(outcomes).splitlines()
     assert rows[2].endswith("| 90.00% | 95.00% | 80.00% | 88.33% |  | 3 of 200 | 40 |")
     assert "| 92.00% | 98.00% | 81.00% | 90.33% | +2.00 (-0.48 to +4.48) |" in rows[3]
+
+
+def test_the_readme_s_table_is_that_of_the_runs() -> None:
+    found = compare.outcomes_in(compare.RESULTS)
+    assert compare.readme_with(markdown(found)) == compare.README.read_text("utf-8")
+    assert sum(each.merged_differing or 0 for each in found) == 0
+    assert {each.images for each in found} == {360}
