@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 
@@ -16,6 +17,7 @@ from cnn_export.program.tensors import Layout, TensorSpec
 from cnn_export.targets import diagnosis
 from cnn_export.targets.options import TargetOptions
 from cnn_export.targets.quantized import is_quantized
+from cnn_export.targets.tflite.native_operators import native_prelu
 
 
 def converted(program: Program, options: TargetOptions) -> bytes:
@@ -33,12 +35,14 @@ def converted(program: Program, options: TargetOptions) -> bytes:
     samples = _samples(program, options.layout)
     level = logging.getLogger().level
     try:
-        model: Any = litert_torch.convert(
-            _calling_convention_copy(program, options.layout),
-            sample_kwargs=samples,
-            quant_config=_static_integers() if is_quantized(options) else None,
-            dynamic_shapes=_batch_of(samples) if program.dynamic_batch else None,
-        )
+        # Of an int8 graph the operators that it decides on are those that the converter spells.
+        with contextlib.nullcontext() if is_quantized(options) else native_prelu():
+            model: Any = litert_torch.convert(
+                _calling_convention_copy(program, options.layout),
+                sample_kwargs=samples,
+                quant_config=_static_integers() if is_quantized(options) else None,
+                dynamic_shapes=_batch_of(samples) if program.dynamic_batch else None,
+            )
         return _with_metadata(model, options)
     except Exception as error:
         raise OperatorRefused(f"litert-torch cannot convert it{diagnosis.plain(error)}") from error
