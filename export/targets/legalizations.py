@@ -85,6 +85,12 @@ _CARRIED = LegalizationPass(
     "alone: a slice or concatenation moves whole maps, and ends a partition where XNNPACK has none",
 )
 
+_TRANSPOSED = LegalizationPass(
+    PlainTransposedConvolutions(XNNPACK_CONCATENATES),
+    "by itself: litert-torch takes what TFLite's operator pads, and makes each group a layer",
+    always=True,
+)
+
 _PRODUCTS = LegalizationPass(
     ResizesAsProducts(),
     "before NearestAsCopies, which refuses the nearest ones of these",
@@ -132,6 +138,12 @@ _PRELUS = LegalizationPass(
     always=True,
 )
 
+_CIRCULAR = LegalizationPass(
+    BordersAsPieces(XNNPACK_CONCATENATES, ("circular",)),
+    "by itself: Core ML pads by no other end of an image",
+    always=True,
+)
+
 _HALF = LegalizationPass(
     HalfPrecision(),
     "last: the converter has no precision of its own, and takes the graph's dtypes as they are",
@@ -157,11 +169,7 @@ TFLITE = Legalization(
             "by itself: litert-torch mistakes the order of a kernel that is a map",
             always=True,
         ),
-        LegalizationPass(
-            PlainTransposedConvolutions(XNNPACK_CONCATENATES),
-            "by itself: litert-torch takes what TFLite's operator pads, and joins groups",
-            always=True,
-        ),
+        _TRANSPOSED,
         LegalizationPass(
             UnitClamps(),
             "by itself: LiteRT has an operator for it that XNNPACK does not take",
@@ -208,6 +216,10 @@ EXECUTORCH = Legalization(
         LegalizationPass(
             PaddedAverages(),
             "by itself: XNNPACK has no pool that counts its padding",
+        ),
+        LegalizationPass(
+            PlainTransposedConvolutions(None, takes_padding=True),
+            "by itself: with a group per channel XNNPACK's own takes 14 times as long",
         ),
         _PRODUCTS,
         LegalizationPass(
@@ -282,6 +294,7 @@ ONNX = Legalization(
 COREML = Legalization(
     (
         _STRIDES,
+        _CIRCULAR,
         LegalizationPass(
             ExplicitCeilPools(),
             "by itself: on devices, Core ML's overhanging averages were measured to be other than "
@@ -300,6 +313,8 @@ COREML = Legalization(
 INT8 = Legalization(
     (
         _STRIDES,
+        _TRANSPOSED,
+        _CIRCULAR,
         LegalizationPass(
             ExplicitCeilPools(("avg",)),
             "before AveragePoolsAsConvolutions, which takes windows of one divisor only",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import fx
 
 from cnn_export.reparam.graph.aliases import written_nodes
-from cnn_export.reparam.graph.operators import operator_name, value_of
+from cnn_export.reparam.graph.operators import arguments, operator_name, value_of
 from cnn_export.reparam.graph.splice import insert_concatenation, insert_piece
 from cnn_export.reparam.graph.surgery import replace
 from cnn_export.reparam.passes.legalize.geometry.resizes_as_products import insert_products
@@ -27,8 +27,10 @@ class BordersAsPieces(ProgramPass):
     more pieces than that, a wide reflection, becomes products with two matrices of zeros and ones.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(
+        self, most: int, modes: tuple[str, ...] = ("reflect", "replicate", "circular")
+    ) -> None:
+        self._most, self._modes = most, modes
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
         """Replace every such pad."""
@@ -36,7 +38,7 @@ class BordersAsPieces(ProgramPass):
         refusals: list[Refusal] = []
         written = written_nodes(graph_module.graph)
         for node in list(graph_module.graph.nodes):
-            source = image_read_by(node) if operator_name(node) == "pad" else None
+            source = image_read_by(node) if self._is_wanted(node) else None
             if source is None or node in written or source in written:
                 continue
             if isinstance(source, str):
@@ -50,6 +52,9 @@ class BordersAsPieces(ProgramPass):
                 replace(node, _insert_pieces(node, source, steps))
             rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
+
+    def _is_wanted(self, node: fx.Node) -> bool:
+        return operator_name(node) == "pad" and arguments(node)["mode"] in self._modes
 
     def _steps(self, ranges: list[list[_Range]], source: fx.Node) -> list[_Step] | None:
         """Return what to join along which dimension, in front and behind; ``None``: too much."""

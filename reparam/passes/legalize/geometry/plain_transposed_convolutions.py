@@ -29,17 +29,20 @@ _IMAGE = 4
 class PlainTransposedConvolutions(ProgramPass):
     """conv_transpose2d(x, W, p, q)  ⇒  conv_transpose2d(x, W, 0, 0)[p : p + size out].
 
-    With more than ``most_groups`` groups, conv2d(x with s - 1 zeros behind each pixel, flipped W).
+    With a group per channel, or more than ``most_groups``, conv2d(x with s - 1 zeros behind each
+    pixel, flipped W).
 
     *Given* a transposed convolution that TFLite's operator is not: that pads nothing, or both
     sides equally to an image of stride times the size. *Result* the same sums without padding, cut
     as torch cuts them; a dilated kernel gets its zeros, and an output padding beyond p as many
     zeros behind. litert-torch refuses most of these, and computes strides of two sizes wrongly.
-    Groups it makes a layer each, and joins them by a concatenation that XNNPACK may not take.
+    Groups it makes a layer each, and joins them by a concatenation that XNNPACK may not take;
+    ExecuTorch (``takes_padding``) has them in XNNPACK, which computes channel by channel.
     """
 
-    def __init__(self, most_groups: int) -> None:
+    def __init__(self, most_groups: int | None, *, takes_padding: bool = False) -> None:
         self._most_groups = most_groups
+        self._takes_padding = takes_padding
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
         """Replace every such layer."""
@@ -52,9 +55,9 @@ class PlainTransposedConvolutions(ProgramPass):
             if isinstance(layer, str):
                 refusals.append(Refusal(node.name, layer))
                 continue
-            if layer.groups > self._most_groups:
+            if layer.is_depthwise or self._is_more(layer.groups):
                 plain = _insert_convolution(graph_module, layer)
-            elif layer.is_taken:
+            elif self._takes_padding or layer.is_taken:
                 continue
             else:
                 plain = _insert_unpadded(graph_module, layer)
@@ -64,6 +67,9 @@ class PlainTransposedConvolutions(ProgramPass):
                 replace(node, plain)
                 rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
+
+    def _is_more(self, groups: int) -> bool:
+        return self._most_groups is not None and groups > self._most_groups
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +93,11 @@ class _Layer:
     def kernel(self) -> tuple[int, ...]:
         sizes = zip(self.weight.shape[2:], self.dilation, strict=True)
         return tuple(step * (size - 1) + 1 for size, step in sizes)
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether every group reads one channel."""
+        return self.groups == self.weight.shape[0] > 1
 
     @property
     def is_taken(self) -> bool:

@@ -66,3 +66,9 @@ def test_refuses(widths, shape, dynamic, reason):
 
 def test_leaves_constants():
     assert not check((1, 1, 1, 1), "constant").result.modified
+
+
+def test_leaves_modes_that_a_format_has():
+    module = _Padded((1, 1, 1, 1), "reflect")
+    only = BordersAsPieces(MOST, ("circular",))
+    assert not check_pass(only, module, torch.randn(1, 3, 6, 7)).result.modified

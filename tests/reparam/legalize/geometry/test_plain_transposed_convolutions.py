@@ -57,6 +57,14 @@ def test_many_groups_convolve_a_map_with_zeros(case):
     assert checked.ops.count("conv2d") == 2
 
 
+def test_a_group_per_channel_is_convolved_wherever_groups_are_taken():
+    pads = PlainTransposedConvolutions(None, takes_padding=True)
+    each = check_pass(pads, layer(4, 2, 1, 0, 8), IMAGE)
+    assert each.ops.count("conv2d") == 2
+    for kept in (layer(3, 2, 1, 1), layer(3, 2, 1, 1, 4)):
+        assert not check_pass(pads, kept, IMAGE).result.modified
+
+
 @pytest.mark.parametrize("taken", [(4, 2, 1), (2, 2, 0), (3, 1, 1), (6, 2, 2), (3, 1, 2, 0, 1, 2)])
 def test_leaves_what_the_operator_is(taken):
     assert not check_pass(PLAIN, layer(*taken), IMAGE).result.modified
