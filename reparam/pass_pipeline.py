@@ -27,6 +27,7 @@ from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts imp
 )
 from cnn_export.reparam.passes.slices.crops_as_slices import CropsAsSlices
 from cnn_export.reparam.passes.slices.indices_to_slices import IndicesToSlices
+from cnn_export.reparam.passes.slices.phases_into_convolution import PhasesIntoConvolution
 from cnn_export.reparam.passes.slices.scatter_to_concat import ScatterToConcat
 from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
 from cnn_export.reparam.passes.slices.split_to_slices import SplitToSlices
@@ -118,6 +119,10 @@ PIPELINE: tuple[PipelinePass, ...] = (
     PipelinePass(
         FoldAffineIntoConsumers(),
         "after FoldAffineIntoProducer: a fold into the convolution before leaves no sum behind",
+    ),
+    PipelinePass(
+        PhasesIntoConvolution(),
+        "after SimplifySlices, which keeps slices of one level, and before linear regions are read",
     ),
     PipelinePass(
         PoolBeforePointwise(),

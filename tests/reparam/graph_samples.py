@@ -129,17 +129,20 @@ class Undelegated(nn.Module):
 
 
 class Decoder(nn.Module):
-    """What moves pixels: resizes, borders that continue the image, transposed convolutions."""
+    """What moves pixels: phases, resizes, borders, transposed convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.squares, self.rows = nn.Conv2d(16, 4, 1), nn.Conv2d(8, 4, 1)
         self.wide = nn.ConvTranspose2d(4, 8, 3, 2, 1, 1)
         self.deep = nn.ConvTranspose2d(8, 8, 4, 2, 1, groups=8)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         x = F.pad(F.interpolate(image, scale_factor=2), (1, 2, 3, 3), "reflect")
         x = F.interpolate(F.pad(x, (5, 5, 5, 5), "reflect"), size=(5, 6), mode="bicubic")
-        return self.deep(self.wide(x).clamp(0, 1))
+        x = self.deep(self.wide(x).clamp(0, 1))[:, :4]
+        x = self.rows(torch.cat([x[:, :, ::2], x[:, :, 1::2]], 1))
+        return self.squares(F.pixel_unshuffle(x, 2))
 
 
 class Arithmetic(nn.Module):

@@ -224,6 +224,19 @@ class _Line(nn.Module):
         return x * self.vector(mean)[:, :, None, None]
 
 
+class _Focus(nn.Module):
+    """YOLOv5's first layer: every second row and column beside the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = _conv(64, 16, kernel_size=3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.interpolate(x, size=(12, 16), mode="bilinear")
+        phases = [x[..., row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        return F.relu(self.conv(torch.cat(phases, 1)))
+
+
 class _Network(nn.Module):
     """A stem with a padded max pool, one block, and a classifier."""
 
@@ -252,6 +265,7 @@ BLOCKS = {
     "transposed": lambda: nn.Sequential(
         _Decoder(_transposed(3, 2, 1, 1)), _Decoder(_transposed(4, 2, 1, 0, groups=16))
     ),
+    "Focus": _Focus,
     "wide reflections": lambda: nn.Sequential(
         _Decoder(_padded("reflect", 3)), nn.ReflectionPad2d(5), nn.Conv2d(16, 16, 3)
     ),
