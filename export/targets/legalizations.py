@@ -47,6 +47,7 @@ from cnn_export.reparam.passes.legalize.unit_clamps import UnitClamps
 from cnn_export.reparam.passes.legalize.zero_padded_pools import ZeroPaddedPools
 from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
 from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskPartialShortcuts
+from cnn_export.reparam.passes.slices.crops_as_slices import CropsAsSlices
 from cnn_export.reparam.passes.slices.simplify_slices import SimplifySlices
 
 
@@ -99,6 +100,12 @@ _PRODUCTS = LegalizationPass(
 _BORDERS = LegalizationPass(
     BordersAsPieces(XNNPACK_CONCATENATES),
     "by itself: XNNPACK pads with a constant alone",
+)
+
+_CROPS = LegalizationPass(
+    CropsAsSlices(),
+    "by itself: neither converter nor runtime crops by a pad",
+    always=True,
 )
 
 _STRIDES = LegalizationPass(
@@ -202,6 +209,7 @@ TFLITE = Legalization(
 
 EXECUTORCH = Legalization(
     (
+        _CROPS,
         _CARRIED,
         _STRIDES,
         LegalizationPass(
@@ -293,6 +301,7 @@ ONNX = Legalization(
 
 COREML = Legalization(
     (
+        _CROPS,
         _STRIDES,
         _CIRCULAR,
         LegalizationPass(

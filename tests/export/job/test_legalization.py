@@ -168,7 +168,7 @@ def test_without_the_stage_only_what_converters_need_runs(
     assert list(result.forms) == ["executorch"]
     assert result.forms["executorch"].proof is None
     told = {each.manifest.target: _fired(each.manifest) for each in result.artifacts}
-    fired = {"ExplicitStrides": 0, "FloatHardSigmoid": 1, "ImagePRelus": 0}
+    fired = {"CropsAsSlices": 0, "ExplicitStrides": 0, "FloatHardSigmoid": 1, "ImagePRelus": 0}
     assert told == {"onnx": {}, "executorch": fired}
     show(result, explain=True)
     shown = capsys.readouterr().out
@@ -239,3 +239,21 @@ def test_every_entry_of_a_legalization_has_a_reason() -> None:
     for each in LEGALIZATIONS.values():
         entries = [*each.passes, *([each.half] if each.half else [])]
         assert all(len(entry.reason.split()) > 4 for entry in entries)
+
+
+@pytest.mark.parametrize("target", ["coreml", "executorch"])
+@pytest.mark.parametrize("reparam", [True, False])
+def test_pads_by_negative_widths_are_slices(target: str, reparam: bool, out: Path) -> None:
+    class Cropped(nn.Module):
+        """Pads one side of a strided convolution's input, and crops the other."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, stride=2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(nn.functional.pad(x, (3, -1, 0, 1)))
+
+    image = torch.randn(1, 3, 8, 8)
+    result = export(Cropped(), target, output=out, example_inputs=[image], reparam=reparam)
+    assert result.artifact.manifest.partitions.outside == []
