@@ -25,6 +25,10 @@ class CenteredNorms(ProgramPass):
     centered twice: the mean of a flat one is rounded, and its rest times 1/√ε shows. ExecuTorch's
     own kernels are outside of the delegate and compute the variance as mean(x²) − mean(x)², which
     loses all digits of a flat map: up to 2e-4 of an output's RMS, and NaN of many norms in a row.
+
+    Time on ExecuTorch, one thread, over its own kernels (one process): a block of ViT-Ti with
+    :class:`PlainAttention` 0.60; two group norms of 32x56x56 between convolutions 2.07, the price
+    of digits that the kernel has not.
     """
 
     def __init__(self, *kinds: str) -> None:

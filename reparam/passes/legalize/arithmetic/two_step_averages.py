@@ -24,7 +24,8 @@ class TwoStepAverages(ProgramPass):
     *Given* the mean of an image of more than 1024 pixels. *Result* the mean of means of equally
     many pixels, as nearly square as the image is: of 224x224 one of 16x14 windows, of a side that
     nothing divides a whole side. Error of a flat 224x224 map, TFLite and ExecuTorch: 4.7e-4 of the
-    output's RMS ⇒ below 1e-5.
+    output's RMS ⇒ below 1e-5. Time of a gate on 32x112x112 between two convolutions: TFLite 1.16,
+    0.08 ms more; ExecuTorch 1.01.
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
