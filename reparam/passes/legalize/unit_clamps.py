@@ -6,7 +6,7 @@ import torch
 from torch import fx
 from torch._ops import OpOverload
 
-from cnn_export.reparam.graph.operators import arguments, operator_name
+from cnn_export.reparam.graph.operators import arguments, operator_name, value_of
 from cnn_export.reparam.graph.surgery import insert_call, replace
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
 
@@ -17,10 +17,10 @@ _BOUNDS = {"clamp": ("min", "max"), "clip": ("min", "max"), "hardtanh": ("min_va
 class UnitClamps(ProgramPass):
     """clamp(x, 0, 1)  ⇒  clamp(2·x, 0, 2) · 1/2.
 
-    *Given* a clip between 0 and 1. *Result* the same value, bit for bit: powers of two round
-    nothing, and what overflows is clipped. LiteRT's converter spells every other form of it as
-    RELU_0_TO_1, which XNNPACK leaves to TFLite's own kernel; of this one the first factor ends in
-    the layer before, and the last in the layer behind, where there are such.
+    *Given* a clip of floats between 0 and 1. *Result* the same value, bit for bit: powers of two
+    round nothing, and what overflows is clipped. LiteRT's converter spells every other form of it
+    as RELU_0_TO_1, which XNNPACK leaves to TFLite's own kernel; of this one the first factor ends
+    in the layer before, and the last in the layer behind, where there are such.
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
@@ -36,7 +36,7 @@ class UnitClamps(ProgramPass):
 
 def _is_unit(node: fx.Node) -> bool:
     names = _BOUNDS.get(operator_name(node))
-    if names is None:
+    if names is None or not value_of(node).is_floating_point():
         return False
     bound = arguments(node)
     return all(

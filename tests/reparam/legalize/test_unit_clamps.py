@@ -40,3 +40,10 @@ def test_is_equal_bit_for_bit():
 )
 def test_leaves_other_bounds(function):
     assert not check_pass(UnitClamps(), _Each(function), torch.randn(2, 3)).result.modified
+
+
+def test_leaves_whole_numbers():
+    checked = check_pass(
+        UnitClamps(), _Each(lambda x: (x * 3).long().clamp(0, 1)), torch.randn(2, 3, 5, 4)
+    )
+    assert not checked.result.modified

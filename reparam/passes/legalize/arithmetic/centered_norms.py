@@ -27,7 +27,7 @@ class CenteredNorms(ProgramPass):
     loses all digits of a flat map: up to 2e-4 of an output's RMS, and NaN of many norms in a row.
 
     Time on ExecuTorch, one thread, over its own kernels (one process): a block of ViT-Ti with
-    :class:`PlainAttention` 0.60; two group norms of 32x56x56 between convolutions 2.07, the price
+    PlainAttention 0.60; two group norms of 32x56x56 between convolutions 2.07, the price
     of digits that the kernel has not.
     """
 

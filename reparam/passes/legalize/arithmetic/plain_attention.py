@@ -22,7 +22,7 @@ class PlainAttention(ProgramPass):
     *Given* attention whose mask, if it has one, leaves something in every row.
     *Result* the same without the safeguard that torch's own decomposition has for rows masked as a
     whole: six operators on comparisons, outside of XNNPACK, per layer (ViT's block on ExecuTorch:
-    5 partitions ⇒ 1, with :class:`BatchedProducts` and :class:`CenteredNorms`).
+    5 partitions ⇒ 1, with BatchedProducts and CenteredNorms).
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:

@@ -8,7 +8,10 @@ from cnn_export.reparam.graph.aliases import written_nodes
 from cnn_export.reparam.graph.operators import arguments, operator_name, value_of
 from cnn_export.reparam.graph.splice import insert_concatenation, insert_piece
 from cnn_export.reparam.graph.surgery import replace
-from cnn_export.reparam.passes.legalize.geometry.resizes_as_products import insert_products
+from cnn_export.reparam.passes.legalize.geometry.resizes_as_products import (
+    insert_products,
+    product_obstacle,
+)
 from cnn_export.reparam.passes.legalize.geometry.separable import axis_map, image_read_by
 from cnn_export.reparam.program_pass import PassResult, ProgramPass, Refusal
 
@@ -20,11 +23,12 @@ _ROWS, _COLUMNS = 2, 3
 class BordersAsPieces(ProgramPass):
     """pad(x, w, mode)  ⇒  cat([rows of x, x, rows of x]), then columns alike.
 
-    *Given* an image padded by its reflection, its nearest rows or its other end. *Result* slices
-    and concatenations, which XNNPACK takes; it has padding by a constant alone. Neighbouring rows
-    are one slice. What is more than ``most`` pieces is joined in front first and behind last, with
-    the columns in between: converters join again what is joined twice along one axis. A border of
-    more pieces than that, a wide reflection, becomes products with two matrices of zeros and ones.
+    *Given* an image padded by its reflection, its nearest rows or its other end, or cropped.
+    *Result* slices and concatenations, which XNNPACK takes; it has padding by a constant alone.
+    Neighbouring rows are one slice; what is cropped is cut first. What is more than ``most`` pieces
+    is joined in front first and behind last, with the columns in between: converters join again
+    what is joined twice along one axis. A border of more pieces than that, a wide reflection,
+    becomes products with two matrices of zeros and ones.
     """
 
     def __init__(
@@ -45,26 +49,34 @@ class BordersAsPieces(ProgramPass):
                 refusals.append(Refusal(node.name, source))
                 continue
             maps = [axis_map(node, axis) for axis in (0, 1)]
-            steps = self._steps([_ranges(matrix.argmax(1).tolist()) for matrix in maps], source)
-            if steps is None:
-                replace(node, insert_products(graph_module, node, source, maps))
+            ranges = [_ranges(matrix.argmax(1).tolist()) for matrix in maps]
+            wholes = [max(pieces, key=lambda piece: piece[1] - piece[0]) for pieces in ranges]
+            steps = self._steps(ranges, wholes)
+            if steps is not None:
+                replace(node, _insert_pieces(node, _insert_crop(node, source, wholes), steps))
+            elif (obstacle := product_obstacle(graph_module, node)) is not None:
+                refusals.append(Refusal(node.name, f"its border has many pieces: {obstacle}"))
+                continue
             else:
-                replace(node, _insert_pieces(node, source, steps))
+                replace(node, insert_products(graph_module, node, source, maps))
             rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
     def _is_wanted(self, node: fx.Node) -> bool:
         return operator_name(node) == "pad" and arguments(node)["mode"] in self._modes
 
-    def _steps(self, ranges: list[list[_Range]], source: fx.Node) -> list[_Step] | None:
-        """Return what to join along which dimension, in front and behind; ``None``: too much."""
+    def _steps(self, ranges: list[list[_Range]], wholes: list[_Range]) -> list[_Step] | None:
+        """Return what to join along which dimension, in front and behind; ``None``: too much.
+
+        ``wholes`` are what the image is cropped to first; pieces are counted in that.
+        """
         sides: list[_Step] = []
-        for dim, pieces in zip((_ROWS, _COLUMNS), ranges, strict=True):
-            whole = (0, int(value_of(source).shape[dim]))
-            if whole not in pieces:
+        for dim, pieces, whole in zip((_ROWS, _COLUMNS), ranges, wholes, strict=True):
+            if any(start < whole[0] or end > whole[1] for start, end in pieces):
                 return None
             place = pieces.index(whole)
-            sides.append((dim, pieces[:place], pieces[place + 1 :]))
+            own = [(start - whole[0], end - whole[0]) for start, end in pieces]
+            sides.append((dim, own[:place], own[place + 1 :]))
         if max(map(len, ranges)) <= self._most:
             return sides
         front: list[_Step] = [(dim, before, []) for dim, before, _ in sides]
@@ -88,6 +100,14 @@ def _ranges(positions: list[int]) -> list[_Range]:
 def _shifted(ranges: list[_Range], before: list[_Range]) -> list[_Range]:
     shift = sum(end - start for start, end in before)
     return [(start + shift, end + shift) for start, end in ranges]
+
+
+def _insert_crop(node: fx.Node, source: fx.Node, wholes: list[_Range]) -> fx.Node:
+    value = source
+    for dim, whole in zip((_ROWS, _COLUMNS), wholes, strict=True):
+        if whole != (0, int(value_of(source).shape[dim])):
+            value = insert_piece(value, dim, *whole, before=node, like=node)
+    return value
 
 
 def _insert_pieces(node: fx.Node, source: fx.Node, steps: list[_Step]) -> fx.Node:

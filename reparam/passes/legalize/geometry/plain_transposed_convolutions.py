@@ -61,11 +61,8 @@ class PlainTransposedConvolutions(ProgramPass):
                 continue
             else:
                 plain = _insert_unpadded(graph_module, layer)
-            if isinstance(plain, str):
-                refusals.append(Refusal(node.name, plain))
-            else:
-                replace(node, plain)
-                rewrites.append(node.name)
+            replace(node, plain)
+            rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
 
     def _is_more(self, groups: int) -> bool:
@@ -127,25 +124,37 @@ def _read(graph_module: fx.GraphModule, node: fx.Node) -> _Layer | str:
 
 def _insert_unpadded(graph_module: fx.GraphModule, layer: _Layer) -> fx.Node:
     """Add the layer without padding, and the slices that cut it."""
-    pairs = zip(layer.output_padding, layer.padding, strict=True)
-    weight = _widened(layer, *(max(more - pad, 0) for more, pad in pairs))
-    stored = _insert_weight(graph_module, layer.node, weight)
+    stored = _insert_weight(graph_module, layer.node, _unpadded(layer).weight)
     args = (layer.input, stored, layer.bias, list(layer.stride), [0, 0], [0, 0], layer.groups)
     return _insert_cut(layer, _call(layer.node, _aten.conv_transpose2d.input, *args), layer.padding)
 
 
-def _insert_convolution(graph_module: fx.GraphModule, layer: _Layer) -> fx.Node | str:
+def _insert_convolution(graph_module: fx.GraphModule, layer: _Layer) -> fx.Node:
     """Add a convolution of the map with zeros between its pixels, and the slices that cut it."""
-    before = tuple(size - 1 - pad for size, pad in zip(layer.kernel, layer.padding, strict=True))
-    if min(before) < 0 or any(
-        more >= stride for more, stride in zip(layer.output_padding, layer.stride, strict=True)
-    ):
-        return f"its padding of {layer.padding} is more than its kernel, or than its stride behind"
+    starts = (0, 0)
+    if _reaches_further(layer):
+        starts, layer = layer.padding, _unpadded(layer)
+    before = [size - 1 - pad for size, pad in zip(layer.kernel, layer.padding, strict=True)]
     weight = layer.weight.unflatten(0, (layer.groups, -1)).transpose(1, 2).flatten(0, 1)
     stored = _insert_weight(graph_module, layer.node, weight.flip(2, 3))
     dilation, groups = list(layer.dilation), layer.groups
-    args = (_insert_zeros(layer), stored, layer.bias, [1, 1], list(before), dilation, groups)
-    return _insert_cut(layer, _call(layer.node, _aten.conv2d.default, *args), (0, 0))
+    args = (_insert_zeros(layer), stored, layer.bias, [1, 1], before, dilation, groups)
+    return _insert_cut(layer, _call(layer.node, _aten.conv2d.default, *args), starts)
+
+
+def _reaches_further(layer: _Layer) -> bool:
+    """Whether it cuts more than its kernel adds, or has more behind than a stride's zeros."""
+    sizes = zip(layer.kernel, layer.padding, layer.output_padding, layer.stride, strict=True)
+    return any(pad >= size or more >= stride for size, pad, more, stride in sizes)
+
+
+def _unpadded(layer: _Layer) -> _Layer:
+    """Return the layer without padding; its weights have the zeros that it lacks behind."""
+    pairs = zip(layer.output_padding, layer.padding, strict=True)
+    weight = _widened(layer, *(max(more - pad, 0) for more, pad in pairs))
+    return dataclasses.replace(
+        layer, weight=weight, padding=(0, 0), output_padding=(0, 0), dilation=(1, 1)
+    )
 
 
 def _insert_zeros(layer: _Layer) -> fx.Node:

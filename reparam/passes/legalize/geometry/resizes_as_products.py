@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -27,8 +28,8 @@ class ResizesAsProducts(ProgramPass):
     *Given* a nearest resize by a factor that is no whole number, a bicubic resize, or averages
     over windows of unequal size. *Result* the same sums (of one number each for nearest) as two
     linear layers over rows and columns. Delegates have none of the three, and converters round
-    the positions of nearest otherwise than PyTorch. An infinite pixel makes NaN of its row and
-    column: parity would refuse such a network.
+    the positions of nearest otherwise than PyTorch. An infinite pixel would make NaN of its row and
+    column, and integers have no such layer: networks that write infinities keep the operator.
     """
 
     def rewrite(self, graph_module: fx.GraphModule) -> PassResult:
@@ -42,12 +43,34 @@ class ResizesAsProducts(ProgramPass):
             if isinstance(source, str):
                 refusals.append(Refusal(node.name, source))
                 continue
+            if (obstacle := product_obstacle(graph_module, node)) is not None:
+                refusals.append(Refusal(node.name, obstacle))
+                continue
             maps = [axis_map(node, axis) for axis in (0, 1)]
             if operator_name(node) in NEAREST and None not in map(repeats_of, maps):
                 continue
             replace(node, insert_products(graph_module, node, source, maps))
             rewrites.append(node.name)
         return PassResult(self.name, tuple(rewrites), tuple(refusals))
+
+
+def product_obstacle(graph_module: fx.GraphModule, node: fx.Node) -> str | None:
+    """Return why products would not be the node's values: they are of finite floats alone."""
+    if not value_of(node).is_floating_point():
+        return f"its values are {value_of(node).dtype}, and a product is of floats"
+    infinite = next((each for each in graph_module.graph.nodes if _is_infinite(each)), None)
+    if infinite is None and not any(
+        bool(tensor.isinf().any())
+        for tensor in graph_module.state_dict().values()
+        if tensor.is_floating_point()
+    ):
+        return None
+    return "the network writes infinities, and a product makes NaN of them"
+
+
+def _is_infinite(node: fx.Node) -> bool:
+    given = (*node.args, *node.kwargs.values())
+    return any(isinstance(each, float) and math.isinf(each) for each in given)
 
 
 def insert_products(

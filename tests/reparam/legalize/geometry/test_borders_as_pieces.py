@@ -72,3 +72,37 @@ def test_leaves_modes_that_a_format_has():
     module = _Padded((1, 1, 1, 1), "reflect")
     only = BordersAsPieces(MOST, ("circular",))
     assert not check_pass(only, module, torch.randn(1, 3, 6, 7)).result.modified
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("widths", [(-1, -1, -1, -1), (-1, 0, 0, -2), (-1, 2, 0, 1), (2, -2, 1, 1)])
+def test_a_crop_is_a_slice(mode, widths):
+    assert set(check(widths, mode).ops) <= {"mul", "slice", "cat"}
+
+
+class _Mask(nn.Module):
+    def __init__(self, widths, mode):
+        super().__init__()
+        self.widths, self.mode = widths, mode
+
+    def forward(self, x):
+        return F.pad(x > 0, self.widths, self.mode), F.pad((x * 9).int(), self.widths, self.mode)
+
+
+def test_integers_are_no_products():
+    image = torch.randn(1, 3, 6, 7)
+    pieces = check_pass(BordersAsPieces(MOST), _Mask((1, -1, 1, -1), "circular"), image)
+    assert "linear" not in pieces.ops
+    wide = check_pass(BordersAsPieces(MOST), _Mask((5, 5, 5, 5), "circular"), image)
+    assert "linear" not in wide.ops
+
+
+class _Infinite(nn.Module):
+    def forward(self, x):
+        return F.pad(x.masked_fill(x > 0, float("-inf")), (5, 5, 5, 5), "reflect").relu()
+
+
+def test_infinities_are_no_products():
+    checked = check_pass(BordersAsPieces(MOST), _Infinite(), torch.randn(1, 3, 6, 7))
+    assert "linear" not in checked.ops
+    assert "infinities" in checked.reasons[0]

@@ -47,6 +47,10 @@ GROUPED = {
     "strides of two sizes": (3, (2, 1), 1, (1, 0), 8),
     "dilated": (3, 2, 1, 1, 8, 2),
     "no stride": (3, 1, 1, 0, 8),
+    "padding as wide as the kernel": (3, 2, 3, 1, 8),
+    "output padding of a stride": (3, 2, 1, 2, 8, 3),
+    "both, on one axis": ((5, 3), (2, 1), (0, 3), (0, 0), 8, (1, 1)),
+    "output padding beyond the padding": (3, (2, 1), 0, (1, 2), 8, (1, 3)),
 }
 
 
@@ -86,12 +90,6 @@ class _Computed(nn.Module):
         (_Computed(), IMAGE, False, "its weights are computed in the graph"),
         (layer(3, 2, 1), IMAGE[0], False, "its input has 3 dimensions"),
         (layer(3, 2, 1), IMAGE[:1], True, "the sizes of its input are not known"),
-        (
-            layer(3, 2, 3, 1, 8),
-            IMAGE,
-            False,
-            "its padding of (3, 3) is more than its kernel, or than its stride behind",
-        ),
     ],
 )
 def test_refuses(module, image, dynamic, reason):

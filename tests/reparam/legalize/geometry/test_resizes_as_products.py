@@ -67,3 +67,16 @@ def test_refuses(shape, dynamic, reason):
     module = _Each(lambda x: F.adaptive_avg_pool2d(x, (3, 4)))
     checked = check_pass(ResizesAsProducts(), module, torch.randn(shape), dynamic=dynamic)
     assert checked.reasons == [reason]
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (lambda x: F.interpolate(x.masked_fill(x > 0, -torch.inf), (8, 11)).relu(), "infinities"),
+        (lambda x: F.interpolate((x * 9).to(torch.uint8), (8, 11)), "torch.uint8"),
+    ],
+)
+def test_products_are_of_finite_floats(function, reason):
+    checked = check_pass(ResizesAsProducts(), _Each(function), torch.randn(1, 3, 5, 7))
+    assert "linear" not in checked.ops
+    assert reason in checked.reasons[0]
