@@ -99,7 +99,9 @@ def run(request: ExportRequest, step: Step = silent_step) -> ExportResult:
         target.refuse_options(request.options)
     refuse_what_no_format_does(request, targets)
     if request.tolerance is not None:
-        refuse_tolerance(request.tolerance, names, request.options.precision)
+        refuse_tolerance(
+            request.tolerance, names, request.options.precision, dry_run=request.dry_run
+        )
     if request.dry_run:
         prepared = _prepare(request, targets, step)
         return _result(prepared, (), {t.name: _refusals(t, prepared, step) for t in targets})

@@ -11,6 +11,7 @@ import numpy as np
 
 from cnn_export import __version__
 from cnn_export.artifact_files.partition_report import PartitionReport
+from cnn_export.manifest.consistency import probe_tolerance
 from cnn_export.manifest.embedded import metadata
 from cnn_export.manifest.field_types import DTypeName
 from cnn_export.manifest.fields import (
@@ -128,7 +129,7 @@ def build_manifest(
             accepted=accepted,
         ),
         probe=_probe(
-            uniform, figures, program, options, accepted or tolerance.base, source.takes_pixels
+            uniform, figures, program, options, tolerance.base, source.takes_pixels, accepted
         ),
         approximation=approximation,
         quantization=quantization,
@@ -234,9 +235,11 @@ def _probe(
     options: TargetOptions,
     least: float,
     takes_pixels: bool,
+    accepted: float | None,
 ) -> ProbeRecord:
     # Whole numbers, whose limit is 0, must be equal: how far float32 is off them widens nothing.
-    limits = [figure.limit for figure in figures if figure.probe == uniform.probe.name]
+    own = [figure for figure in figures if figure.probe == uniform.probe.name]
+    measured = [(figure.limit, figure.relative_error) for figure in own]
     expected = to_artifact(uniform.outputs, program.outputs, options.layout)
     return ProbeRecord(
         kind="pixel" if takes_pixels or _takes_integers(program) else "unit",
@@ -251,7 +254,7 @@ def _probe(
             )
             for name, value in expected.items()
         ],
-        tolerance=max([least, *limits]),
+        tolerance=probe_tolerance(least, accepted, measured),
     )
 
 

@@ -21,6 +21,8 @@ from cnn_export.proof.tolerances import TOLERANCES
 from cnn_export.targets import TARGETS
 
 _MANIFEST_PROBE = "uniform"
+_ANOTHER_DEVICE = 2.0
+"""How much further off than this machine another one may be where an error was accepted."""
 _ROUNDING = 1e-9
 """Relative. The figures were computed in float64 from one another."""
 
@@ -105,14 +107,29 @@ def _is_of(declared: Sequence[int], actual: Sequence[int]) -> bool:
     )
 
 
+def probe_tolerance(
+    least: float, accepted: float | None, measured: Sequence[tuple[float, float]]
+) -> float:
+    """Return what a run on the manifest's probe may be off by; ``measured``: limits and errors.
+
+    Where an error was accepted it is at most twice what was measured on that probe: another device
+    rounds otherwise, but a file that is as wrong as anybody would accept is another file.
+    """
+    limit = max([least, *(limit for limit, _ in measured)])
+    if accepted is None:
+        return limit
+    worst = max((error for _, error in measured), default=0.0)
+    return max(limit, min(accepted, _ANOTHER_DEVICE * worst))
+
+
 def _limits(manifest: ManifestFields) -> str | None:
     """A limit lies within what the table gives for any noise floor; of whole numbers it is 0."""
     tolerance = TOLERANCES[manifest.target, manifest.precision]
     limits = [("probe.tolerance", manifest.probe.tolerance)]
     limits += [(f"the limit of {f.output!r}", f.limit) for f in manifest.parity.figures if f.limit]
     for what, limit in limits:
-        if what == "probe.tolerance" and limit == manifest.parity.accepted:
-            continue
+        if what == "probe.tolerance" and manifest.parity.accepted is not None:
+            continue  # held to what was measured, below
         if not tolerance.base <= limit <= tolerance.cap:
             return (
                 f"{what} is {limit:.3g}; {manifest.target} {manifest.precision} is judged by"
@@ -123,10 +140,14 @@ def _limits(manifest: ManifestFields) -> str | None:
 
 def _probe_tolerance(manifest: ManifestFields) -> str | None:
     """The probe is one of those that the proof was made on, so its limit stands there too."""
-    tolerance = manifest.probe.tolerance
-    limits = {f.limit for f in manifest.parity.figures if f.probe == _MANIFEST_PROBE}
-    known = {TOLERANCES[manifest.target, manifest.precision].base, manifest.parity.accepted}
-    if tolerance in limits | known:
+    tolerance, accepted = manifest.probe.tolerance, manifest.parity.accepted
+    base = TOLERANCES[manifest.target, manifest.precision].base
+    figures = [each for each in manifest.parity.figures if each.probe == _MANIFEST_PROBE]
+    measured = [(each.limit, each.relative_error) for each in figures]
+    known = {base, *(limit for limit, _ in measured)}
+    if accepted is not None:
+        known = {probe_tolerance(base, accepted, measured)}
+    if tolerance in known:
         return None
     return f"probe.tolerance is {tolerance:.3g}, the proof on that probe had none of that limit"
 
@@ -204,10 +225,10 @@ _CHECKS: tuple[Callable[[ManifestFields], str | None], ...] = (
     _names,
     _batch,
     _probe_outputs,
+    _acceptance,
     _limits,
     _probe_tolerance,
     _figures,
-    _acceptance,
     _whole_numbers,
     _drift,
     _partitions,

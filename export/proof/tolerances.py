@@ -91,13 +91,18 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
 """(target, precision) → tolerance."""
 
 
-def refuse_tolerance(tolerance: float, targets: Iterable[str], precision: str) -> None:
+def refuse_tolerance(
+    tolerance: float, targets: Iterable[str], precision: str, *, dry_run: bool = False
+) -> None:
     """Refuse an error that nobody can accept, or that is no matter of acceptance.
 
     Raises:
-        UsageError: integers, whose equality nothing loosens; NaN, or a number that is not between
-            what each target is proven to anyway and :data:`ACCEPTED_MAX`.
+        UsageError: a dry run, which measures nothing; integers, whose equality nothing loosens;
+            NaN, or a number that is not between what each target is proven to anyway and
+            :data:`ACCEPTED_MAX`.
     """
+    if dry_run:
+        raise UsageError("--dry-run measures no error that --tolerance could accept; drop one")
     if precision in ("int8", "int8-dynamic"):
         raise UsageError(
             f"--tolerance is for floats: {precision} is proven equal to its integers, or not"

@@ -45,7 +45,10 @@ def test_an_accepted_error_is_in_manifest_file_and_everything_shown(
     result = exported(out, 1e-4)
     artifact = result.artifact
     manifest = read_manifest(artifact.manifest_path)
-    assert manifest.parity.accepted == manifest.probe.tolerance == 1e-4
+    assert manifest.parity.accepted == 1e-4
+    # A device may be twice as far off as was measured on that probe, not as far as anybody accepts.
+    errors = [each.relative_error for each in manifest.parity.figures if each.probe == "uniform"]
+    assert manifest.probe.tolerance == max(1e-12, 2 * max(errors)) < 1e-5
     assert all(figure.limit == 1e-12 for figure in manifest.parity.figures)
     assert embedded(artifact.path)["accepted"] == "tolerance=0.0001"
     display.show(result, explain=False)
@@ -64,10 +67,8 @@ def test_an_accepted_error_is_in_manifest_file_and_everything_shown(
 def test_a_manifest_cannot_make_it_proven(out: Path) -> None:
     """The file itself says that its error was accepted."""
     artifact = exported(out, 1e-4).artifact
-    text = artifact.manifest_path.read_text("utf-8").replace(
-        '"accepted": 0.0001', '"accepted": 0.001'
-    )
-    artifact.manifest_path.write_text(text.replace('"tolerance": 0.0001', '"tolerance": 0.001'))
+    text = artifact.manifest_path.read_text("utf-8")
+    artifact.manifest_path.write_text(text.replace('"accepted": 0.0001', '"accepted": 0.001'))
     with pytest.raises(InputRefused, match=r"accepted 'tolerance=0\.001', the file itself"):
         proven_files([artifact.path])
 
@@ -119,3 +120,9 @@ def test_only_what_may_be_rounding_is_offered(error: float, offered: bool) -> No
     with pytest.raises(ParityError) as refused:
         judge([figure], "onnx")
     assert ("--tolerance" in str(refused.value)) is offered
+
+
+def test_a_dry_run_has_no_error_to_accept() -> None:
+    network = networks.SmallNet().eval()
+    with pytest.raises(UsageError, match="--dry-run measures no error"):
+        export(network, "onnx", shapes=SHAPES, tolerance=1e-3, dry_run=True)
