@@ -21,7 +21,7 @@ from cnn_export.reparam.passes.canonical.hard_activations import RecoverHardActi
 from cnn_export.reparam.passes.canonical.remove_no_ops import RemoveNoOps
 from cnn_export.reparam.passes.canonical.static_pools import StaticPools
 from cnn_export.reparam.passes.functionalize.functionalize_inplace import FunctionalizeInplace
-from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
+from cnn_export.reparam.passes.legalize.pools.explicit_ceil_pools import ExplicitCeilPools
 from cnn_export.reparam.passes.partial_shortcuts.canonical_partial_shortcuts import (
     CanonicalPartialShortcuts,
 )

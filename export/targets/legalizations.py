@@ -20,11 +20,7 @@ from cnn_export.reparam.passes.legalize.arithmetic.plain_attention import PlainA
 from cnn_export.reparam.passes.legalize.arithmetic.plain_powers import PlainPowers
 from cnn_export.reparam.passes.legalize.arithmetic.smooth_activations import SmoothActivations
 from cnn_export.reparam.passes.legalize.arithmetic.two_step_averages import TwoStepAverages
-from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
-    AveragePoolsAsConvolutions,
-)
 from cnn_export.reparam.passes.legalize.computed_kernels import ComputedKernels
-from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
 from cnn_export.reparam.passes.legalize.explicit_strides import ExplicitStrides
 from cnn_export.reparam.passes.legalize.float_hard_sigmoid import FloatHardSigmoid
 from cnn_export.reparam.passes.legalize.geometry.borders_as_pieces import BordersAsPieces
@@ -36,15 +32,19 @@ from cnn_export.reparam.passes.legalize.geometry.resizes_as_products import Resi
 from cnn_export.reparam.passes.legalize.half_precision import HalfPrecision
 from cnn_export.reparam.passes.legalize.hard_sigmoid_in_layer import HardSigmoidInLayer
 from cnn_export.reparam.passes.legalize.image_prelus import ImagePRelus
-from cnn_export.reparam.passes.legalize.lines_as_images import LinesAsImages
-from cnn_export.reparam.passes.legalize.padded_averages import PaddedAverages
-from cnn_export.reparam.passes.legalize.plain_slices import PlainSlices
-from cnn_export.reparam.passes.legalize.reshaped_ranks import ReshapedRanks
-from cnn_export.reparam.passes.legalize.reshaped_transposes import ReshapedTransposes
-from cnn_export.reparam.passes.legalize.short_concatenations import ShortConcatenations
-from cnn_export.reparam.passes.legalize.squeeze_reshapes import SqueezeReshapes
+from cnn_export.reparam.passes.legalize.pools.average_pools_as_convolutions import (
+    AveragePoolsAsConvolutions,
+)
+from cnn_export.reparam.passes.legalize.pools.explicit_ceil_pools import ExplicitCeilPools
+from cnn_export.reparam.passes.legalize.pools.padded_averages import PaddedAverages
+from cnn_export.reparam.passes.legalize.pools.zero_padded_pools import ZeroPaddedPools
+from cnn_export.reparam.passes.legalize.shapes.lines_as_images import LinesAsImages
+from cnn_export.reparam.passes.legalize.shapes.plain_slices import PlainSlices
+from cnn_export.reparam.passes.legalize.shapes.reshaped_ranks import ReshapedRanks
+from cnn_export.reparam.passes.legalize.shapes.reshaped_transposes import ReshapedTransposes
+from cnn_export.reparam.passes.legalize.shapes.short_concatenations import ShortConcatenations
+from cnn_export.reparam.passes.legalize.shapes.squeeze_reshapes import SqueezeReshapes
 from cnn_export.reparam.passes.legalize.unit_clamps import UnitClamps
-from cnn_export.reparam.passes.legalize.zero_padded_pools import ZeroPaddedPools
 from cnn_export.reparam.passes.partial_shortcuts.carry_split import CarrySplit
 from cnn_export.reparam.passes.partial_shortcuts.mask_partial_shortcuts import MaskPartialShortcuts
 from cnn_export.reparam.passes.slices.crops_as_slices import CropsAsSlices

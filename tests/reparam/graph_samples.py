@@ -20,11 +20,11 @@ from cnn_export.reparam.graph.errors import ReparameterizationError
 from cnn_export.reparam.pass_pipeline import PIPELINE
 from cnn_export.reparam.passes.affine.normalize_pixels import NormalizePixels
 from cnn_export.reparam.passes.equalize.equalize_layers import EqualizeLayers
-from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
-    AveragePoolsAsConvolutions,
-)
 from cnn_export.reparam.passes.legalize.half_precision import HalfPrecision
 from cnn_export.reparam.passes.legalize.hard_sigmoid_in_layer import HardSigmoidInLayer
+from cnn_export.reparam.passes.legalize.pools.average_pools_as_convolutions import (
+    AveragePoolsAsConvolutions,
+)
 from cnn_export.reparam.passes.partial_shortcuts import carry_split
 from cnn_export.reparam.passes.partial_shortcuts.approximate_shortcuts import (
     drop_shortcuts,

@@ -4,7 +4,7 @@ import torch
 from pass_checks import check_pass
 from torch import nn
 
-from cnn_export.reparam.passes.legalize.reshaped_ranks import ReshapedRanks
+from cnn_export.reparam.passes.legalize.shapes.reshaped_ranks import ReshapedRanks
 
 
 class _Ranks(nn.Module):

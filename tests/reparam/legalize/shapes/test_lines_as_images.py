@@ -5,7 +5,7 @@ import torch
 from pass_checks import check_pass
 from torch import nn
 
-from cnn_export.reparam.passes.legalize.lines_as_images import LinesAsImages
+from cnn_export.reparam.passes.legalize.shapes.lines_as_images import LinesAsImages
 
 LINE = torch.randn(1, 4, 9)
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from cnn_export.reparam import reparameterize_graph
 from cnn_export.reparam.graph.operators import operator_name
-from cnn_export.reparam.passes.legalize.zero_padded_pools import ZeroPaddedPools
+from cnn_export.reparam.passes.legalize.pools.zero_padded_pools import ZeroPaddedPools
 
 POOL = {"kernel_size": 3, "stride": 2, "padding": 1}
 

@@ -5,7 +5,7 @@ import torch
 from pass_checks import check_pass, graph_of
 from torch import nn
 
-from cnn_export.reparam.passes.legalize.squeeze_reshapes import SqueezeReshapes
+from cnn_export.reparam.passes.legalize.shapes.squeeze_reshapes import SqueezeReshapes
 
 IMAGE = torch.randn(1, 6, 5, 4)
 

@@ -5,7 +5,7 @@ import torch
 from pass_checks import check_pass
 from torch import nn
 
-from cnn_export.reparam.passes.legalize.reshaped_transposes import ReshapedTransposes
+from cnn_export.reparam.passes.legalize.shapes.reshaped_transposes import ReshapedTransposes
 
 
 class _Scores(nn.Module):

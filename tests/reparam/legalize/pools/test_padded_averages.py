@@ -5,7 +5,7 @@ import torch
 from pass_checks import check_pass
 from torch import nn
 
-from cnn_export.reparam.passes.legalize.padded_averages import PaddedAverages
+from cnn_export.reparam.passes.legalize.pools.padded_averages import PaddedAverages
 
 IMAGE = torch.randn(1, 3, 7, 10)
 

@@ -5,7 +5,7 @@ import torch
 from pass_checks import check_pass, graph_of
 from torch import nn
 
-from cnn_export.reparam.passes.legalize.plain_slices import PlainSlices
+from cnn_export.reparam.passes.legalize.shapes.plain_slices import PlainSlices
 
 
 class _Each(nn.Module):

@@ -8,7 +8,7 @@ from pass_checks import check_pass, graph_of, operators
 from torch import nn
 
 from cnn_export.reparam.graph.operators import arguments, operator_name
-from cnn_export.reparam.passes.legalize.explicit_ceil_pools import ExplicitCeilPools
+from cnn_export.reparam.passes.legalize.pools.explicit_ceil_pools import ExplicitCeilPools
 
 X = torch.randn(2, 3, 7, 10, generator=torch.Generator().manual_seed(0)) - 3
 LINE, VOLUME = X.flatten(2), X.unflatten(3, (2, 5))

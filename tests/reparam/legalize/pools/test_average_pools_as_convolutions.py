@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from cnn_export.reparam.graph.operators import operator_name, value_of
-from cnn_export.reparam.passes.legalize.average_pools_as_convolutions import (
+from cnn_export.reparam.passes.legalize.pools.average_pools_as_convolutions import (
     AveragePoolsAsConvolutions,
 )
 

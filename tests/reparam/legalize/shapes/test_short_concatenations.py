@@ -6,7 +6,7 @@ from pass_checks import check_pass
 from torch import nn
 
 from cnn_export.reparam.graph.operators import arguments, operator_name
-from cnn_export.reparam.passes.legalize.short_concatenations import ShortConcatenations
+from cnn_export.reparam.passes.legalize.shapes.short_concatenations import ShortConcatenations
 
 SHORT = ShortConcatenations(5)
 

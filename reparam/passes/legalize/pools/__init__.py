@@ -1,0 +1,1 @@
+"""Pools as the formats and their delegates have them."""
