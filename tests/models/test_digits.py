@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from importlib import metadata
 
 import pytest
 import torch
 from sklearn import datasets
 
+from cnn_export.errors import TargetUnavailable
 from cnn_export.models.training import digits
 
 
@@ -77,6 +78,9 @@ def test_augmentation_turns_without_stretching():
 
 
 def test_missing_scikit_learn_names_the_install_line(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'cnn-export\[train\]'"):
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    with pytest.raises(TargetUnavailable, match=r"^scikit-learn is not installed; .*\[train\]"):
         digits.load_digits(32)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from unittest import mock
 
 import torch
 from torch import fx, nn
 
+from cnn_export.program import program
 from cnn_export.program.program import capture
 from cnn_export.reparam.graph.operators import operator_name
 from cnn_export.reparam.program_pass import PassResult, ProgramPass
@@ -38,6 +40,15 @@ def operators(graph_module: fx.GraphModule) -> list[str]:
 def graph_of(module: nn.Module, *inputs: torch.Tensor, dynamic: bool = False) -> fx.GraphModule:
     """Return the module's graph, in the dtype the module has."""
     return capture(module.eval(), inputs, dynamic_batch=dynamic).graph_module
+
+
+def graph_as_traced(module: nn.Module, *inputs: torch.Tensor) -> fx.GraphModule:
+    """Return the graph of a module that :func:`capture` refuses to run, or for being random."""
+    with (
+        mock.patch.object(program, "_run_once"),
+        mock.patch.object(program, "refuse_obstacles"),
+    ):
+        return graph_of(module, *inputs)
 
 
 def check_pass(

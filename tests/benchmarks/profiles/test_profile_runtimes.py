@@ -93,7 +93,7 @@ def test_only_the_litert_that_the_extra_installs_is_profiled(exported: dict[str,
     """The library's structures are private: those of another version may lie elsewhere."""
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
     pinned = f"ai-edge-litert=={KNOWN_VERSION}*"
-    assert pinned in project["project"]["optional-dependencies"]["bench"]
+    assert pinned in project["project"]["optional-dependencies"]["run-tflite"]
     with pytest.raises(TargetUnavailable, match=re.escape(f"pip install '{pinned}'")):
         ProfiledModel(exported["tflite"], 1, "2.4.0")
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pass_checks import graph_of, operators
+from pass_checks import graph_as_traced, graph_of, operators
 from torch import fx, nn
 from torch.nn import functional as F
 
@@ -159,7 +159,7 @@ LEFT = {
 @pytest.mark.parametrize("case", LEFT)
 def test_refuses(case):
     function, reason = LEFT[case]
-    graph_module = graph_of(_Call(function), torch.randn(2, 4, 5, 7))
+    graph_module = graph_as_traced(_Call(function), torch.randn(2, 4, 5, 7))
     before = operators(graph_module)
     result = CanonicalOperators()(graph_module)
     assert not result.modified

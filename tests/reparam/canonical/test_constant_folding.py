@@ -1,7 +1,7 @@
 """FoldConstants: constant subgraphs of bounded size."""
 
 import torch
-from pass_checks import check_pass, graph_of, operators
+from pass_checks import check_pass, graph_as_traced, graph_of, operators
 from torch import nn
 
 from cnn_export.reparam.passes.canonical.constant_folding import FoldConstants
@@ -78,7 +78,7 @@ def test_stores_what_a_large_value_is_made_of():
 
 
 def test_leaves_random_values():
-    graph_module = graph_of(_Module(lambda m, x: x + torch.rand(7)), IMAGE)
+    graph_module = graph_as_traced(_Module(lambda m, x: x + torch.rand(7)), IMAGE)
     assert not FoldConstants()(graph_module).modified
     assert "rand" in operators(graph_module)
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pass_checks import check_pass, graph_of, operators
+from pass_checks import check_pass, graph_as_traced, operators
 from torch import nn
 from torch.nn import functional as F
 
@@ -87,7 +87,7 @@ def test_keeps_what_has_an_effect(case):
 
 
 def test_keeps_dropout_in_training():
-    graph_module = graph_of(_Function(lambda x: F.dropout(x, 0.5, training=True)), IMAGE)
+    graph_module = graph_as_traced(_Function(lambda x: F.dropout(x, 0.5, training=True)), IMAGE)
     assert not RemoveNoOps()(graph_module).modified
     assert "dropout" in operators(graph_module)
 

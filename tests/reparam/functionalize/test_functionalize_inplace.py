@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pass_checks import check_pass, graph_of, operators
+from pass_checks import check_pass, graph_as_traced, graph_of, operators
 from torch import nn
 from torch.nn import functional as F
 
@@ -161,7 +161,7 @@ def test_refuses(case):
     function, expected = REFUSED[case]
     module = _Function(function).double()
     image = torch.randn(1, 4, 5, 7, dtype=torch.float64)
-    graph_module = graph_of(module, image)
+    graph_module = graph_as_traced(module, image)
     before = operators(graph_module)
     result = FunctionalizeInplace()(graph_module)
     assert not result.modified
