@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,15 +21,14 @@ from rich.console import Console
 from rich.table import Table
 
 from cnn_export.benchmarks.studies.identity_variants import FULL, INPUT_SHAPE, NO_SHORTCUT, VARIANTS
+from cnn_export.benchmarks.studies.processes import study_output
 from cnn_export.benchmarks.studies.summary import NS_PER_MS, Spread, paired_ratio, spread
 from cnn_export.command_line.edge import run_command
-from cnn_export.errors import ExportError
 from cnn_export.targets import TARGETS
 
 NAME = "identity-multiplier"
 RUNNABLE = ("tflite", "onnx", "executorch")
 _INPUT = "image"
-_LAST_WORDS = 300
 
 Samples = Mapping[str, Sequence[int]]
 """Variant → nanoseconds of each inference of one process."""
@@ -58,7 +56,7 @@ def command(
     """Time every form of MobileNeXt's shortcut on every runtime, interleaved."""
     chosen = list(dict.fromkeys(targets)) or list(RUNNABLE)
     with tempfile.TemporaryDirectory() as folder:
-        _run("identity_variants", folder, str(width), *chosen)
+        study_output("identity_variants", folder, str(width), *chosen)
         measured = {
             target: [_process(Path(folder), target, rounds, seed) for seed in range(processes)]
             for target in chosen
@@ -80,18 +78,9 @@ def _process(folder: Path, target: str, rounds: int, seed: int) -> dict[str, lis
     suffix = TARGETS[target].suffix
     paths = [str(folder / f"{variant}{suffix}") for variant in VARIANTS]
     shape = "x".join(map(str, INPUT_SHAPE))
-    output = _run("interleaving", str(rounds), str(seed), _INPUT, shape, *paths)
+    output = study_output("interleaving", str(rounds), str(seed), _INPUT, shape, *paths)
     samples: dict[str, list[int]] = json.loads(output.splitlines()[-1])
     return {name.removesuffix(suffix): values for name, values in samples.items()}
-
-
-def _run(module: str, *arguments: str) -> str:
-    command = [sys.executable, "-m", f"cnn_export.benchmarks.studies.{module}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last_words = done.stderr.strip()[-_LAST_WORDS:]
-        raise ExportError(f"{module} ended with {done.returncode}: {last_words}")
-    return done.stdout
 
 
 def _show(target: str, processes: Sequence[Samples]) -> None:

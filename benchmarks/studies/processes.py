@@ -32,6 +32,20 @@ class Usage:
     peak_bytes: int
 
 
+def study_output(module: str, *arguments: str) -> str:
+    """Run a study's module in a process of its own; return what it prints.
+
+    Raises:
+        ExportError: it ends with another exit code than 0; holds its last words.
+    """
+    command = [sys.executable, "-m", f"cnn_export.benchmarks.studies.{module}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last_words = done.stderr.strip()[-_LOG_BYTES:]
+        raise ExportError(f"{module} ended with {done.returncode}: {last_words}")
+    return done.stdout
+
+
 def measure_process(arguments: Sequence[str]) -> Usage:
     """Run a command with its output thrown away.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,14 +20,13 @@ from rich.table import Table
 
 from cnn_export.benchmarks.studies.int8_speed.artifacts import FLOAT32, INT8, KINDS, VENDOR
 from cnn_export.benchmarks.studies.int8_speed.networks import INPUT, INPUT_SHAPE, NETWORKS
+from cnn_export.benchmarks.studies.processes import study_output
 from cnn_export.benchmarks.studies.summary import NS_PER_MS, Spread, paired_ratio, spread
 from cnn_export.command_line.edge import run_command
-from cnn_export.errors import ExportError
 from cnn_export.targets import TARGETS
 
 NAME = "int8-speed"
 RUNNABLE = ("tflite", "onnx", "executorch")
-_LAST_WORDS = 300
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,7 +46,7 @@ def command(
         for target in targets or RUNNABLE:
             with tempfile.TemporaryDirectory() as folder:
                 found = json.loads(
-                    _run("int8_speed.artifacts", folder, target, name).splitlines()[-1]
+                    study_output("int8_speed.artifacts", folder, target, name).splitlines()[-1]
                 )
                 runs = [_process(Path(folder), target, rounds, seed) for seed in range(processes)]
             rows.append({"network": name, "target": target, **found, "samples": runs})
@@ -67,18 +65,9 @@ def _process(folder: Path, target: str, rounds: int, seed: int) -> dict[str, lis
     suffix = TARGETS[target].suffix
     paths = [str(folder / f"{kind}{suffix}") for kind in KINDS]
     shape = "x".join(map(str, INPUT_SHAPE))
-    output = _run("interleaving", str(rounds), str(seed), INPUT, shape, *paths)
+    output = study_output("interleaving", str(rounds), str(seed), INPUT, shape, *paths)
     samples: dict[str, list[int]] = json.loads(output.splitlines()[-1])
     return {name.removesuffix(suffix): values for name, values in samples.items()}
-
-
-def _run(module: str, *arguments: str) -> str:
-    command = [sys.executable, "-m", f"cnn_export.benchmarks.studies.{module}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last_words = done.stderr.strip()[-_LAST_WORDS:]
-        raise ExportError(f"{module} ended with {done.returncode}: {last_words}")
-    return done.stdout
 
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -43,7 +43,7 @@ def test_command_reports_every_variant(monkeypatch):
         suffix = ".tflite"
         return json.dumps({f"{name}{suffix}": [10, 20] for name in VARIANTS})
 
-    monkeypatch.setattr(identity_multiplier, "_run", run)
+    monkeypatch.setattr(identity_multiplier, "study_output", run)
     arguments = ["--target", "tflite", "--processes", "2", "--json"]
     result = CliRunner().invoke(identity_multiplier.command, arguments)
     assert result.exit_code == 0
